@@ -1,0 +1,163 @@
+"""Hardness of labelled images: what a detector's false positives and false negatives add up to."""
+
+from abc import ABC
+from collections.abc import Collection, Sequence
+from typing import Any, ClassVar
+from uuid import uuid4
+
+from torch import Tensor
+
+from hardest_metrics.functional.boxes import NO_SIZE, BoxFormat, ImageDict, pack
+from hardest_metrics.functional.hardness import error_sums, named_weighting, require_sizes
+from hardest_metrics.functional.matching import AreaName, Query
+from hardest_metrics.functional.weighting import WEIGHTINGS, Weighting, WeightingName
+from hardest_metrics.metric import HardnessMetric, Reduction
+
+
+class BoxErrors(HardnessMetric, ABC):
+    """Base of the hardness definitions that add up weighted false positives and false negatives.
+
+    Detections are matched to labels by COCO's protocol as pycocotools implements it, at one IoU threshold, see
+    :func:`hardest_metrics.functional.match`. An image's hardness is the sum over its errors of their weights:
+
+    - ``"none"``: 1 each, so that hardness is a number of errors;
+    - ``"pixel"``: box area over image area, so that it is a share of the image;
+    - ``"overlap"``: how much true positives cover the box, the sum of intersection over box area;
+    - a function ``(errors, true_positives) -> (n,)``: one weight an error, finite and at least 0, given a
+      whole batch as :class:`~hardest_metrics.functional.Errors` and
+      :class:`~hardest_metrics.functional.Detections`.
+
+    As input to ``forward`` and ``update``:
+
+    - ``preds``: a list with one dict an image: ``boxes (n, 4)``, ``scores (n,)`` in [0, 1],
+      ``labels (n,)`` integer;
+    - ``target``: a list with one dict an image: ``boxes (m, 4)``, ``labels (m,)``; optional
+      ``iscrowd (m,)``, ``area (m,)``, ``image_id`` (int) and ``image_size`` (height, width).
+
+    As output ``compute`` gives a :class:`~hardest_metrics.Ranking`, or a float32 scalar if `reduction` is set.
+    The state grows by 32 bytes an image (16 with a function as weighting), whatever the number of boxes.
+
+    Args:
+        weighting: ``"none"``, ``"pixel"``, ``"overlap"`` or a function.
+        score_threshold: detections of a lower score take no part, in [0, 1].
+        iou_threshold: least intersection over union of a match, in (0, 1].
+        labels: the labels that count; None for all.
+        area_range: ``"small"``, ``"medium"``, ``"large"`` (COCO's, bounds 32^2 and 96^2) or ``(low, high)`` in
+            square pixels; None for all. Objects outside are ignored, unmatched detections outside too.
+        max_detections: only this many detections of highest score take part, per image and label.
+        box_format: of all boxes: ``"xyxy"``, ``"xywh"`` or ``"cxcywh"``, in pixels.
+        reduction: None for the ranking; ``"mean"``, ``"sum"`` or ``"max"`` over the images for a scalar.
+        kwargs: see :class:`torchmetrics.Metric`.
+
+    Raises:
+        ValueError: if an argument is out of its range.
+    """
+
+    #: which errors count: 0 for false positives, 1 for false negatives
+    _counted: ClassVar[list[int]]
+
+    def __init__(
+        self,
+        weighting: WeightingName | Weighting = "none",
+        score_threshold: float = 0.5,
+        iou_threshold: float = 0.5,
+        labels: Collection[int] | None = None,
+        area_range: AreaName | tuple[float, float] | None = None,
+        max_detections: int = 100,
+        box_format: BoxFormat = "xyxy",
+        reduction: Reduction | None = None,
+        **kwargs: Any,
+    ) -> None:
+        query = Query(score_threshold, iou_threshold, labels, area_range, max_detections)
+        named_weighting(weighting)  # refuses unknown names
+        settings = f"box_errors({query}, box_format={box_format!r})"
+        if callable(weighting):
+            # Nothing tells whether two functions are the same but being one object: a tag of its own
+            name = getattr(weighting, "__qualname__", type(weighting).__qualname__)
+            settings = f"box_errors({query}, box_format={box_format!r}, weighting={name}#{uuid4().hex})"
+        columns = 1 if callable(weighting) else len(WEIGHTINGS)
+        super().__init__(settings, (2, columns), reduction, **kwargs)
+        self.query = query
+        self.weighting = weighting
+        self.box_format = box_format
+
+    def _measure(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> tuple[Tensor, Tensor]:
+        batch = pack(preds, target, self.box_format)
+        if callable(self.weighting):
+            return batch.image_ids, error_sums(batch, self.query, [self.weighting])
+        # All three weightings, so that all nine definitions share one state
+        rows = error_sums(batch, self.query, list(WEIGHTINGS.values()))
+        unknown = batch.image_sizes[:, 0] == NO_SIZE
+        rows[:, :, _PIXEL].masked_fill_(unknown[:, None], NO_SIZE)
+        return batch.image_ids, rows
+
+    def _check(self, image_ids: Tensor, rows: Tensor) -> None:
+        if self.weighting == "pixel":
+            require_sizes(image_ids, rows[:, 0, _PIXEL] != NO_SIZE)
+
+    def _hardness(self, rows: Tensor) -> Tensor:
+        column = 0 if callable(self.weighting) else list(WEIGHTINGS).index(self.weighting)
+        return rows[:, self._counted, column].sum(1)
+
+
+class FalsePositives(BoxErrors):
+    """Rank images by their false positives: detections that are of no object, or of one found already.
+
+    Arguments, input and output are those of :class:`BoxErrors`.
+
+    Example:
+        >>> import torch
+        >>> from hardest_metrics.detection import FalsePositives
+        >>> preds = [{"boxes": torch.tensor([[0.0, 0, 10, 10], [5, 5, 15, 15]]),
+        ...           "scores": torch.tensor([0.9, 0.8]), "labels": torch.tensor([1, 1])}]
+        >>> target = [{"boxes": torch.tensor([[0.0, 0, 10, 10]]), "labels": torch.tensor([1]),
+        ...            "image_id": 42, "image_size": (20, 40)}]
+        >>> metric = FalsePositives(weighting="pixel")
+        >>> metric.update(preds, target)
+        >>> metric.compute()
+        Ranking(1 images, hardest first: 42 (0.125))
+    """
+
+    _counted = [0]  # noqa: RUF012
+
+
+class FalseNegatives(BoxErrors):
+    """Rank images by their false negatives: objects that no detection found.
+
+    Arguments, input and output are those of :class:`BoxErrors`.
+
+    Example:
+        >>> import torch
+        >>> from hardest_metrics.detection import FalseNegatives
+        >>> preds = [{"boxes": torch.empty(0, 4), "scores": torch.empty(0), "labels": torch.empty(0).long()}]
+        >>> target = [{"boxes": torch.tensor([[0.0, 0, 10, 10]]), "labels": torch.tensor([1]), "image_id": 42}]
+        >>> metric = FalseNegatives(reduction="mean")
+        >>> metric.update(preds, target)
+        >>> metric.compute()
+        tensor(1.)
+    """
+
+    _counted = [1]  # noqa: RUF012
+
+
+class TotalFalse(BoxErrors):
+    """Rank images by their errors of both kinds: false positives plus false negatives.
+
+    Arguments, input and output are those of :class:`BoxErrors`.
+
+    Example:
+        >>> import torch
+        >>> from hardest_metrics.detection import TotalFalse
+        >>> preds = [{"boxes": torch.tensor([[50.0, 50, 60, 60]]), "scores": torch.tensor([0.9]),
+        ...           "labels": torch.tensor([1])}]
+        >>> target = [{"boxes": torch.tensor([[0.0, 0, 10, 10]]), "labels": torch.tensor([1]), "image_id": 42}]
+        >>> metric = TotalFalse()
+        >>> metric.update(preds, target)
+        >>> metric.compute()
+        Ranking(1 images, hardest first: 42 (2))
+    """
+
+    _counted = [0, 1]  # noqa: RUF012
+
+
+_PIXEL = list(WEIGHTINGS).index("pixel")

@@ -1,0 +1,465 @@
+"""Boxes of many images as flat tensors: the ragged batch that everything behind it works on.
+
+`pack` turns the field's lists of dicts into a `Batch` and checks them once. What follows never loops
+over images and never pads them to the fullest one.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeVar, get_args
+
+import torch
+from torch import Tensor
+
+BoxFormat = Literal["xyxy", "xywh", "cxcywh"]
+
+#: What one image's predictions or labels look like: `boxes`, `labels`, `scores`, ...
+ImageDict = Mapping[str, Any]
+
+#: Marks an image that was given without an `image_id`; no image may have it as its id.
+NO_ID = torch.iinfo(torch.int64).min
+
+#: Height and width of an image whose size was not given.
+NO_SIZE = -1.0
+
+_AnyBoxes = TypeVar("_AnyBoxes", bound="Boxes")
+
+#: Pairs of boxes looked at in one go: about 100 MB of working memory, however many boxes there are.
+_PAIRS_AT_ONCE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """`n` boxes of any number of images.
+
+    Attributes:
+        xywh: ``(n, 4)`` float64: left, top, width, height in pixels.
+        labels: ``(n,)`` int64.
+        image: ``(n,)`` int64, the position in the batch of the image that each box lies in.
+    """
+
+    xywh: Tensor
+    labels: Tensor
+    image: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self: _AnyBoxes, index: Tensor) -> _AnyBoxes:
+        """The boxes that an index or a mask selects."""
+        return replace(self, **{name: value[index] for name, value in vars(self).items()})
+
+    @property
+    def xyxy(self) -> Tensor:
+        """``(n, 4)`` float64: left, top, right, bottom in pixels."""
+        return torch.cat((self.xywh[:, :2], self.xywh[:, :2] + self.xywh[:, 2:]), dim=1)
+
+    @property
+    def box_area(self) -> Tensor:
+        """``(n,)`` float64, width times height in square pixels."""
+        return self.xywh[:, 2] * self.xywh[:, 3]
+
+
+@dataclass(frozen=True)
+class Detections(Boxes):
+    """Boxes that a detector proposes.
+
+    Attributes:
+        scores: ``(n,)`` floating point in [0, 1], in the dtype they were given in.
+        group: ``(n,)`` int64, equal for boxes of the same image and label, in both halves of a batch.
+    """
+
+    scores: Tensor
+    group: Tensor
+
+
+@dataclass(frozen=True)
+class GroundTruth(Boxes):
+    """Boxes that really are there.
+
+    Attributes:
+        crowd: ``(n,)`` bool, whether the box stands for a group of objects (COCO's ``iscrowd``).
+        area: ``(n,)`` float64, the object's area in square pixels as labelled; the box's where none was.
+        group: ``(n,)`` int64, as for :class:`Detections`.
+    """
+
+    crowd: Tensor
+    area: Tensor
+    group: Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Detections and ground truth of `N` images.
+
+    Attributes:
+        detections: of all images, image by image.
+        ground_truth: likewise.
+        image_ids: ``(N,)`` int64, on the CPU unless they were given elsewhere; :data:`NO_ID` where not given.
+        image_sizes: ``(N, 2)`` float64, height and width in pixels; :data:`NO_SIZE` where not given.
+    """
+
+    detections: Detections
+    ground_truth: GroundTruth
+    image_ids: Tensor
+    image_sizes: Tensor
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+
+def pack(preds: Sequence[ImageDict], target: Sequence[ImageDict], box_format: BoxFormat = "xyxy") -> Batch:
+    """Check one batch of predictions and labels and lay it out in flat tensors.
+
+    Everything ends on the device of the detections' boxes. Boxes given as ``xywh`` are used as they are,
+    others are converted in their own dtype first, then widened to float64, as pycocotools sees them.
+
+    Args:
+        preds: one dict an image: ``boxes (n, 4)``, ``scores (n,)`` in [0, 1], ``labels (n,)`` integer.
+        target: one dict an image: ``boxes (m, 4)``, ``labels (m,)``; optional ``iscrowd (m,)``,
+            ``area (m,)`` in square pixels, ``image_id`` (int) and ``image_size`` (height, width).
+            Id and size may stand in ``preds`` instead; the size may also come with boxes that are
+            ``torchvision.tv_tensors.BoundingBoxes``.
+        box_format: of all boxes: ``"xyxy"``, ``"xywh"`` or ``"cxcywh"``, in pixels.
+
+    Raises:
+        TypeError: if a container, an id or a dtype is of the wrong type.
+        ValueError: if lengths differ, a key is missing, or a box, score, area or size makes no sense.
+            The message names the image.
+
+    Example:
+        >>> import torch
+        >>> from hardest_metrics.functional import pack
+        >>> preds = [{"boxes": torch.tensor([[0.0, 0, 10, 10]]), "scores": torch.tensor([0.9]),
+        ...           "labels": torch.tensor([1])}]
+        >>> target = [{"boxes": torch.empty(0, 4), "labels": torch.empty(0, dtype=torch.long), "image_id": 7}]
+        >>> batch = pack(preds, target)
+        >>> len(batch), len(batch.detections), len(batch.ground_truth), batch.image_ids
+        (1, 1, 0, tensor([7]))
+    """
+    if box_format not in get_args(BoxFormat):
+        raise ValueError(f"`box_format` must be one of {get_args(BoxFormat)}, but is {box_format!r}.")
+    detected = _Side("preds", preds)
+    labelled = _Side("target", target)
+    if len(preds) != len(target):
+        raise ValueError(
+            f"`preds` holds {len(preds)} images and `target` {len(target)}: pass one dict an image in both,"
+            " with empty tensors for an image without boxes."
+        )
+    image_ids = _image_ids(labelled, detected)
+    labelled.image_ids = detected.image_ids = image_ids
+
+    d_xywh, d_labels = detected.boxes(box_format), detected.labels()
+    device = d_xywh.device
+    scores = detected.column("scores")
+    if not scores.is_floating_point():
+        raise TypeError(f"`preds[...]['scores']` must be floating point, but are {scores.dtype}.")
+    g_xywh, g_labels = labelled.boxes(box_format), labelled.labels()
+    area = labelled.column("area", default=g_xywh[:, 2] * g_xywh[:, 3]).to(device, torch.float64)
+    crowd = labelled.column("iscrowd", default=torch.zeros_like(g_labels, dtype=torch.bool)).to(device, torch.bool)
+    g_xywh, g_labels = g_xywh.to(device), g_labels.to(device)
+    image_sizes = _image_sizes(labelled, detected, device)
+
+    # Everything that depends on values, in one transfer to the host
+    labels = torch.cat((d_labels, g_labels))
+    lowest, highest = labels.aminmax() if len(labels) else (labels.new_zeros(()), labels.new_zeros(()))
+    sound = torch.stack([
+        _sound_boxes(d_xywh).all(), _sound_boxes(g_xywh).all(), _sound_scores(scores).all(),
+        _sound_areas(area).all(), _sound_sizes(image_sizes).all(),
+    ])  # fmt: skip
+    *all_sound, low, high = torch.cat((sound.long(), torch.stack((lowest, highest)))).tolist()
+    if not all(all_sound):
+        _refuse(detected, labelled, d_xywh, g_xywh, scores, area, image_sizes, box_format)
+
+    if (high - low + 1) * max(len(preds), 1) < 2**62:
+        d_index, g_index, number = d_labels - low, g_labels - low, high - low + 1
+    else:  # labels too far apart to multiply: number those that occur
+        values, index = labels.unique(return_inverse=True)
+        (d_index, g_index), number = index.split((len(d_labels), len(g_labels))), len(values)
+    d_image, g_image = detected.image_index(device), labelled.image_index(device)
+    return Batch(
+        Detections(d_xywh, d_labels, d_image, scores, d_image * number + d_index),
+        GroundTruth(g_xywh, g_labels, g_image, crowd, area, g_image * number + g_index),
+        image_ids,
+        image_sizes,
+    )
+
+
+def iou(a: Tensor, b: Tensor, b_is_crowd: Tensor) -> Tensor:
+    """Intersection over union of boxes `a` and `b`, pair by pair; over the area of `a` where `b` is a crowd.
+
+    The operations and their order are pycocotools', so that results equal its own to the last bit.
+
+    Args:
+        a: ``(p, 4)`` float64 xywh. b: ``(p, 4)`` float64 xywh. b_is_crowd: ``(p,)`` bool.
+
+    Returns:
+        ``(p,)`` float64 in [0, 1]; 0 where the boxes do not overlap.
+    """
+    both = intersection(a, b)
+    a_area = a[:, 2] * a[:, 3]
+    either = torch.where(b_is_crowd, a_area, a_area + b[:, 2] * b[:, 3] - both)
+    return torch.where(both > 0, both / either, 0.0)
+
+
+def intersection(a: Tensor, b: Tensor) -> Tensor:
+    """Area that boxes `a` and `b` share, pair by pair.
+
+    Args:
+        a: ``(p, 4)`` float64 xywh. b: ``(p, 4)`` float64 xywh.
+
+    Returns:
+        ``(p,)`` float64 in square pixels.
+    """
+    start = torch.maximum(a[:, :2], b[:, :2])
+    end = torch.minimum(a[:, :2] + a[:, 2:], b[:, :2] + b[:, 2:])
+    width, height = (end - start).clamp_(min=0).unbind(1)
+    return width * height
+
+
+def ragged_pairs(first: Tensor, count: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Pair every row `i` with each of ``first[i], ..., first[i] + count[i] - 1``, in bounded chunks.
+
+    Args:
+        first: ``(n,)`` int64. count: ``(n,)`` int64.
+
+    Yields:
+        Two int64 tensors of equal length: rows, ascending, and what they are paired with, ascending in a row.
+    """
+    ends = count.cumsum(0)
+    total = int(ends[-1]) if len(ends) else 0  # how many pairs there are must reach the host
+    row = 0
+    while total:
+        done = int(ends[row - 1]) if row else 0
+        if total - done <= _PAIRS_AT_ONCE:
+            stop, size = len(count), total - done
+        else:
+            stop = max(int(torch.searchsorted(ends, done + _PAIRS_AT_ONCE, right=True)), row + 1)
+            size = int(ends[stop - 1]) - done
+        if size:
+            counts = count[row:stop]
+            rows = torch.arange(row, stop, device=count.device).repeat_interleave(counts, output_size=size)
+            # position of each pair within its row, moved to where the row's partners start
+            shift = first[row:stop] - (ends[row:stop] - counts - done)
+            partners = torch.arange(size, device=count.device) + shift[rows - row]
+            yield rows, partners
+        if stop == len(count):
+            return
+        row = stop
+
+
+class _Side:
+    """One of the two arguments on its way into flat tensors."""
+
+    def __init__(self, name: str, images: Sequence[ImageDict]) -> None:
+        if isinstance(images, Mapping) or not isinstance(images, Sequence):
+            raise TypeError(f"`{name}` must be a list with one dict an image, but is a {type(images).__name__}.")
+        self.name = name
+        self.images = images
+        self.image_ids: Tensor | None = None
+        for index, image in enumerate(images):
+            if not isinstance(image, Mapping):
+                raise TypeError(f"`{name}[{index}]` must be a dict, but is a {type(image).__name__}.")
+        boxes = self._tensors("boxes")
+        self.counts = [len(b) if b.ndim else -1 for b in boxes]
+        for index, b in enumerate(boxes):
+            if b.shape != (self.counts[index], 4) and b.shape != (0,):
+                raise ValueError(f"{self.at(index, 'boxes')} must have shape (n, 4), but has {tuple(b.shape)}.")
+        self._boxes = boxes
+
+    def at(self, index: int, key: str | None = None) -> str:
+        """How a message names an image, or one of its entries."""
+        name = f"`{self.name}[{index}]" + ("`" if key is None else f"['{key}']`")
+        image_id = self.image_ids[index] if self.image_ids is not None else self.images[index].get("image_id")
+        if isinstance(image_id, Tensor) and image_id.numel() == 1:
+            image_id = image_id.item()
+        known = isinstance(image_id, int) and image_id != NO_ID
+        return f"{name} (image_id {image_id})" if known else name
+
+    def image_index(self, device: torch.device) -> Tensor:
+        """``(n,)`` int64: the position of each box's image."""
+        counts = torch.tensor(self.counts, dtype=torch.int64, device=device)
+        images = torch.arange(len(self.counts), device=device)
+        return images.repeat_interleave(counts, output_size=sum(self.counts))
+
+    def boxes(self, box_format: BoxFormat) -> Tensor:
+        """``(n, 4)`` float64 xywh."""
+        for index, boxes in enumerate(self._boxes):
+            own = None if type(boxes) is Tensor else getattr(boxes, "format", None)  # BoundingBoxes know theirs
+            if own is not None and own.value.lower() != box_format:
+                raise ValueError(
+                    f"{self.at(index, 'boxes')} are in {own.value.lower()} format, but `box_format` is"
+                    f" {box_format!r}: pass box_format={own.value.lower()!r} or convert them."
+                )
+        boxes = self._cat("boxes", self._boxes).reshape(-1, 4)
+        if box_format != "xywh":
+            from torchvision.ops import box_convert  # here: xywh alone does not need torchvision
+
+            boxes = box_convert(boxes, box_format, "xywh")
+        return boxes.double()
+
+    def labels(self) -> Tensor:
+        """``(n,)`` int64."""
+        labels = self.column("labels")
+        if labels.is_floating_point() or labels.dtype == torch.bool or labels.is_complex():
+            raise TypeError(
+                f"`{self.name}[...]['labels']` must be integers, but are {labels.dtype}: convert them with `.long()`."
+            )
+        return labels.long()
+
+    def column(self, key: str, default: Tensor | None = None) -> Tensor:
+        """``(n,)``: what stands under `key`, one value a box; `default` for images that don't have the key."""
+        given = [key in image for image in self.images]
+        if default is not None and not any(given):
+            return default
+        if default is None or all(given):
+            values, counts = self._tensors(key), self.counts
+        else:
+            parts = default.split(self.counts)
+            values = [image[key] if has else part for image, has, part in zip(self.images, given, parts, strict=True)]
+            values, counts = self._checked_tensors(key, values), self.counts
+        for index, (value, count) in enumerate(zip(values, counts, strict=True)):
+            if value.shape != (count,):
+                raise ValueError(
+                    f"{self.at(index, key)} must have shape ({count},), one value a box,"
+                    f" but has {tuple(value.shape)}."
+                )
+        return self._cat(key, values)
+
+    def _tensors(self, key: str) -> list[Tensor]:
+        try:
+            values = [image[key] for image in self.images]
+        except KeyError:
+            index = next(i for i, image in enumerate(self.images) if key not in image)
+            raise ValueError(
+                f"{self.at(index)} lacks the key '{key}': add it, with an empty tensor if the image has no boxes."
+            ) from None
+        return self._checked_tensors(key, values)
+
+    def _checked_tensors(self, key: str, values: list[Any]) -> list[Tensor]:
+        for index, value in enumerate(values):
+            if not isinstance(value, Tensor):
+                raise TypeError(f"{self.at(index, key)} must be a tensor, but is a {type(value).__name__}.")
+        return values
+
+    def _cat(self, key: str, values: list[Tensor]) -> Tensor:
+        # Empty tensors are left out: torch.tensor([]) is float32 and would turn integer labels into floats
+        filled = [v if type(v) is Tensor else v.as_subclass(Tensor) for v in values if len(v)]
+        if not filled:
+            dtype = torch.int64 if key == "labels" else torch.float32
+            return torch.empty(0, dtype=dtype, device=values[0].device if values else None)
+        try:
+            return torch.cat(filled)
+        except RuntimeError as error:
+            devices = sorted({str(v.device) for v in filled})
+            if len(devices) == 1:
+                raise
+            raise ValueError(
+                f"`{self.name}[...]['{key}']` lie on several devices ({', '.join(devices)}): move them to one."
+            ) from error
+
+
+def _image_ids(*sides: _Side) -> Tensor:
+    """``(N,)`` int64 from the first side that has ids; :data:`NO_ID` everywhere where neither has."""
+    side = next((s for s in sides if any("image_id" in image for image in s.images)), None)
+    if side is None:
+        return torch.full((len(sides[0].images),), NO_ID, dtype=torch.int64)
+    values = [image.get("image_id") for image in side.images]
+    if all(type(value) is int for value in values):
+        try:
+            image_ids = torch.tensor(values, dtype=torch.int64)
+        except (OverflowError, RuntimeError):
+            index = next(i for i, value in enumerate(values) if not -(2**63) <= value < 2**63)
+            raise ValueError(
+                f"{side.at(index, 'image_id')} does not fit a 64-bit integer: number the images differently."
+            ) from None
+    else:
+        parts = [_image_id(side, index, value) for index, value in enumerate(values)]
+        image_ids = torch.stack([part.to(parts[0].device) for part in parts])
+    return image_ids
+
+
+def _image_id(side: _Side, index: int, value: Any) -> Tensor:
+    if value is None:
+        raise ValueError(
+            f"{side.at(index)} lacks the key 'image_id', which other images of the batch have:"
+            " give it to every image or to none."
+        )
+    is_tensor = isinstance(value, Tensor)
+    given = value if is_tensor else torch.as_tensor(value) if hasattr(value, "__index__") else None
+    if given is None or given.numel() != 1 or given.dtype == torch.bool or given.is_floating_point():
+        what = f"{value.dtype} tensor of shape {tuple(value.shape)}" if is_tensor else f"{type(value).__name__} {value!r}"
+        raise TypeError(
+            f"{side.at(index, 'image_id')} must be one integer, but is a {what}:"
+            " floats lose ids above 2^53, and other names can be numbered."
+        )
+    return given.reshape(()).long()
+
+
+def _image_sizes(labelled: _Side, detected: _Side, device: torch.device) -> Tensor:
+    """``(N, 2)`` float64, height and width."""
+    sizes = [_image_size(labelled, i) or _image_size(detected, i) for i in range(len(labelled.images))]
+    if sizes and all(isinstance(size, Tensor) for size in sizes):
+        return torch.stack(sizes).to(device, torch.float64)
+    rows = [(NO_SIZE, NO_SIZE) if s is None else tuple(s) for s in sizes]
+    return torch.tensor(rows, dtype=torch.float64, device=device).reshape(-1, 2)
+
+
+def _image_size(side: _Side, index: int) -> Any:
+    size = side.images[index].get("image_size")
+    if size is None:
+        boxes = side._boxes[index]
+        return None if type(boxes) is Tensor else getattr(boxes, "canvas_size", None)
+    shape = size.shape if isinstance(size, Tensor) else (len(size),) if isinstance(size, Sequence) else None
+    if shape != (2,):
+        raise ValueError(f"{side.at(index, 'image_size')} must be (height, width) in pixels, but is {size!r}.")
+    return size
+
+
+def _sound_boxes(xywh: Tensor) -> Tensor:
+    return xywh.isfinite().all(1) & (xywh[:, 2:] >= 0).all(1)
+
+
+def _sound_scores(scores: Tensor) -> Tensor:
+    return (scores >= 0) & (scores <= 1)
+
+
+def _sound_areas(area: Tensor) -> Tensor:
+    return (area >= 0) & area.isfinite()
+
+
+def _sound_sizes(image_sizes: Tensor) -> Tensor:
+    return ((image_sizes > 0) & image_sizes.isfinite() | (image_sizes == NO_SIZE)).all(1)
+
+
+def _refuse(
+    detected: _Side, labelled: _Side, d_xywh: Tensor, g_xywh: Tensor, scores: Tensor, area: Tensor,
+    image_sizes: Tensor, box_format: BoxFormat,
+) -> None:  # fmt: skip
+    """Name the first value that makes no sense, its image and the remedy."""
+
+    def first(side: _Side, key: str, sound: Tensor) -> tuple[str, Any] | None:
+        if sound.all():
+            return None
+        position = int((~sound).nonzero()[0])
+        index = int(side.image_index(torch.device("cpu"))[position])
+        value = side.images[index][key][position - sum(side.counts[:index])].tolist()
+        return f"{side.at(index, key)} holds {value}", value
+
+    shape = {"xyxy": "x1 <= x2 and y1 <= y2"}.get(box_format, "width and height at least 0")
+    checks: list[tuple[_Side, str, Callable[[], Tensor], str]] = [
+        (detected, "boxes", lambda: _sound_boxes(d_xywh), f"a box in {box_format} format needs finite numbers, {shape}"),
+        (labelled, "boxes", lambda: _sound_boxes(g_xywh), f"a box in {box_format} format needs finite numbers, {shape}"),
+        (detected, "scores", lambda: _sound_scores(scores), "a score lies in [0, 1]; pass logits through a sigmoid or softmax"),
+        (labelled, "area", lambda: _sound_areas(area), "an area is finite and at least 0, in square pixels"),
+    ]  # fmt: skip
+    for side, key, sound, remedy in checks:
+        found = first(side, key, sound())
+        if found is not None:
+            raise ValueError(f"{found[0]}: {remedy}.")
+    index = int((~_sound_sizes(image_sizes)).nonzero()[0])
+    side = labelled if "image_size" in labelled.images[index] else detected
+    raise ValueError(
+        f"{side.at(index, 'image_size')} is {tuple(image_sizes[index].tolist())}:"
+        " a size is (height, width) in pixels, both above 0."
+    )

@@ -1,0 +1,193 @@
+"""From boxes to the hardness of images: match, weigh, add up."""
+
+from collections.abc import Collection, Sequence
+
+import torch
+from torch import Tensor
+
+from hardest_metrics.functional.boxes import NO_ID, Batch, BoxFormat, ImageDict, pack
+from hardest_metrics.functional.matching import AreaName, Query, match
+from hardest_metrics.functional.weighting import WEIGHTINGS, Errors, Weighting, WeightingName, errors_of
+
+
+def error_sums(batch: Batch, query: Query, weightings: Sequence[Weighting]) -> Tensor:
+    """The weighted false positives and false negatives of every image, under several weightings at once.
+
+    Args:
+        batch: `N` images. query: which boxes count. weightings: `W` functions.
+
+    Returns:
+        ``(N, 2, W)`` float32: false positives, then false negatives. NaN where a weight needs an image size
+        that was not given.
+
+    Raises:
+        ValueError: if a weighting gives weights of another shape, negative or infinite ones.
+    """
+    matches = match(batch.detections, batch.ground_truth, query)
+    errors, true_positives = errors_of(batch, matches)
+    kind_of_image = errors.image * 2 + errors.missed
+    sums = torch.zeros(len(weightings), 2 * len(batch), dtype=torch.float64, device=errors.xywh.device)
+    for sum_, weighting in zip(sums, weightings, strict=True):
+        weights = weighting(errors, true_positives)
+        if weighting not in WEIGHTINGS.values():
+            _check_weights(weights, weighting, errors, batch)
+        sum_.index_add_(0, kind_of_image, weights.to(sum_))
+    return sums.T.reshape(len(batch), 2, len(weightings)).float()
+
+
+def false_positives(
+    preds: Sequence[ImageDict],
+    target: Sequence[ImageDict],
+    weighting: WeightingName | Weighting = "none",
+    box_format: BoxFormat = "xyxy",
+    score_threshold: float = 0.5,
+    iou_threshold: float = 0.5,
+    labels: Collection[int] | None = None,
+    area_range: AreaName | tuple[float, float] | None = None,
+    max_detections: int = 100,
+) -> Tensor:
+    """Weighted detections of each image that are of no object, as :class:`~hardest_metrics.FalsePositives`.
+
+    Args:
+        preds: one dict an image, see :func:`~hardest_metrics.functional.pack`.
+        target: one dict an image, in the same order.
+        weighting: ``"none"``, ``"pixel"``, ``"overlap"`` or a function
+            ``(errors, true_positives) -> (n,)`` weights.
+        box_format: of all boxes: ``"xyxy"``, ``"xywh"`` or ``"cxcywh"``, in pixels.
+        score_threshold: detections of a lower score take no part, in [0, 1].
+        iou_threshold: least intersection over union of a match, in (0, 1].
+        labels: the labels that count; None for all.
+        area_range: ``"small"``, ``"medium"``, ``"large"`` or ``(low, high)`` in square pixels; None for all.
+        max_detections: only this many detections of highest score take part, per image and label.
+
+    Returns:
+        ``(N,)`` float32, in the order of the images.
+
+    Raises:
+        TypeError, ValueError: on input that makes no sense, and on pixel weighting without image sizes.
+
+    Example:
+        >>> import torch
+        >>> from hardest_metrics.functional import false_positives
+        >>> preds = [{"boxes": torch.tensor([[0.0, 0, 10, 10], [5, 5, 15, 15]]),
+        ...           "scores": torch.tensor([0.9, 0.8]), "labels": torch.tensor([1, 1])}]
+        >>> target = [{"boxes": torch.tensor([[0.0, 0, 10, 10]]), "labels": torch.tensor([1]),
+        ...            "image_size": (20, 40)}]
+        >>> false_positives(preds, target), false_positives(preds, target, weighting="pixel")
+        (tensor([1.]), tensor([0.1250]))
+    """
+    query = Query(score_threshold, iou_threshold, labels, area_range, max_detections)
+    return _sums_of(preds, target, weighting, box_format, query)[:, 0]
+
+
+def false_negatives(
+    preds: Sequence[ImageDict],
+    target: Sequence[ImageDict],
+    weighting: WeightingName | Weighting = "none",
+    box_format: BoxFormat = "xyxy",
+    score_threshold: float = 0.5,
+    iou_threshold: float = 0.5,
+    labels: Collection[int] | None = None,
+    area_range: AreaName | tuple[float, float] | None = None,
+    max_detections: int = 100,
+) -> Tensor:
+    """Weighted objects of each image that no detection found, as :class:`~hardest_metrics.FalseNegatives`.
+
+    Arguments, result and errors are those of :func:`false_positives`.
+
+    Example:
+        >>> import torch
+        >>> from hardest_metrics.functional import false_negatives
+        >>> preds = [{"boxes": torch.empty(0, 4), "scores": torch.empty(0), "labels": torch.empty(0).long()}]
+        >>> target = [{"boxes": torch.tensor([[0.0, 0, 10, 10]]), "labels": torch.tensor([1])}]
+        >>> false_negatives(preds, target)
+        tensor([1.])
+    """
+    query = Query(score_threshold, iou_threshold, labels, area_range, max_detections)
+    return _sums_of(preds, target, weighting, box_format, query)[:, 1]
+
+
+def total_false(
+    preds: Sequence[ImageDict],
+    target: Sequence[ImageDict],
+    weighting: WeightingName | Weighting = "none",
+    box_format: BoxFormat = "xyxy",
+    score_threshold: float = 0.5,
+    iou_threshold: float = 0.5,
+    labels: Collection[int] | None = None,
+    area_range: AreaName | tuple[float, float] | None = None,
+    max_detections: int = 100,
+) -> Tensor:
+    """Weighted false positives plus false negatives of each image, as :class:`~hardest_metrics.TotalFalse`.
+
+    Arguments, result and errors are those of :func:`false_positives`.
+
+    Example:
+        >>> import torch
+        >>> from hardest_metrics.functional import total_false
+        >>> preds = [{"boxes": torch.tensor([[50.0, 50, 60, 60]]), "scores": torch.tensor([0.9]),
+        ...           "labels": torch.tensor([1])}]
+        >>> target = [{"boxes": torch.tensor([[0.0, 0, 10, 10]]), "labels": torch.tensor([1])}]
+        >>> total_false(preds, target)
+        tensor([2.])
+    """
+    query = Query(score_threshold, iou_threshold, labels, area_range, max_detections)
+    return _sums_of(preds, target, weighting, box_format, query).sum(1)
+
+
+def named_weighting(weighting: WeightingName | Weighting) -> Weighting:
+    """The function that a weighting's name stands for; a function stands for itself."""
+    if callable(weighting):
+        return weighting
+    if weighting not in WEIGHTINGS:
+        raise ValueError(f"`weighting` must be one of {tuple(WEIGHTINGS)} or a function, but is {weighting!r}.")
+    return WEIGHTINGS[weighting]
+
+
+def require_sizes(image_ids: Tensor, known: Tensor) -> None:
+    """Refuse pixel weighting for images of unknown size.
+
+    Args:
+        image_ids: ``(N,)`` int64. known: ``(N,)`` bool, whether the image's size is known.
+    """
+    if known.all():
+        return
+    index = int((~known).nonzero()[0])
+    raise ValueError(
+        f"{name_of(image_ids, index)} has no size, which pixel weighting needs: add"
+        " 'image_size' (height, width) to its dict in `target`, or give its boxes as tv_tensors.BoundingBoxes."
+    )
+
+
+def name_of(image_ids: Tensor, index: int) -> str:
+    """How a message names an image of a batch."""
+    image_id = int(image_ids[index])
+    return f"image {index} of the batch" if image_id == NO_ID else f"image {image_id}"
+
+
+def _sums_of(
+    preds: Sequence[ImageDict],
+    target: Sequence[ImageDict],
+    weighting: WeightingName | Weighting,
+    box_format: BoxFormat,
+    query: Query,
+) -> Tensor:
+    batch = pack(preds, target, box_format)
+    if weighting == "pixel":
+        require_sizes(batch.image_ids, batch.image_sizes[:, 0] > 0)
+    return error_sums(batch, query, [named_weighting(weighting)]).squeeze(2)
+
+
+def _check_weights(weights: Tensor, weighting: Weighting, errors: Errors, batch: Batch) -> None:
+    name = getattr(weighting, "__name__", repr(weighting))
+    if not isinstance(weights, Tensor) or weights.shape != (len(errors),):
+        what = f"shape {tuple(weights.shape)}" if isinstance(weights, Tensor) else f"a {type(weights).__name__}"
+        raise ValueError(f"`weighting` {name} must give one weight an error, shape ({len(errors)},), but gave {what}.")
+    sound = (weights >= 0) & weights.isfinite()
+    if not sound.all():
+        error = int((~sound).nonzero()[0])
+        image = name_of(batch.image_ids, int(errors.image[error]))
+        raise ValueError(
+            f"`weighting` {name} gave {weights[error].item()} for a box of {image}:"
+            " a weight is finite and at least 0."
+        )

@@ -1,0 +1,378 @@
+"""The base of everything that gives images a hardness: per-image state, synchronisation, ranking."""
+
+import functools
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.utilities.distributed import gather_all_tensors
+from torchmetrics.utilities.exceptions import TorchMetricsUserError
+
+from hardest_metrics._memory import BatchMemory
+from hardest_metrics.functional.boxes import NO_ID, ImageDict
+from hardest_metrics.ranking import Ranking
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Reduction = Literal["mean", "sum", "max"]
+
+_last_batches = BatchMemory()
+
+
+class HardnessMetric(Metric, ABC):
+    """Gives every image a hardness and ranks the images by it.
+
+    A subclass says in :meth:`_measure` what it needs to know of each image, a row of numbers, and in
+    :meth:`_hardness` what hardness follows from it. Everything else is here: the rows of all images are kept,
+    gathered from all processes, held once an image, ranked, and reduced if asked.
+
+    Metrics of equal `settings` measure the same rows and share them in a
+    :class:`~torchmetrics.MetricCollection`; metrics of different settings never do.
+
+    - Across processes images need ids. A sampler that pads by repeating images shows some images to several
+      processes, in different batches, so with results that may differ in the last digits: of each number
+      the larger counts. In one process two different results for one id are an error.
+    - Images without ids are numbered by position: 0, 1, 2, ...
+    - A batch that is refused leaves the metric as it was, in `update` and in `forward`.
+    - The state follows the metric's device, never its dtype.
+
+    Args:
+        settings: names everything that :meth:`_measure` depends on.
+        row_shape: shape of what :meth:`_measure` gives for one image.
+        reduction: None for the ranking; ``"mean"``, ``"sum"`` or ``"max"`` over the images for a scalar,
+            which is what ``self.log`` takes. Of no images the sum is 0, mean and maximum are NaN.
+        kwargs: see :class:`torchmetrics.Metric`.
+    """
+
+    is_differentiable = False
+    higher_is_better = False
+    full_state_update = False
+    plot_lower_bound = 0.0
+
+    image_ids: list[Tensor]
+    rows: list[Tensor]
+
+    def __init__(
+        self, settings: str, row_shape: tuple[int, ...], reduction: Reduction | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        if reduction is not None and reduction not in get_args(Reduction):
+            raise ValueError(f"`reduction` must be one of {get_args(Reduction)} or None, but is {reduction!r}.")
+        self.settings = settings
+        self.reduction = reduction
+        self._row_shape = row_shape
+        # Chunks of rows, `image_ids` and `rows` alike. Members of a MetricCollection share these lists:
+        # they are replaced, never changed in place.
+        self.add_state("image_ids", [], dist_reduce_fx="cat")
+        self.add_state("rows", [], dist_reduce_fx="cat")
+        # MetricCollection merges metrics for good whose states have equal names and, after one batch, equal
+        # values. This state, always empty, gives metrics of different settings different names.
+        self.add_state(settings, [], dist_reduce_fx=None)
+
+    @abstractmethod
+    def _measure(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> tuple[Tensor, Tensor]:
+        """What there is to know of each image of a batch.
+
+        Returns:
+            ``(N,)`` int64 image ids, with :data:`~hardest_metrics.functional.boxes.NO_ID` for images without,
+            and ``(N, *row_shape)`` float32 rows. No NaN: it would keep equal metrics from sharing.
+        """
+
+    @abstractmethod
+    def _hardness(self, rows: Tensor) -> Tensor:
+        """``(N,)`` float32 hardness that follows from ``(N, *row_shape)`` rows."""
+
+    def _check(self, image_ids: Tensor, rows: Tensor) -> None:
+        """Refuse rows that this metric can't make a hardness of. Rows may be measured by another member."""
+
+    def update(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> None:
+        """Add a batch of images.
+
+        Args:
+            preds: one dict an image, see :func:`hardest_metrics.functional.pack`.
+            target: one dict an image, in the same order.
+
+        Raises:
+            TypeError, ValueError: on input that makes no sense; the metric is as it was before.
+        """
+        with torch.no_grad():
+            image_ids, rows = _last_batches.get(self.settings, preds, target, self._measure)
+            self._check(image_ids, rows)
+            self.image_ids, self.rows = (
+                _with_chunk(self.image_ids, image_ids.to(self.device)),
+                _with_chunk(self.rows, rows.to(self.device)),
+            )
+
+    def compute(self) -> Ranking | Tensor:
+        """The ranking of all images so far, or its reduction.
+
+        Raises:
+            ValueError: if an id came twice with different results, if only some images have ids, or if none
+                have while several processes run.
+        """
+        ranking = self._ranking()
+        if self.reduction is None:
+            return ranking
+        hardness = ranking.hardness.double()
+        if self.reduction == "sum":
+            return hardness.sum().float()
+        if not len(hardness):
+            return hardness.new_tensor(torch.nan).float()
+        return (hardness.mean() if self.reduction == "mean" else hardness.max()).float()
+
+    def forward(self, *args: Any, **kwargs: Any) -> Ranking | Tensor:
+        """Add a batch of images and give the value of that batch alone.
+
+        `update` alone is cheaper where the batch's own value is not needed.
+        """
+        if self._is_synced:
+            raise TorchMetricsUserError("The metric is synced: call `unsync` before adding batches.")
+        before = {name: getattr(self, name) for name in self._defaults}
+        bookkeeping = self._update_count, self._computed
+        try:
+            for name in before:
+                setattr(self, name, [])
+            self.update(*args, **kwargs)
+            self._to_sync = self.dist_sync_on_step
+            batch_value = self.compute()
+            image_ids, rows = self.image_ids, self.rows
+        except BaseException:
+            for name, value in before.items():
+                setattr(self, name, value)
+            self._update_count, self._computed = bookkeeping
+            raise
+        finally:
+            self._to_sync = self.sync_on_compute
+        self.image_ids = functools.reduce(_with_chunk, image_ids, before["image_ids"])
+        self.rows = functools.reduce(_with_chunk, rows, before["rows"])
+        self._computed = None
+        self._forward_cache = batch_value
+        return cast("Ranking | Tensor", batch_value)
+
+    def reset(self) -> None:
+        """Forget all images."""
+        for name in self._defaults:
+            setattr(self, name, [])  # the base class would empty lists that other metrics share
+        super().reset()
+
+    def merge_state(self, incoming_state: "dict[str, Any] | Metric") -> None:
+        """Add the images of another metric, as if of another process.
+
+        Args:
+            incoming_state: a metric of the same class and settings, or its ``metric_state``.
+
+        Raises:
+            ValueError: if it was measured with other settings, or an id came twice with different results
+                within one of the two.
+        """
+        if isinstance(incoming_state, Metric):
+            if not isinstance(incoming_state, type(self)):
+                raise ValueError(
+                    f"`incoming_state` must be a {type(self).__name__}, but is a {type(incoming_state).__name__}."
+                )
+            incoming_state = incoming_state.metric_state
+        if not isinstance(incoming_state, dict) or incoming_state.keys() != self._defaults.keys():
+            raise ValueError(
+                f"`incoming_state` must have the states {list(self._defaults)}, but has {list(incoming_state)}:"
+                " only metrics of equal settings can be merged."
+            )
+        theirs = (
+            self._joined(incoming_state["image_ids"], torch.int64, ()),
+            self._joined(incoming_state["rows"], torch.float32, self._row_shape),
+        )
+        parts = [part for part in (self._images(), theirs) if len(part[0])]
+        if not parts:
+            return
+        if any(part[0][0] != NO_ID for part in parts):
+            image_ids, rows = _larger(*_joint([_each_once(*part) for part in parts]))
+        else:
+            image_ids, rows = _joint(parts)
+        self.image_ids, self.rows = [image_ids], [rows]
+        self._update_count += 1
+        self._computed = None
+
+    def plot(self, val: Ranking | None = None, ax: "Axes | None" = None) -> "tuple[Figure, Axes]":
+        """Draw how hardness is distributed over the images.
+
+        Args:
+            val: the ranking to draw; None for that of all images so far, also where `reduction` is set.
+            ax: what to draw on; None for a new figure.
+
+        Raises:
+            ModuleNotFoundError: if matplotlib is not installed.
+
+        Example:
+            >>> import torch
+            >>> from hardest_metrics import TotalFalse
+            >>> boxes = {"boxes": torch.tensor([[0.0, 0, 10, 10]]), "labels": torch.tensor([1])}
+            >>> metric = TotalFalse()
+            >>> metric.update([{**boxes, "scores": torch.tensor([0.9])}], [boxes])
+            >>> figure, axes = metric.plot()
+        """
+        from hardest_metrics.plot import plot_hardness
+
+        if val is None:
+            with self.sync_context(dist_sync_fn=self.dist_sync_fn, should_sync=self._to_sync):
+                val = self._ranking()
+        return plot_hardness(val, ax=ax, name=type(self).__name__)
+
+    def _ranking(self) -> Ranking:
+        image_ids, rows = self._images()
+        if len(image_ids) and _without_ids(image_ids):
+            image_ids = torch.arange(len(image_ids), device=image_ids.device)
+        image_ids, rows = _each_once(image_ids, rows)
+        self._check(image_ids, rows)
+        return Ranking.of(image_ids, self._hardness(rows))
+
+    def _images(self) -> tuple[Tensor, Tensor]:
+        """Ids and rows of all images so far, of the right dtype and shape also where there are none."""
+        return (
+            self._joined(self.image_ids, torch.int64, ()),
+            self._joined(self.rows, torch.float32, self._row_shape),
+        )
+
+    def _joined(self, chunks: list[Tensor] | Tensor, dtype: torch.dtype, shape: tuple[int, ...]) -> Tensor:
+        if isinstance(chunks, Tensor):
+            return chunks
+        if not chunks:
+            return torch.empty((0, *shape), dtype=dtype, device=self.device)
+        return chunks[0] if len(chunks) == 1 else torch.cat(chunks)
+
+    # What follows makes torchmetrics' machinery keep the promises of the class docstring
+
+    def _wrap_update(self, update: Callable[..., Any]) -> Callable[..., Any]:
+        wrapped = super()._wrap_update(update)
+
+        @functools.wraps(update)
+        def whole_or_not_at_all(*args: Any, **kwargs: Any) -> None:
+            bookkeeping = self._update_count, self._computed
+            try:
+                wrapped(*args, **kwargs)
+            except BaseException:
+                self._update_count, self._computed = bookkeeping
+                raise
+
+        return whole_or_not_at_all
+
+    @contextmanager
+    def sync_context(self, *args: Any, should_unsync: bool = True, **kwargs: Any) -> Generator[None, None, None]:
+        """As :meth:`torchmetrics.Metric.sync_context`, but also an error leaves the metric unsynced."""
+        self.sync(*args, **kwargs)
+        try:
+            yield
+        finally:
+            self.unsync(should_unsync=self._is_synced and should_unsync)
+
+    def _sync_dist(
+        self, dist_sync_fn: Callable[..., list[Tensor]] = gather_all_tensors, process_group: Any | None = None
+    ) -> None:
+        image_ids, rows = (part.to(self.device) for part in self._images())
+        group = process_group or self.process_group
+        # Every process gathers first and checks all parts then: all raise, or none, and none is left waiting
+        gathered = list(zip(dist_sync_fn(image_ids, group=group), dist_sync_fn(rows, group=group), strict=True))
+        processes = [(number, *part) for number, part in enumerate(gathered) if len(part[0])]
+        if len(gathered) > 1:
+            for number, ids, _ in processes:
+                if _without_ids(ids):
+                    raise ValueError(
+                        f"Process {number} saw images without 'image_id', but {len(gathered)} processes run:"
+                        " give every image its id in `target`, so that they can be ranked together."
+                    )
+            parts = [_each_once(ids, rows, f" in process {number}") for number, ids, rows in processes]
+            image_ids, rows = _larger(*_joint(parts)) if parts else (image_ids, rows)
+        self.image_ids, self.rows = [image_ids], [rows]
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], *args: Any, **kwargs: Any) -> "HardnessMetric":
+        def follow_device(tensor: Tensor) -> Tensor:
+            moved = fn(tensor)
+            return moved if moved.dtype == tensor.dtype else tensor.to(moved.device)
+
+        return cast("HardnessMetric", super()._apply(follow_device, *args, **kwargs))
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, local_metadata: Any, strict: bool,
+        missing_keys: list[str], unexpected_keys: list[str], error_msgs: list[str],
+    ) -> None:  # fmt: skip
+        names = [name for name in state_dict if name.startswith(prefix) and name.endswith(")")]
+        for name in names:
+            saved = name.removeprefix(prefix)
+            if _without_tag(saved) != _without_tag(self.settings):
+                error_msgs.append(f"The saved state was measured with {saved}, this metric has {self.settings}.")
+            state_dict.pop(name)
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+        )
+        self.image_ids = [chunk.to(self.device) for chunk in self.image_ids]
+        self.rows = [chunk.to(self.device) for chunk in self.rows]
+        self._computed = None
+        if self.image_ids:
+            self._update_count = max(self._update_count, 1)
+
+
+def _with_chunk(chunks: list[Tensor], new: Tensor) -> list[Tensor]:
+    """A new list with `new` at its end, chunks joined so that their sizes at least halve from one to the next.
+
+    A small tensor of its own for every batch would cost over 1,000 bytes; this way there are only about
+    log2 of the number of images, at the cost of copying each row about as often.
+    """
+    if not len(new):
+        return chunks
+    chunks = list(chunks)
+    while chunks and len(chunks[-1]) <= len(new):
+        new = torch.cat((chunks.pop(), new))
+    return [*chunks, new]
+
+
+def _joint(parts: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    image_ids, rows = zip(*parts, strict=True)
+    return torch.cat(image_ids), torch.cat(rows)
+
+
+def _without_ids(image_ids: Tensor) -> bool:
+    """Whether the images have no ids; an error if only some have."""
+    without = image_ids == NO_ID
+    if not without.any():
+        return False
+    if not without.all():
+        raise ValueError(
+            f"{int(without.sum())} of {len(without)} images came without 'image_id', others with one,"
+            f" such as {int(image_ids[~without][0])}: give it to every image or to none, then `reset()`."
+        )
+    return True
+
+
+def _each_once(image_ids: Tensor, rows: Tensor, where: str = "") -> tuple[Tensor, Tensor]:
+    """Hold each image of one process once; an error if an id came with different results."""
+    unique, position = image_ids.unique(return_inverse=True)
+    if len(unique) == len(image_ids):
+        return image_ids, rows
+    first = torch.full_like(unique, len(position))
+    first.scatter_reduce_(0, position, torch.arange(len(position), device=position.device), "amin")
+    differs = (rows != rows[first[position]]).flatten(1).any(1)
+    if differs.any():
+        image_id = int(image_ids[differs][0])
+        raise ValueError(
+            f"Image {image_id} came twice{where}, with different results: `reset()` the metric between epochs,"
+            " and give different images different ids."
+        )
+    return unique, rows[first]
+
+
+def _larger(image_ids: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Hold each image of several processes once, with the larger of each number."""
+    unique, position = image_ids.unique(return_inverse=True)
+    if len(unique) == len(image_ids):
+        return image_ids, rows
+    largest = rows.new_full((len(unique), *rows.shape[1:]), -torch.inf)
+    index = position.reshape(-1, *[1] * (rows.ndim - 1)).expand_as(rows)
+    return unique, largest.scatter_reduce_(0, index, rows, "amax")
+
+
+def _without_tag(settings: str) -> str:
+    return settings.split("#")[0]

@@ -1,0 +1,94 @@
+"""The ranking: the one value that crosses from how hardness is computed to what is done with it."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class _Ranking(NamedTuple):
+    image_ids: Tensor
+    hardness: Tensor
+
+
+class Ranking(_Ranking):
+    """Images and their hardness, hardest first; images of equal hardness by ascending id.
+
+    A named tuple of two tensors of equal length, so that it passes through everything that maps over
+    tensors in (named) tuples, such as ``.to(device)`` of a metric. Being a tuple of two fields, its
+    ``len()`` is 2 and slicing takes fields: use :meth:`top` for the first ``k`` images.
+
+    Args:
+        image_ids: ``(N,)`` int64, each image once.
+        hardness: ``(N,)`` float32, not negative, in no unit but its query's: a count of errors, or
+            a sum of their weights.
+
+    Example:
+        >>> import torch
+        >>> from hardest_metrics import Ranking
+        >>> ranking = Ranking(torch.tensor([7, 3, 5]), torch.tensor([2.5, 1.0, 0.0]))
+        >>> ranking
+        Ranking(3 images, hardest first: 7 (2.5), 3 (1), 5 (0))
+        >>> ranking.top(1).image_ids
+        tensor([7])
+        >>> ids, hardness = ranking
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, image_ids: Tensor, hardness: Tensor) -> "Ranking":
+        # torchmetrics squeezes every one-element tensor that `compute` returns: (1,) is restored here
+        return super().__new__(cls, image_ids.reshape(-1), hardness.reshape(-1))
+
+    @classmethod
+    def of(cls, image_ids: Tensor, hardness: Tensor) -> "Ranking":
+        """Rank images given in any order.
+
+        Args:
+            image_ids: ``(N,)`` int64, each image once.
+            hardness: ``(N,)`` floating point.
+
+        Example:
+            >>> Ranking.of(torch.tensor([4, 2, 9]), torch.tensor([1.0, 1.0, 3.0]))
+            Ranking(3 images, hardest first: 9 (3), 2 (1), 4 (1))
+        """
+        by_id = image_ids.argsort()
+        image_ids, hardness = image_ids[by_id], hardness[by_id]
+        hardest_first = hardness.argsort(descending=True, stable=True)
+        return cls(image_ids[hardest_first], hardness[hardest_first])
+
+    def top(self, k: int) -> "Ranking":
+        """The ``k`` hardest images (all of them where there are fewer)."""
+        if k < 0:
+            raise ValueError(f"`k` is a number of images, at least 0, but is {k}.")
+        return Ranking(self.image_ids[:k], self.hardness[:k])
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """A data frame with columns ``rank`` (from 1), ``image_id`` and ``hardness``."""
+        import pandas as pd  # here: half a second that most runs never need
+
+        ids = self.image_ids.cpu().numpy()
+        columns = {"rank": range(1, len(ids) + 1), "image_id": ids, "hardness": self.hardness.cpu().numpy()}
+        return pd.DataFrame(columns)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both hold the same images in the same order with exactly the same hardness."""
+        if not isinstance(other, Ranking):
+            return NotImplemented
+        return all(torch.equal(ours, theirs) for ours, theirs in zip(self, other, strict=True))
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        shown = 3
+        head = zip(self.image_ids[:shown].tolist(), self.hardness[:shown].tolist(), strict=True)
+        images = ", ".join(f"{image_id} ({hardness:.4g})" for image_id, hardness in head)
+        number = len(self.image_ids)
+        more = ", ..." if number > shown else ""
+        return f"Ranking({number} images, hardest first: {images}{more})" if number else "Ranking(0 images)"
