@@ -1,9 +1,9 @@
 """What was just measured, so that metrics fed the same batch one after the other measure it once."""
 
+import operator
 import weakref
 from collections.abc import Callable, Sequence
-from itertools import chain
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -11,40 +11,48 @@ from torch import Tensor
 from hardest_metrics.functional.boxes import ImageDict
 
 #: What a batch is measured from; other entries of its dicts do not matter here.
-_KEYS = frozenset({"boxes", "scores", "labels", "iscrowd", "area", "image_id", "image_size"})
+_KEYS = ("boxes", "scores", "labels", "iscrowd", "area", "image_id", "image_size")
 
 
-class _Inputs:
-    """Recognises a batch: the same tensor objects, unchanged since, and the same plain values.
+class _Column:
+    """Recognises what a batch holds under one key: the same tensor objects, unchanged since, the same plain values.
 
     Tensors are held weakly, so that a remembered batch does not stay alive. A change in place shows in a
     tensor's version counter; tensors made in inference mode have none, so their values are compared.
     """
 
+    def __init__(self, values: list[Any]) -> None:
+        tensors = [value for value in values if isinstance(value, Tensor)]
+        self.refs = list(map(weakref.ref, tensors))
+        self.plain = [
+            None if isinstance(value, Tensor) else tuple(value) if isinstance(value, list) else value
+            for value in (values if len(tensors) < len(values) else ())
+        ]
+        self.known = set(map(type, self.plain)) <= {int, tuple, type(None)}
+        self.versions = None if any(map(torch.is_inference, tensors)) else [tensor._version for tensor in tensors]
+        self.contents = torch.cat([tensor.reshape(-1) for tensor in tensors]) if self.versions is None else None
+
+    def same_as(self, other: "_Column") -> bool:
+        return (
+            self.known
+            and len(self.refs) == len(other.refs)
+            and all(map(operator.is_, self.refs, other.refs))  # a live tensor has one weak reference object
+            and self.versions == other.versions
+            and self.plain == other.plain
+            and (self.contents is None or torch.equal(self.contents, cast(Tensor, other.contents)))
+        )
+
+
+class _Inputs:
+    """Recognises a batch by its columns."""
+
     def __init__(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> None:
-        images = list(chain(preds, target))
-        entries = [(key, image[key]) for image in images for key in image if key in _KEYS]
-        self.shape = (len(preds), len(target), [len(image) for image in images], [key for key, _ in entries])
-        self.plain = [tuple(v) if isinstance(v, list) else v for _, v in entries if not isinstance(v, Tensor)]
-        self.tensors = [weakref.ref(v) for _, v in entries if isinstance(v, Tensor)]
-        versioned = [v for _, v in entries if isinstance(v, Tensor) and not v.is_inference()]
-        self.versions = [v._version for v in versioned]
-        unversioned: dict[str, list[Tensor]] = {}
-        for key, value in entries:
-            if isinstance(value, Tensor) and value.is_inference():
-                unversioned.setdefault(key, []).append(value.reshape(-1) if value.ndim == 0 else value)
-        self.contents = {key: torch.cat(values) for key, values in unversioned.items()}
+        self.columns = [
+            _Column([image.get(key, ()) for image in images]) for images in (preds, target) for key in _KEYS
+        ]
 
     def same_as(self, other: "_Inputs") -> bool:
-        return (
-            self.shape == other.shape
-            and self.versions == other.versions
-            and all(a is b for a, b in zip(self.tensors, other.tensors, strict=True))
-            and all(a() is not None for a in self.tensors)
-            and all(type(v) is int or type(v) is tuple or v is None for v in self.plain)
-            and self.plain == other.plain
-            and all(torch.equal(value, other.contents[key]) for key, value in self.contents.items())
-        )
+        return all(ours.same_as(theirs) for ours, theirs in zip(self.columns, other.columns, strict=True))
 
 
 class BatchMemory:
@@ -71,7 +79,7 @@ class BatchMemory:
         """What ``measure(preds, target)`` gives, measured only if it is not the batch remembered."""
         try:
             inputs = _Inputs(preds, target)
-        except (TypeError, ValueError, RuntimeError):
+        except (AttributeError, TypeError, RuntimeError):
             return measure(preds, target)  # not a batch at all; this says why
         known = self._results.get(settings)
         if known is not None and known[0].same_as(inputs):

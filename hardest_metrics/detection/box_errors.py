@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from torch import Tensor
 
-from hardest_metrics.functional.boxes import NO_SIZE, BoxFormat, ImageDict, pack
+from hardest_metrics.functional.boxes import BoxFormat, ImageDict, pack
 from hardest_metrics.functional.hardness import error_sums, named_weighting, require_sizes
 from hardest_metrics.functional.matching import AreaName, Query
 from hardest_metrics.functional.weighting import WEIGHTINGS, Weighting, WeightingName
@@ -87,13 +87,13 @@ class BoxErrors(HardnessMetric, ABC):
             return batch.image_ids, error_sums(batch, self.query, [self.weighting])
         # All three weightings, so that all nine definitions share one state
         rows = error_sums(batch, self.query, list(WEIGHTINGS.values()))
-        unknown = batch.image_sizes[:, 0] == NO_SIZE
-        rows[:, :, _PIXEL].masked_fill_(unknown[:, None], NO_SIZE)
+        unknown = batch.image_sizes[:, 0].isnan()
+        rows[:, :, _PIXEL].masked_fill_(unknown[:, None], _NO_SIZE)
         return batch.image_ids, rows
 
     def _check(self, image_ids: Tensor, rows: Tensor) -> None:
         if self.weighting == "pixel":
-            require_sizes(image_ids, rows[:, 0, _PIXEL] != NO_SIZE)
+            require_sizes(image_ids, rows[:, 0, _PIXEL] != _NO_SIZE)
 
     def _hardness(self, rows: Tensor) -> Tensor:
         column = 0 if callable(self.weighting) else list(WEIGHTINGS).index(self.weighting)
@@ -108,10 +108,21 @@ class FalsePositives(BoxErrors):
     Example:
         >>> import torch
         >>> from hardest_metrics.detection import FalsePositives
-        >>> preds = [{"boxes": torch.tensor([[0.0, 0, 10, 10], [5, 5, 15, 15]]),
-        ...           "scores": torch.tensor([0.9, 0.8]), "labels": torch.tensor([1, 1])}]
-        >>> target = [{"boxes": torch.tensor([[0.0, 0, 10, 10]]), "labels": torch.tensor([1]),
-        ...            "image_id": 42, "image_size": (20, 40)}]
+        >>> preds = [
+        ...     {
+        ...         "boxes": torch.tensor([[0.0, 0, 10, 10], [5, 5, 15, 15]]),
+        ...         "scores": torch.tensor([0.9, 0.8]),
+        ...         "labels": torch.tensor([1, 1]),
+        ...     }
+        ... ]
+        >>> target = [
+        ...     {
+        ...         "boxes": torch.tensor([[0.0, 0, 10, 10]]),
+        ...         "labels": torch.tensor([1]),
+        ...         "image_id": 42,
+        ...         "image_size": (20, 40),
+        ...     }
+        ... ]
         >>> metric = FalsePositives(weighting="pixel")
         >>> metric.update(preds, target)
         >>> metric.compute()
@@ -148,8 +159,13 @@ class TotalFalse(BoxErrors):
     Example:
         >>> import torch
         >>> from hardest_metrics.detection import TotalFalse
-        >>> preds = [{"boxes": torch.tensor([[50.0, 50, 60, 60]]), "scores": torch.tensor([0.9]),
-        ...           "labels": torch.tensor([1])}]
+        >>> preds = [
+        ...     {
+        ...         "boxes": torch.tensor([[50.0, 50, 60, 60]]),
+        ...         "scores": torch.tensor([0.9]),
+        ...         "labels": torch.tensor([1]),
+        ...     }
+        ... ]
         >>> target = [{"boxes": torch.tensor([[0.0, 0, 10, 10]]), "labels": torch.tensor([1]), "image_id": 42}]
         >>> metric = TotalFalse()
         >>> metric.update(preds, target)
@@ -159,5 +175,8 @@ class TotalFalse(BoxErrors):
 
     _counted = [0, 1]  # noqa: RUF012
 
+
+#: Stands in a state for the pixel-weighted sums of an image of unknown size. NaN would keep states from being shared.
+_NO_SIZE = -1.0
 
 _PIXEL = list(WEIGHTINGS).index("pixel")

@@ -4,9 +4,10 @@
 over images and never pads them to the fullest one.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar, cast, get_args
 
 import torch
 from torch import Tensor
@@ -18,9 +19,6 @@ ImageDict = Mapping[str, Any]
 
 #: Marks an image that was given without an `image_id`; no image may have it as its id.
 NO_ID = torch.iinfo(torch.int64).min
-
-#: Height and width of an image whose size was not given.
-NO_SIZE = -1.0
 
 _AnyBoxes = TypeVar("_AnyBoxes", bound="Boxes")
 
@@ -45,9 +43,9 @@ class Boxes:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self: _AnyBoxes, index: Tensor) -> _AnyBoxes:
-        """The boxes that an index or a mask selects."""
-        return replace(self, **{name: value[index] for name, value in vars(self).items()})
+    def take(self: _AnyBoxes, index: Tensor) -> _AnyBoxes:
+        """The boxes at ``(k,)`` int64 positions, in their order."""
+        return replace(self, **{name: value.index_select(0, index) for name, value in vars(self).items()})
 
     @property
     def xyxy(self) -> Tensor:
@@ -96,7 +94,7 @@ class Batch:
         detections: of all images, image by image.
         ground_truth: likewise.
         image_ids: ``(N,)`` int64, on the CPU unless they were given elsewhere; :data:`NO_ID` where not given.
-        image_sizes: ``(N, 2)`` float64, height and width in pixels; :data:`NO_SIZE` where not given.
+        image_sizes: ``(N, 2)`` float64, height and width in pixels; NaN where not given.
     """
 
     detections: Detections
@@ -130,8 +128,9 @@ def pack(preds: Sequence[ImageDict], target: Sequence[ImageDict], box_format: Bo
     Example:
         >>> import torch
         >>> from hardest_metrics.functional import pack
-        >>> preds = [{"boxes": torch.tensor([[0.0, 0, 10, 10]]), "scores": torch.tensor([0.9]),
-        ...           "labels": torch.tensor([1])}]
+        >>> preds = [
+        ...     {"boxes": torch.tensor([[0.0, 0, 10, 10]]), "scores": torch.tensor([0.9]), "labels": torch.tensor([1])}
+        ... ]
         >>> target = [{"boxes": torch.empty(0, 4), "labels": torch.empty(0, dtype=torch.long), "image_id": 7}]
         >>> batch = pack(preds, target)
         >>> len(batch), len(batch.detections), len(batch.ground_truth), batch.image_ids
@@ -162,17 +161,18 @@ def pack(preds: Sequence[ImageDict], target: Sequence[ImageDict], box_format: Bo
 
     # Everything that depends on values, in one transfer to the host
     labels = torch.cat((d_labels, g_labels))
-    lowest, highest = labels.aminmax() if len(labels) else (labels.new_zeros(()), labels.new_zeros(()))
-    sound = torch.stack([
-        _sound_boxes(d_xywh).all(), _sound_boxes(g_xywh).all(), _sound_scores(scores).all(),
-        _sound_areas(area).all(), _sound_sizes(image_sizes).all(),
-    ])  # fmt: skip
-    *all_sound, low, high = torch.cat((sound.long(), torch.stack((lowest, highest)))).tolist()
-    if not all(all_sound):
+    lowest, highest = _limits(labels)
+    ranges = [d_xywh, d_xywh[:, 2:], g_xywh, g_xywh[:, 2:], scores, area]
+    limits = [limit for values in ranges for limit in _limits(values)]
+    limits += [((image_sizes <= 0) | image_sizes.isinf()).sum(), highest.double() - lowest]
+    *host, sizes_wrong, spread = torch.stack([limit.double() for limit in limits]).tolist()
+    lows, highs = host[::2], host[1::2]
+    finite = all(-math.inf < limit < math.inf for limit in host)
+    if not finite or min(lows[1], *lows[3:]) < 0 or highs[4] > 1 or sizes_wrong:
         _refuse(detected, labelled, d_xywh, g_xywh, scores, area, image_sizes, box_format)
 
-    if (high - low + 1) * max(len(preds), 1) < 2**62:
-        d_index, g_index, number = d_labels - low, g_labels - low, high - low + 1
+    if (spread + 1) * len(preds) < 2**62:
+        d_index, g_index, number = d_labels - lowest, g_labels - lowest, highest - lowest + 1
     else:  # labels too far apart to multiply: number those that occur
         values, index = labels.unique(return_inverse=True)
         (d_index, g_index), number = index.split((len(d_labels), len(g_labels))), len(values)
@@ -185,36 +185,50 @@ def pack(preds: Sequence[ImageDict], target: Sequence[ImageDict], box_format: Bo
     )
 
 
-def iou(a: Tensor, b: Tensor, b_is_crowd: Tensor) -> Tensor:
-    """Intersection over union of boxes `a` and `b`, pair by pair; over the area of `a` where `b` is a crowd.
+def iou(a: Tensor, b: Tensor, b_is_crowd: Tensor, i: Tensor, j: Tensor) -> Tensor:
+    """Intersection over union of the boxes ``a[i]`` and ``b[j]``; over the area of ``a[i]`` where ``b[j]`` is a crowd.
 
     The operations and their order are pycocotools', so that results equal its own to the last bit.
 
     Args:
-        a: ``(p, 4)`` float64 xywh. b: ``(p, 4)`` float64 xywh. b_is_crowd: ``(p,)`` bool.
+        a: ``(n, 4)`` float64 xywh.
+        b: ``(m, 4)`` float64 xywh.
+        b_is_crowd: ``(m,)`` bool.
+        i: ``(p,)`` int64, into `a`.
+        j: ``(p,)`` int64, into `b`.
 
     Returns:
         ``(p,)`` float64 in [0, 1]; 0 where the boxes do not overlap.
     """
-    both = intersection(a, b)
-    a_area = a[:, 2] * a[:, 3]
-    either = torch.where(b_is_crowd, a_area, a_area + b[:, 2] * b[:, 3] - both)
-    return torch.where(both > 0, both / either, 0.0)
+    both = intersection(a, b, i, j)
+    a_area = (a[:, 2] * a[:, 3]).index_select(0, i)
+    either = a_area + (b[:, 2] * b[:, 3]).index_select(0, j) - both
+    either = torch.where(b_is_crowd.index_select(0, j), a_area, either)
+    return (both / either).masked_fill_(both == 0, 0.0)
 
 
-def intersection(a: Tensor, b: Tensor) -> Tensor:
-    """Area that boxes `a` and `b` share, pair by pair.
+def intersection(a: Tensor, b: Tensor, i: Tensor, j: Tensor) -> Tensor:
+    """Area that the boxes ``a[i]`` and ``b[j]`` share.
 
     Args:
-        a: ``(p, 4)`` float64 xywh. b: ``(p, 4)`` float64 xywh.
+        a: ``(n, 4)`` float64 xywh.
+        b: ``(m, 4)`` float64 xywh.
+        i: ``(p,)`` int64, into `a`.
+        j: ``(p,)`` int64, into `b`.
 
     Returns:
         ``(p,)`` float64 in square pixels.
     """
-    start = torch.maximum(a[:, :2], b[:, :2])
-    end = torch.minimum(a[:, :2] + a[:, 2:], b[:, :2] + b[:, 2:])
-    width, height = (end - start).clamp_(min=0).unbind(1)
-    return width * height
+    # one coordinate at a time: gathering whole rows takes three times as long
+    area = None
+    for axis in (0, 1):
+        a_start, b_start = a[:, axis].contiguous(), b[:, axis].contiguous()
+        a_end, b_end = a_start + a[:, axis + 2], b_start + b[:, axis + 2]
+        end = torch.minimum(a_end.index_select(0, i), b_end.index_select(0, j))
+        start = torch.maximum(a_start.index_select(0, i), b_start.index_select(0, j))
+        extent = end.sub_(start).clamp_(min=0)
+        area = extent if area is None else area.mul_(extent)
+    return cast(Tensor, area)
 
 
 def ragged_pairs(first: Tensor, count: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
@@ -252,20 +266,20 @@ class _Side:
     """One of the two arguments on its way into flat tensors."""
 
     def __init__(self, name: str, images: Sequence[ImageDict]) -> None:
-        if isinstance(images, Mapping) or not isinstance(images, Sequence):
+        if isinstance(images, Mapping | str) or not isinstance(images, Sequence):
             raise TypeError(f"`{name}` must be a list with one dict an image, but is a {type(images).__name__}.")
         self.name = name
         self.images = images
         self.image_ids: Tensor | None = None
-        for index, image in enumerate(images):
-            if not isinstance(image, Mapping):
-                raise TypeError(f"`{name}[{index}]` must be a dict, but is a {type(image).__name__}.")
-        boxes = self._tensors("boxes")
-        self.counts = [len(b) if b.ndim else -1 for b in boxes]
-        for index, b in enumerate(boxes):
-            if b.shape != (self.counts[index], 4) and b.shape != (0,):
-                raise ValueError(f"{self.at(index, 'boxes')} must have shape (n, 4), but has {tuple(b.shape)}.")
-        self._boxes = boxes
+        if set(map(type, images)) - {dict}:
+            for index, image in enumerate(images):
+                if not isinstance(image, Mapping):
+                    raise TypeError(f"`{name}[{index}]` must be a dict, but is a {type(image).__name__}.")
+        self._boxes, shapes = self._tensors("boxes", self._values("boxes"))
+        self.counts = [shape[0] if shape else -1 for shape in shapes]
+        for index, shape in enumerate(shapes):
+            if shape != (self.counts[index], 4) and shape != (0,):
+                raise ValueError(f"{self.at(index, 'boxes')} must have shape (n, 4), but has {tuple(shape)}.")
 
     def at(self, index: int, key: str | None = None) -> str:
         """How a message names an image, or one of its entries."""
@@ -284,13 +298,14 @@ class _Side:
 
     def boxes(self, box_format: BoxFormat) -> Tensor:
         """``(n, 4)`` float64 xywh."""
-        for index, boxes in enumerate(self._boxes):
-            own = None if type(boxes) is Tensor else getattr(boxes, "format", None)  # BoundingBoxes know theirs
-            if own is not None and own.value.lower() != box_format:
-                raise ValueError(
-                    f"{self.at(index, 'boxes')} are in {own.value.lower()} format, but `box_format` is"
-                    f" {box_format!r}: pass box_format={own.value.lower()!r} or convert them."
-                )
+        if set(map(type, self._boxes)) - {Tensor}:
+            for index, boxes in enumerate(self._boxes):
+                own = getattr(boxes, "format", None)  # torchvision's BoundingBoxes know theirs
+                if own is not None and own.value.lower() != box_format:
+                    raise ValueError(
+                        f"{self.at(index, 'boxes')} are in {own.value.lower()} format, but `box_format` is"
+                        f" {box_format!r}: pass box_format={own.value.lower()!r} or convert them."
+                    )
         boxes = self._cat("boxes", self._boxes).reshape(-1, 4)
         if box_format != "xywh":
             from torchvision.ops import box_convert  # here: xywh alone does not need torchvision
@@ -310,48 +325,48 @@ class _Side:
     def column(self, key: str, default: Tensor | None = None) -> Tensor:
         """``(n,)``: what stands under `key`, one value a box; `default` for images that don't have the key."""
         given = [key in image for image in self.images]
-        if default is not None and not any(given):
-            return default
         if default is None or all(given):
-            values, counts = self._tensors(key), self.counts
-        else:
+            values = self._values(key)
+        elif any(given):
             parts = default.split(self.counts)
-            values = [image[key] if has else part for image, has, part in zip(self.images, given, parts, strict=True)]
-            values, counts = self._checked_tensors(key, values), self.counts
-        for index, (value, count) in enumerate(zip(values, counts, strict=True)):
-            if value.shape != (count,):
-                raise ValueError(
-                    f"{self.at(index, key)} must have shape ({count},), one value a box,"
-                    f" but has {tuple(value.shape)}."
-                )
+            values = [image.get(key, part) for image, part in zip(self.images, parts, strict=True)]
+        else:
+            return default
+        values, shapes = self._tensors(key, values)
+        if shapes != [(count,) for count in self.counts]:
+            index = next(i for i, count in enumerate(self.counts) if shapes[i] != (count,))
+            raise ValueError(
+                f"{self.at(index, key)} must have shape ({self.counts[index]},), one value a box,"
+                f" but has {tuple(shapes[index])}."
+            )
         return self._cat(key, values)
 
-    def _tensors(self, key: str) -> list[Tensor]:
+    def _values(self, key: str) -> list[Any]:
         try:
-            values = [image[key] for image in self.images]
+            return [image[key] for image in self.images]
         except KeyError:
             index = next(i for i, image in enumerate(self.images) if key not in image)
             raise ValueError(
                 f"{self.at(index)} lacks the key '{key}': add it, with an empty tensor if the image has no boxes."
             ) from None
-        return self._checked_tensors(key, values)
 
-    def _checked_tensors(self, key: str, values: list[Any]) -> list[Tensor]:
-        for index, value in enumerate(values):
-            if not isinstance(value, Tensor):
-                raise TypeError(f"{self.at(index, key)} must be a tensor, but is a {type(value).__name__}.")
-        return values
+    def _tensors(self, key: str, values: list[Any]) -> tuple[list[Tensor], list[torch.Size]]:
+        if set(map(type, values)) - {Tensor}:
+            for index, value in enumerate(values):
+                if not isinstance(value, Tensor):
+                    raise TypeError(f"{self.at(index, key)} must be a tensor, but is a {type(value).__name__}.")
+        return values, [value.shape for value in values]
 
     def _cat(self, key: str, values: list[Tensor]) -> Tensor:
         # Empty tensors are left out: torch.tensor([]) is float32 and would turn integer labels into floats
-        filled = [v if type(v) is Tensor else v.as_subclass(Tensor) for v in values if len(v)]
+        filled = [value for value, count in zip(values, self.counts, strict=True) if count]
         if not filled:
             dtype = torch.int64 if key == "labels" else torch.float32
             return torch.empty(0, dtype=dtype, device=values[0].device if values else None)
         try:
-            return torch.cat(filled)
+            return torch.cat(filled).as_subclass(Tensor)
         except RuntimeError as error:
-            devices = sorted({str(v.device) for v in filled})
+            devices = sorted({str(value.device) for value in filled})
             if len(devices) == 1:
                 raise
             raise ValueError(
@@ -388,7 +403,9 @@ def _image_id(side: _Side, index: int, value: Any) -> Tensor:
     is_tensor = isinstance(value, Tensor)
     given = value if is_tensor else torch.as_tensor(value) if hasattr(value, "__index__") else None
     if given is None or given.numel() != 1 or given.dtype == torch.bool or given.is_floating_point():
-        what = f"{value.dtype} tensor of shape {tuple(value.shape)}" if is_tensor else f"{type(value).__name__} {value!r}"
+        what = (
+            f"{value.dtype} tensor of shape {tuple(value.shape)}" if is_tensor else f"{type(value).__name__} {value!r}"
+        )
         raise TypeError(
             f"{side.at(index, 'image_id')} must be one integer, but is a {what}:"
             " floats lose ids above 2^53, and other names can be numbered."
@@ -398,67 +415,61 @@ def _image_id(side: _Side, index: int, value: Any) -> Tensor:
 
 def _image_sizes(labelled: _Side, detected: _Side, device: torch.device) -> Tensor:
     """``(N, 2)`` float64, height and width."""
-    sizes = [_image_size(labelled, i) or _image_size(detected, i) for i in range(len(labelled.images))]
-    if sizes and all(isinstance(size, Tensor) for size in sizes):
+    sizes = [image.get("image_size") for image in labelled.images]
+    for side in (labelled, detected):
+        if any(size is None for size in sizes):
+            sizes = [_image_size(side, index) if size is None else size for index, size in enumerate(sizes)]
+    if sizes and all(isinstance(size, Tensor) and size.shape == (2,) for size in sizes):
         return torch.stack(sizes).to(device, torch.float64)
-    rows = [(NO_SIZE, NO_SIZE) if s is None else tuple(s) for s in sizes]
+    rows = [(torch.nan, torch.nan)] * len(sizes)
+    for index, size in enumerate(sizes):
+        if size is not None:
+            try:
+                height, width = size
+                rows[index] = float(height), float(width)
+            except (TypeError, ValueError):
+                side = detected if labelled.images[index].get("image_size") is None else labelled
+                raise ValueError(
+                    f"{side.at(index, 'image_size')} must be (height, width) in pixels, but is {size!r}."
+                ) from None
     return torch.tensor(rows, dtype=torch.float64, device=device).reshape(-1, 2)
 
 
 def _image_size(side: _Side, index: int) -> Any:
     size = side.images[index].get("image_size")
-    if size is None:
-        boxes = side._boxes[index]
-        return None if type(boxes) is Tensor else getattr(boxes, "canvas_size", None)
-    shape = size.shape if isinstance(size, Tensor) else (len(size),) if isinstance(size, Sequence) else None
-    if shape != (2,):
-        raise ValueError(f"{side.at(index, 'image_size')} must be (height, width) in pixels, but is {size!r}.")
-    return size
+    return getattr(side._boxes[index], "canvas_size", None) if size is None else size
 
 
-def _sound_boxes(xywh: Tensor) -> Tensor:
-    return xywh.isfinite().all(1) & (xywh[:, 2:] >= 0).all(1)
-
-
-def _sound_scores(scores: Tensor) -> Tensor:
-    return (scores >= 0) & (scores <= 1)
-
-
-def _sound_areas(area: Tensor) -> Tensor:
-    return (area >= 0) & area.isfinite()
-
-
-def _sound_sizes(image_sizes: Tensor) -> Tensor:
-    return ((image_sizes > 0) & image_sizes.isfinite() | (image_sizes == NO_SIZE)).all(1)
+def _limits(values: Tensor) -> tuple[Tensor, Tensor]:
+    """The lowest and the highest of all values; 0 and 0 of none. A NaN among them makes both NaN."""
+    if values.numel():
+        low, high = values.aminmax()
+        return low, high
+    return values.new_zeros(()), values.new_zeros(())
 
 
 def _refuse(
-    detected: _Side, labelled: _Side, d_xywh: Tensor, g_xywh: Tensor, scores: Tensor, area: Tensor,
-    image_sizes: Tensor, box_format: BoxFormat,
+    detected: _Side, labelled: _Side, d_xywh: Tensor, g_xywh: Tensor, scores: Tensor, area: Tensor, image_sizes: Tensor,
+    box_format: BoxFormat,
 ) -> None:  # fmt: skip
     """Name the first value that makes no sense, its image and the remedy."""
-
-    def first(side: _Side, key: str, sound: Tensor) -> tuple[str, Any] | None:
-        if sound.all():
-            return None
-        position = int((~sound).nonzero()[0])
-        index = int(side.image_index(torch.device("cpu"))[position])
-        value = side.images[index][key][position - sum(side.counts[:index])].tolist()
-        return f"{side.at(index, key)} holds {value}", value
-
-    shape = {"xyxy": "x1 <= x2 and y1 <= y2"}.get(box_format, "width and height at least 0")
-    checks: list[tuple[_Side, str, Callable[[], Tensor], str]] = [
-        (detected, "boxes", lambda: _sound_boxes(d_xywh), f"a box in {box_format} format needs finite numbers, {shape}"),
-        (labelled, "boxes", lambda: _sound_boxes(g_xywh), f"a box in {box_format} format needs finite numbers, {shape}"),
-        (detected, "scores", lambda: _sound_scores(scores), "a score lies in [0, 1]; pass logits through a sigmoid or softmax"),
-        (labelled, "area", lambda: _sound_areas(area), "an area is finite and at least 0, in square pixels"),
-    ]  # fmt: skip
+    box = {"xyxy": "x1 <= x2 and y1 <= y2"}.get(box_format, "a width and height of at least 0")
+    box = f"a box in {box_format} format has finite numbers, {box}"
+    score = "a score lies in [0, 1]; pass logits through a sigmoid or softmax first"
+    checks = [
+        (detected, "boxes", d_xywh.isfinite().all(1) & (d_xywh[:, 2:] >= 0).all(1), box),
+        (labelled, "boxes", g_xywh.isfinite().all(1) & (g_xywh[:, 2:] >= 0).all(1), box),
+        (detected, "scores", (scores >= 0) & (scores <= 1), score),
+        (labelled, "area", (area >= 0) & area.isfinite(), "an area is finite and at least 0, in square pixels"),
+    ]
     for side, key, sound, remedy in checks:
-        found = first(side, key, sound())
-        if found is not None:
-            raise ValueError(f"{found[0]}: {remedy}.")
-    index = int((~_sound_sizes(image_sizes)).nonzero()[0])
-    side = labelled if "image_size" in labelled.images[index] else detected
+        if not sound.all():
+            position = int((~sound).nonzero()[0])
+            index = int(side.image_index(torch.device("cpu"))[position])
+            value = side.images[index][key][position - sum(side.counts[:index])].tolist()
+            raise ValueError(f"{side.at(index, key)} holds {value}: {remedy}.")
+    index = int(((image_sizes <= 0) | image_sizes.isinf()).any(1).nonzero()[0])
+    side = detected if labelled.images[index].get("image_size") is None else labelled
     raise ValueError(
         f"{side.at(index, 'image_size')} is {tuple(image_sizes[index].tolist())}:"
         " a size is (height, width) in pixels, both above 0."

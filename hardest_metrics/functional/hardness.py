@@ -14,7 +14,9 @@ def error_sums(batch: Batch, query: Query, weightings: Sequence[Weighting]) -> T
     """The weighted false positives and false negatives of every image, under several weightings at once.
 
     Args:
-        batch: `N` images. query: which boxes count. weightings: `W` functions.
+        batch: `N` images.
+        query: which boxes count.
+        weightings: `W` functions.
 
     Returns:
         ``(N, 2, W)`` float32: false positives, then false negatives. NaN where a weight needs an image size
@@ -26,7 +28,7 @@ def error_sums(batch: Batch, query: Query, weightings: Sequence[Weighting]) -> T
     matches = match(batch.detections, batch.ground_truth, query)
     errors, true_positives = errors_of(batch, matches)
     kind_of_image = errors.image * 2 + errors.missed
-    sums = torch.zeros(len(weightings), 2 * len(batch), dtype=torch.float64, device=errors.xywh.device)
+    sums = torch.zeros(len(weightings), 2 * len(batch), dtype=torch.float64, device=errors.image.device)
     for sum_, weighting in zip(sums, weightings, strict=True):
         weights = weighting(errors, true_positives)
         if weighting not in WEIGHTINGS.values():
@@ -69,10 +71,14 @@ def false_positives(
     Example:
         >>> import torch
         >>> from hardest_metrics.functional import false_positives
-        >>> preds = [{"boxes": torch.tensor([[0.0, 0, 10, 10], [5, 5, 15, 15]]),
-        ...           "scores": torch.tensor([0.9, 0.8]), "labels": torch.tensor([1, 1])}]
-        >>> target = [{"boxes": torch.tensor([[0.0, 0, 10, 10]]), "labels": torch.tensor([1]),
-        ...            "image_size": (20, 40)}]
+        >>> preds = [
+        ...     {
+        ...         "boxes": torch.tensor([[0.0, 0, 10, 10], [5, 5, 15, 15]]),
+        ...         "scores": torch.tensor([0.9, 0.8]),
+        ...         "labels": torch.tensor([1, 1]),
+        ...     }
+        ... ]
+        >>> target = [{"boxes": torch.tensor([[0.0, 0, 10, 10]]), "labels": torch.tensor([1]), "image_size": (20, 40)}]
         >>> false_positives(preds, target), false_positives(preds, target, weighting="pixel")
         (tensor([1.]), tensor([0.1250]))
     """
@@ -125,8 +131,13 @@ def total_false(
     Example:
         >>> import torch
         >>> from hardest_metrics.functional import total_false
-        >>> preds = [{"boxes": torch.tensor([[50.0, 50, 60, 60]]), "scores": torch.tensor([0.9]),
-        ...           "labels": torch.tensor([1])}]
+        >>> preds = [
+        ...     {
+        ...         "boxes": torch.tensor([[50.0, 50, 60, 60]]),
+        ...         "scores": torch.tensor([0.9]),
+        ...         "labels": torch.tensor([1]),
+        ...     }
+        ... ]
         >>> target = [{"boxes": torch.tensor([[0.0, 0, 10, 10]]), "labels": torch.tensor([1])}]
         >>> total_false(preds, target)
         tensor([2.])
@@ -148,7 +159,8 @@ def require_sizes(image_ids: Tensor, known: Tensor) -> None:
     """Refuse pixel weighting for images of unknown size.
 
     Args:
-        image_ids: ``(N,)`` int64. known: ``(N,)`` bool, whether the image's size is known.
+        image_ids: ``(N,)`` int64.
+        known: ``(N,)`` bool, whether the image's size is known.
     """
     if known.all():
         return
@@ -174,7 +186,7 @@ def _sums_of(
 ) -> Tensor:
     batch = pack(preds, target, box_format)
     if weighting == "pixel":
-        require_sizes(batch.image_ids, batch.image_sizes[:, 0] > 0)
+        require_sizes(batch.image_ids, ~batch.image_sizes[:, 0].isnan())
     return error_sums(batch, query, [named_weighting(weighting)]).squeeze(2)
 
 
@@ -188,6 +200,5 @@ def _check_weights(weights: Tensor, weighting: Weighting, errors: Errors, batch:
         error = int((~sound).nonzero()[0])
         image = name_of(batch.image_ids, int(errors.image[error]))
         raise ValueError(
-            f"`weighting` {name} gave {weights[error].item()} for a box of {image}:"
-            " a weight is finite and at least 0."
+            f"`weighting` {name} gave {weights[error].item()} for a box of {image}: a weight is finite and at least 0."
         )

@@ -129,7 +129,8 @@ def match(detections: Detections, ground_truth: GroundTruth, query: Query) -> Ma
     object whose own area is outside the range, is ignored too.
 
     Args:
-        detections: of any number of images. ground_truth: of the same images.
+        detections: of any number of images.
+        ground_truth: of the same images.
         query: which boxes count.
 
     Returns:
@@ -138,8 +139,13 @@ def match(detections: Detections, ground_truth: GroundTruth, query: Query) -> Ma
     Example:
         >>> import torch
         >>> from hardest_metrics.functional import Query, match, pack
-        >>> preds = [{"boxes": torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 9], [50, 50, 60, 60]]),
-        ...           "scores": torch.tensor([0.6, 0.9, 0.7]), "labels": torch.tensor([1, 1, 1])}]
+        >>> preds = [
+        ...     {
+        ...         "boxes": torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 9], [50, 50, 60, 60]]),
+        ...         "scores": torch.tensor([0.6, 0.9, 0.7]),
+        ...         "labels": torch.tensor([1, 1, 1]),
+        ...     }
+        ... ]
         >>> target = [{"boxes": torch.tensor([[0.0, 0, 10, 10], [80, 80, 90, 90]]), "labels": torch.tensor([1, 1])}]
         >>> batch = pack(preds, target)
         >>> matches = match(batch.detections, batch.ground_truth, Query())
@@ -149,32 +155,35 @@ def match(detections: Detections, ground_truth: GroundTruth, query: Query) -> Ma
         tensor([0, 2], dtype=torch.uint8)
     """
     ranked = _rank(detections, query)
-    objects = (query.counts_label(ground_truth.labels)).nonzero().squeeze(1)
-    objects = objects[ground_truth.group[objects].argsort(stable=True)]
-    ignored = ground_truth.crowd[objects] | ~query.counts_area(ground_truth.area[objects])
-    crowd = ground_truth.crowd[objects]
+    objects = ground_truth.group.argsort(stable=True)
+    if query.labels is not None:
+        objects = objects[query.counts_label(ground_truth.labels[objects])]
+    crowd = ground_truth.crowd.index_select(0, objects)
+    ignored = crowd
+    if query.area_range is not None:
+        ignored = crowd | ~query.counts_area(ground_truth.area[objects])
 
     det, obj, overlap = _candidates(detections, ground_truth, ranked, objects, query.iou_threshold)
     det, obj = _by_preference(det, obj, overlap, ignored)
     det, obj = _deferred_acceptance(det, obj, crowd, len(ranked))
 
     # `det` and `obj` are positions in `ranked` and `objects`; back to the order in which boxes were given
-    taken_from = detections.labels.new_full((len(detections),), -1)
-    taken_from[ranked[det]] = objects[obj]
+    matched, taken = ranked.index_select(0, det), objects.index_select(0, obj)
+    detection_match = torch.full_like(detections.labels, -1).index_copy_(0, matched, taken)
     taken_by = torch.full_like(objects, len(ranked)).scatter_reduce_(0, obj, det, "amin")
-    found = taken_by < len(ranked)
-    ground_truth_match = ground_truth.labels.new_full((len(ground_truth),), -1)
-    ground_truth_match[objects[found]] = ranked[taken_by[found]]
+    taken_by = torch.cat((ranked, ranked.new_full((1,), -1))).index_select(0, taken_by)
+    ground_truth_match = torch.full_like(ground_truth.labels, -1).index_copy_(0, objects, taken_by)
 
-    of_detection = torch.full_like(taken_from, Outcome.IGNORED, dtype=torch.uint8)
-    of_ranked = torch.where(query.counts_area(detections.box_area[ranked]), Outcome.FALSE_POSITIVE, Outcome.IGNORED)
-    of_ranked[det] = torch.where(ignored[obj], Outcome.IGNORED, Outcome.TRUE_POSITIVE)
-    of_detection[ranked] = of_ranked.to(torch.uint8)
+    of_detection = torch.full_like(detections.labels, Outcome.IGNORED, dtype=torch.uint8)
+    counted = ranked if query.area_range is None else ranked[query.counts_area(detections.box_area[ranked])]
+    of_detection.index_fill_(0, counted, Outcome.FALSE_POSITIVE)
+    on_ignored = ignored.index_select(0, obj).to(torch.uint8)
+    of_detection.index_copy_(0, matched, on_ignored.mul_(Outcome.IGNORED))  # else TRUE_POSITIVE, which is 0
 
-    of_object = torch.where(found, Outcome.TRUE_POSITIVE, Outcome.FALSE_NEGATIVE).masked_fill_(ignored, Outcome.IGNORED)
-    of_ground_truth = torch.full_like(ground_truth_match, Outcome.IGNORED, dtype=torch.uint8)
-    of_ground_truth[objects] = of_object.to(torch.uint8)
-    return Matches(of_detection, of_ground_truth, taken_from, ground_truth_match)
+    of_object = (taken_by < 0).to(torch.uint8).mul_(Outcome.FALSE_NEGATIVE).masked_fill_(ignored, Outcome.IGNORED)
+    of_ground_truth = torch.full_like(ground_truth.labels, Outcome.IGNORED, dtype=torch.uint8)
+    of_ground_truth.index_copy_(0, objects, of_object)
+    return Matches(of_detection, of_ground_truth, detection_match, ground_truth_match)
 
 
 def _rank(detections: Detections, query: Query) -> Tensor:
@@ -183,39 +192,53 @@ def _rank(detections: Detections, query: Query) -> Tensor:
     if query.labels is not None:
         takes_part &= query.counts_label(detections.labels)
     ranked = takes_part.nonzero().squeeze(1)
-    ranked = ranked[detections.scores[ranked].argsort(descending=True, stable=True)]
-    ranked = ranked[detections.group[ranked].argsort(stable=True)]
-    group = detections.group[ranked]
-    place = torch.arange(len(group), device=group.device)
-    place_in_group = place - torch.searchsorted(group, group)
-    return ranked[place_in_group < query.max_detections]
+    ranked = ranked.index_select(0, (-_sortable(detections.scores.index_select(0, ranked))).argsort(stable=True))
+    ranked = ranked.index_select(0, detections.group.index_select(0, ranked).argsort(stable=True))
+    group = detections.group.index_select(0, ranked)
+    _, group, count = group.unique_consecutive(return_inverse=True, return_counts=True)
+    first = (count.cumsum(0) - count).index_select(0, group)
+    within = torch.arange(len(ranked), device=ranked.device) < first + query.max_detections
+    return ranked[within]
 
 
 def _candidates(
     detections: Detections, ground_truth: GroundTruth, ranked: Tensor, objects: Tensor, iou_threshold: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Pairs that may match: positions in `ranked`, ascending; positions in `objects`, ascending; their IoU."""
-    group, object_group = detections.group[ranked], ground_truth.group[objects]
-    first = torch.searchsorted(object_group, group)
-    count = torch.searchsorted(object_group, group, right=True) - first
-    d_xywh, g_xywh, crowd = detections.xywh[ranked], ground_truth.xywh[objects], ground_truth.crowd[objects]
+    """Pairs of equal group that overlap enough to match, object by object.
+
+    Returns:
+        Positions in `ranked`; positions in `objects`, ascending; their intersection over union.
+    """
+    group, object_group = detections.group.index_select(0, ranked), ground_truth.group.index_select(0, objects)
+    first = torch.searchsorted(group, object_group)
+    count = torch.searchsorted(group, object_group, right=True) - first
+    d_xywh, g_xywh = detections.xywh.index_select(0, ranked), ground_truth.xywh.index_select(0, objects)
+    crowd = ground_truth.crowd.index_select(0, objects)
     least = min(iou_threshold, 1 - 1e-10)  # pycocotools': at threshold 1, rounding must not lose a perfect box
-    found = [(group[:0], group[:0], d_xywh[:0, 0])]
-    for det, obj in ragged_pairs(first, count):
-        overlap = iou(d_xywh[det], g_xywh[obj], crowd[obj])
-        enough = overlap >= least
-        found.append((det[enough], obj[enough], overlap[enough]))
-    det, obj, overlap = (torch.cat(parts) for parts in zip(*found, strict=True))
+    found = []
+    for obj, det in ragged_pairs(first, count):
+        overlap = iou(d_xywh, g_xywh, crowd, det, obj)
+        enough = (overlap >= least).nonzero().squeeze(1)
+        found.append((det.index_select(0, enough), obj.index_select(0, enough), overlap.index_select(0, enough)))
+    if not found:
+        return first[:0], first[:0], d_xywh[:0, 0]
+    det, obj, overlap = found[0] if len(found) == 1 else (torch.cat(parts) for parts in zip(*found, strict=True))
     return det, obj, overlap
 
 
 def _by_preference(det: Tensor, obj: Tensor, overlap: Tensor, ignored: Tensor) -> tuple[Tensor, Tensor]:
     """Sort pairs by detection; in a detection objects that count first, then by IoU, then the later object."""
-    order = torch.arange(len(det) - 1, -1, -1, device=det.device)  # the later object first ...
-    order = order[overlap[order].argsort(descending=True, stable=True)]  # ... where the IoU is equal ...
-    order = order[ignored[obj[order]].argsort(stable=True)]  # ... among those that count alike ...
-    order = order[det[order].argsort(stable=True)]  # ... for one detection
-    return det[order], obj[order]
+    preference = _sortable(overlap) - ignored.index_select(0, obj) * 2**62  # the bits of an IoU are below 2^62
+    order = preference.argsort(stable=True).flip(0)  # of equal ones the later first, as pairs come object by object
+    order = order.index_select(0, det.index_select(0, order).argsort(stable=True))
+    return det.index_select(0, order), obj.index_select(0, order)
+
+
+def _sortable(values: Tensor) -> Tensor:
+    """Integers that sort as floats of at least 0 do, and three times as fast: their bits."""
+    if values.dtype != torch.float64:
+        return (values.float() + 0.0).view(torch.int32)  # + 0 turns -0 into 0
+    return (values + 0.0).view(torch.int64)
 
 
 def _deferred_acceptance(det: Tensor, obj: Tensor, crowd: Tensor, num_detections: int) -> tuple[Tensor, Tensor]:
@@ -226,10 +249,12 @@ def _deferred_acceptance(det: Tensor, obj: Tensor, crowd: Tensor, num_detections
     """
     held_by = torch.full(crowd.shape, num_detections, dtype=det.dtype, device=det.device)
     while True:
-        proposes = torch.ones_like(det, dtype=torch.bool)
-        proposes[1:] = det[1:] != det[:-1]
-        held_by.scatter_reduce_(0, obj[proposes], det[proposes], "amin")
-        stands = (det <= held_by[obj]) | crowd[obj]
-        if stands.all():
-            return det[proposes], obj[proposes]
-        det, obj = det[stands], obj[stands]
+        proposes = torch.ones_like(det, dtype=torch.bool)  # along the first pair of each detection
+        torch.ne(det[1:], det[:-1], out=proposes[1:])
+        first = proposes.nonzero().squeeze(1)
+        proposer, proposed_to = det.index_select(0, first), obj.index_select(0, first)
+        held_by.scatter_reduce_(0, proposed_to, proposer, "amin")
+        stands = ((det <= held_by.index_select(0, obj)) | crowd.index_select(0, obj)).nonzero().squeeze(1)
+        if len(stands) == len(det):
+            return proposer, proposed_to
+        det, obj = det.index_select(0, stands), obj.index_select(0, stands)

@@ -5,31 +5,71 @@ gives one weight an error. The three of the paper stand here; a user's own has t
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from hardest_metrics.functional.boxes import Batch, Boxes, Detections, intersection, ragged_pairs
+from hardest_metrics.functional.boxes import Batch, Detections, intersection, ragged_pairs
 from hardest_metrics.functional.matching import Matches, Outcome
 
 WeightingName = Literal["none", "pixel", "overlap"]
 
 
-@dataclass(frozen=True)
-class Errors(Boxes):
-    """The false positives of a batch, then its false negatives.
+class Errors:
+    """The false positives of a batch, then its false negatives: `n` boxes, image by image in each half.
 
-    Attributes:
-        missed: ``(n,)`` bool, true for a false negative.
-        scores: ``(n,)`` floating point, a false positive's score; NaN for a false negative.
-        image_size: ``(n, 2)`` float64, height and width in pixels of the box's image; -1 where not given.
+    Args:
+        batch: the boxes.
+        wrong: ``(k,)`` int64, which detections are false positives.
+        missed: ``(n - k,)`` int64, which ground-truth boxes are false negatives.
     """
 
-    missed: Tensor
-    scores: Tensor
-    image_size: Tensor
+    def __init__(self, batch: Batch, wrong: Tensor, missed: Tensor) -> None:
+        self._batch, self._wrong, self._missed = batch, wrong, missed
+
+    def __len__(self) -> int:
+        return len(self._wrong) + len(self._missed)
+
+    def _gather(self, of_detections: Tensor, of_ground_truth: Tensor) -> Tensor:
+        return torch.cat((of_detections.index_select(0, self._wrong), of_ground_truth.index_select(0, self._missed)))
+
+    @cached_property
+    def xywh(self) -> Tensor:
+        """``(n, 4)`` float64: left, top, width, height in pixels."""
+        return self._gather(self._batch.detections.xywh, self._batch.ground_truth.xywh)
+
+    @cached_property
+    def box_area(self) -> Tensor:
+        """``(n,)`` float64, width times height in square pixels."""
+        return self.xywh[:, 2] * self.xywh[:, 3]
+
+    @cached_property
+    def labels(self) -> Tensor:
+        """``(n,)`` int64."""
+        return self._gather(self._batch.detections.labels, self._batch.ground_truth.labels)
+
+    @cached_property
+    def image(self) -> Tensor:
+        """``(n,)`` int64, the position in the batch of the image that each box lies in."""
+        return self._gather(self._batch.detections.image, self._batch.ground_truth.image)
+
+    @cached_property
+    def image_size(self) -> Tensor:
+        """``(n, 2)`` float64, height and width in pixels of the box's image; NaN where not given."""
+        return self._batch.image_sizes.index_select(0, self.image)
+
+    @cached_property
+    def missed(self) -> Tensor:
+        """``(n,)`` bool, true for a false negative."""
+        return torch.arange(len(self), device=self._wrong.device) >= len(self._wrong)
+
+    @cached_property
+    def scores(self) -> Tensor:
+        """``(n,)`` floating point: a false positive's score; NaN for a false negative."""
+        scores = self._batch.detections.scores.index_select(0, self._wrong)
+        return torch.cat((scores, scores.new_full((len(self._missed),), torch.nan)))
 
 
 #: A function ``(errors, true_positives) -> (n,)`` weights, finite and at least 0.
@@ -40,21 +80,13 @@ def errors_of(batch: Batch, matches: Matches) -> tuple[Errors, Detections]:
     """The errors and the true positives among the boxes of a batch.
 
     Args:
-        batch: the boxes. matches: their outcomes, from :func:`~hardest_metrics.functional.match`.
+        batch: the boxes.
+        matches: their outcomes, from :func:`~hardest_metrics.functional.match`.
     """
-    wrong = batch.detections[(matches.detections == Outcome.FALSE_POSITIVE).nonzero().squeeze(1)]
-    missed = batch.ground_truth[(matches.ground_truth == Outcome.FALSE_NEGATIVE).nonzero().squeeze(1)]
-    image = torch.cat((wrong.image, missed.image))
-    errors = Errors(
-        xywh=torch.cat((wrong.xywh, missed.xywh)),
-        labels=torch.cat((wrong.labels, missed.labels)),
-        image=image,
-        missed=torch.arange(len(image), device=image.device) >= len(wrong),
-        scores=torch.cat((wrong.scores, wrong.scores.new_full((len(missed),), torch.nan))),
-        image_size=batch.image_sizes[image],
-    )
-    true_positives = (matches.detections == Outcome.TRUE_POSITIVE).nonzero().squeeze(1)
-    return errors, batch.detections[true_positives]
+    wrong = (matches.detections == Outcome.FALSE_POSITIVE).nonzero().squeeze(1)
+    missed = (matches.ground_truth == Outcome.FALSE_NEGATIVE).nonzero().squeeze(1)
+    right = (matches.detections == Outcome.TRUE_POSITIVE).nonzero().squeeze(1)
+    return Errors(batch, wrong, missed), batch.detections.take(right)
 
 
 def none(errors: Errors, true_positives: Detections) -> Tensor:
@@ -72,8 +104,7 @@ def pixel(errors: Errors, true_positives: Detections) -> Tensor:
     Returns:
         ``(n,)`` float64 box area over image area; NaN where the image's size was not given.
     """
-    height, width = errors.image_size.unbind(1)
-    return torch.where(height > 0, errors.box_area / (height * width), torch.nan)
+    return errors.box_area / errors.image_size.prod(1)
 
 
 def overlap(errors: Errors, true_positives: Detections) -> Tensor:
@@ -92,7 +123,7 @@ def overlap(errors: Errors, true_positives: Detections) -> Tensor:
     count = torch.searchsorted(true_positives.image, errors.image, right=True) - first
     shared = torch.zeros_like(errors.box_area)
     for error, positive in ragged_pairs(first, count):
-        shared.index_add_(0, error, intersection(errors.xywh[error], true_positives.xywh[positive]))
+        shared.index_add_(0, error, intersection(errors.xywh, true_positives.xywh, error, positive))
     area = errors.box_area
     return torch.where(area > 0, shared / area, 0.0)
 
