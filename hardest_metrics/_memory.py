@@ -10,8 +10,13 @@ from torch import Tensor
 
 from hardest_metrics.functional.boxes import ImageDict
 
-#: What a batch is measured from; other entries of its dicts do not matter here.
-_KEYS = ("boxes", "scores", "labels", "iscrowd", "area", "image_id", "image_size")
+#: What a batch is measured from, of predictions and of labels; other entries of their dicts do not matter here.
+_KEYS = (
+    ("boxes", "scores", "labels", "image_id", "image_size"),
+    ("boxes", "labels", "iscrowd", "area", "image_id", "image_size"),
+)
+
+_ABSENT = ()
 
 
 class _Column:
@@ -22,15 +27,23 @@ class _Column:
     """
 
     def __init__(self, values: list[Any]) -> None:
-        tensors = [value for value in values if isinstance(value, Tensor)]
+        types = set(map(type, values))
+        if types <= {int, tuple}:
+            tensors, self.plain, self.known = [], values, True
+        elif types == {Tensor}:
+            tensors, self.plain, self.known = values, [], True
+        else:
+            tensors = [value for value in values if isinstance(value, Tensor)]
+            frozen = [tuple(value) if isinstance(value, list) else value for value in values]
+            self.plain = [None if isinstance(value, Tensor) else value for value in frozen]
+            self.known = all(issubclass(type_, Tensor | int | tuple | list) for type_ in types)
         self.refs = list(map(weakref.ref, tensors))
-        self.plain = [
-            None if isinstance(value, Tensor) else tuple(value) if isinstance(value, list) else value
-            for value in (values if len(tensors) < len(values) else ())
-        ]
-        self.known = set(map(type, self.plain)) <= {int, tuple, type(None)}
-        self.versions = None if any(map(torch.is_inference, tensors)) else [tensor._version for tensor in tensors]
-        self.contents = torch.cat([tensor.reshape(-1) for tensor in tensors]) if self.versions is None else None
+        self.versions: list[int] | None = None
+        self.contents: Tensor | None = None
+        try:
+            self.versions = [tensor._version for tensor in tensors]
+        except RuntimeError:  # made in inference mode
+            self.contents = torch.cat([tensor.reshape(-1) for tensor in tensors])
 
     def same_as(self, other: "_Column") -> bool:
         return (
@@ -48,7 +61,9 @@ class _Inputs:
 
     def __init__(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> None:
         self.columns = [
-            _Column([image.get(key, ()) for image in images]) for images in (preds, target) for key in _KEYS
+            _Column([image.get(key, _ABSENT) for image in images])
+            for images, keys in zip((preds, target), _KEYS, strict=True)
+            for key in keys
         ]
 
     def same_as(self, other: "_Inputs") -> bool:
@@ -63,10 +78,13 @@ class BatchMemory:
 
     Args:
         size: how many settings to remember a batch for.
+        most_images: larger batches are not remembered: looking at all their tensors would take a good part
+            of the time that measuring them takes.
     """
 
-    def __init__(self, size: int = 8) -> None:
+    def __init__(self, size: int = 8, most_images: int = 1024) -> None:
         self._size = size
+        self._most_images = most_images
         self._results: dict[str, tuple[_Inputs, tuple[Tensor, Tensor]]] = {}
 
     def get(
@@ -78,6 +96,8 @@ class BatchMemory:
     ) -> tuple[Tensor, Tensor]:
         """What ``measure(preds, target)`` gives, measured only if it is not the batch remembered."""
         try:
+            if len(preds) > self._most_images:
+                return measure(preds, target)
             inputs = _Inputs(preds, target)
         except (AttributeError, TypeError, RuntimeError):
             return measure(preds, target)  # not a batch at all; this says why

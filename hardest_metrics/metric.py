@@ -228,7 +228,9 @@ class HardnessMetric(Metric, ABC):
             image_ids = torch.arange(len(image_ids), device=image_ids.device)
         image_ids, rows = _each_once(image_ids, rows)
         self._check(image_ids, rows)
-        return Ranking.of(image_ids, self._hardness(rows))
+        hardness = self._hardness(rows)
+        hardest_first = hardness.argsort(descending=True, stable=True)  # ids ascend: they break ties
+        return Ranking(image_ids.index_select(0, hardest_first), hardness.index_select(0, hardest_first))
 
     def _images(self) -> tuple[Tensor, Tensor]:
         """Ids and rows of all images so far, of the right dtype and shape also where there are none."""
@@ -348,20 +350,21 @@ def _without_ids(image_ids: Tensor) -> bool:
 
 
 def _each_once(image_ids: Tensor, rows: Tensor, where: str = "") -> tuple[Tensor, Tensor]:
-    """Hold each image of one process once; an error if an id came with different results."""
-    unique, position = image_ids.unique(return_inverse=True)
-    if len(unique) == len(image_ids):
+    """Hold each image of one process once, by ascending id; an error if an id came with different results."""
+    image_ids, order = image_ids.sort()
+    rows = rows.index_select(0, order)
+    again = image_ids[1:] == image_ids[:-1]
+    if not again.any():
         return image_ids, rows
-    first = torch.full_like(unique, len(position))
-    first.scatter_reduce_(0, position, torch.arange(len(position), device=position.device), "amin")
-    differs = (rows != rows[first[position]]).flatten(1).any(1)
+    differs = (rows[1:] != rows[:-1]).flatten(1).any(1) & again
     if differs.any():
-        image_id = int(image_ids[differs][0])
+        image_id = int(image_ids[1:][differs][0])
         raise ValueError(
             f"Image {image_id} came twice{where}, with different results: `reset()` the metric between epochs,"
             " and give different images different ids."
         )
-    return unique, rows[first]
+    first = torch.cat((again.new_ones(1), ~again))
+    return image_ids[first], rows[first]
 
 
 def _larger(image_ids: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:

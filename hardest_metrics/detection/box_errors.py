@@ -53,8 +53,8 @@ class BoxErrors(HardnessMetric, ABC):
         ValueError: if an argument is out of its range.
     """
 
-    #: which errors count: 0 for false positives, 1 for false negatives
-    _counted: ClassVar[list[int]]
+    #: which errors count, of false positives (0) and false negatives (1)
+    _counted: ClassVar[slice]
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class BoxErrors(HardnessMetric, ABC):
         self.box_format = box_format
 
     def _measure(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> tuple[Tensor, Tensor]:
-        batch = pack(preds, target, self.box_format)
+        batch = pack(preds, target, self.box_format, min_score=self.query.score_threshold)
         if callable(self.weighting):
             return batch.image_ids, error_sums(batch, self.query, [self.weighting])
         # All three weightings, so that all nine definitions share one state
@@ -129,7 +129,7 @@ class FalsePositives(BoxErrors):
         Ranking(1 images, hardest first: 42 (0.125))
     """
 
-    _counted = [0]  # noqa: RUF012
+    _counted = slice(0, 1)
 
 
 class FalseNegatives(BoxErrors):
@@ -148,7 +148,7 @@ class FalseNegatives(BoxErrors):
         tensor(1.)
     """
 
-    _counted = [1]  # noqa: RUF012
+    _counted = slice(1, 2)
 
 
 class TotalFalse(BoxErrors):
@@ -173,7 +173,7 @@ class TotalFalse(BoxErrors):
         Ranking(1 images, hardest first: 42 (2))
     """
 
-    _counted = [0, 1]  # noqa: RUF012
+    _counted = slice(0, 2)
 
 
 #: Stands in a state for the pixel-weighted sums of an image of unknown size. NaN would keep states from being shared.

@@ -20,6 +20,8 @@ ImageDict = Mapping[str, Any]
 #: Marks an image that was given without an `image_id`; no image may have it as its id.
 NO_ID = torch.iinfo(torch.int64).min
 
+_INTEGERS = {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
+
 _AnyBoxes = TypeVar("_AnyBoxes", bound="Boxes")
 
 #: Pairs of boxes looked at in one go: about 100 MB of working memory, however many boxes there are.
@@ -106,7 +108,12 @@ class Batch:
         return len(self.image_ids)
 
 
-def pack(preds: Sequence[ImageDict], target: Sequence[ImageDict], box_format: BoxFormat = "xyxy") -> Batch:
+def pack(
+    preds: Sequence[ImageDict],
+    target: Sequence[ImageDict],
+    box_format: BoxFormat = "xyxy",
+    min_score: float = 0.0,
+) -> Batch:
     """Check one batch of predictions and labels and lay it out in flat tensors.
 
     Everything ends on the device of the detections' boxes. Boxes given as ``xywh`` are used as they are,
@@ -119,6 +126,7 @@ def pack(preds: Sequence[ImageDict], target: Sequence[ImageDict], box_format: Bo
             Id and size may stand in ``preds`` instead; the size may also come with boxes that are
             ``torchvision.tv_tensors.BoundingBoxes``.
         box_format: of all boxes: ``"xyxy"``, ``"xywh"`` or ``"cxcywh"``, in pixels.
+        min_score: detections of a lower score are checked like all others, then left out.
 
     Raises:
         TypeError: if a container, an id or a dtype is of the wrong type.
@@ -148,37 +156,41 @@ def pack(preds: Sequence[ImageDict], target: Sequence[ImageDict], box_format: Bo
     image_ids = _image_ids(labelled, detected)
     labelled.image_ids = detected.image_ids = image_ids
 
-    d_xywh, d_labels = detected.boxes(box_format), detected.labels()
-    device = d_xywh.device
-    scores = detected.column("scores")
+    d_boxes, d_labels, scores = detected.boxes(box_format), detected.labels(), detected.column("scores")
     if not scores.is_floating_point():
-        raise TypeError(f"`preds[...]['scores']` must be floating point, but are {scores.dtype}.")
-    g_xywh, g_labels = labelled.boxes(box_format), labelled.labels()
+        index = next(i for i, n in enumerate(detected.counts) if n)
+        raise TypeError(f"{detected.at(index, 'scores')} must be floating point, but are {scores.dtype}.")
+    device = d_boxes.device
+    g_boxes, g_labels = labelled.boxes(box_format), labelled.labels()
+    g_xywh = _to_xywh(g_boxes, box_format)
     area = labelled.column("area", default=g_xywh[:, 2] * g_xywh[:, 3]).to(device, torch.float64)
     crowd = labelled.column("iscrowd", default=torch.zeros_like(g_labels, dtype=torch.bool)).to(device, torch.bool)
-    g_xywh, g_labels = g_xywh.to(device), g_labels.to(device)
+    g_boxes, g_xywh, g_labels = g_boxes.to(device), g_xywh.to(device), g_labels.to(device)
     image_sizes = _image_sizes(labelled, detected, device)
 
     # Everything that depends on values, in one transfer to the host
-    labels = torch.cat((d_labels, g_labels))
-    lowest, highest = _limits(labels)
-    ranges = [d_xywh, d_xywh[:, 2:], g_xywh, g_xywh[:, 2:], scores, area]
+    lowest, highest = map(torch.stack, zip(_limits(d_labels), _limits(g_labels), strict=True))
+    lowest, highest = lowest.amin(), highest.amax()
+    ranges = [d_boxes, _extent(d_boxes, box_format), g_boxes, _extent(g_boxes, box_format), scores, area]
     limits = [limit for values in ranges for limit in _limits(values)]
     limits += [((image_sizes <= 0) | image_sizes.isinf()).sum(), highest.double() - lowest]
     *host, sizes_wrong, spread = torch.stack([limit.double() for limit in limits]).tolist()
     lows, highs = host[::2], host[1::2]
     finite = all(-math.inf < limit < math.inf for limit in host)
     if not finite or min(lows[1], *lows[3:]) < 0 or highs[4] > 1 or sizes_wrong:
-        _refuse(detected, labelled, d_xywh, g_xywh, scores, area, image_sizes, box_format)
+        _refuse(detected, labelled, d_boxes, g_boxes, scores, area, image_sizes, box_format)
 
+    d_image, g_image = detected.image_index(device), labelled.image_index(device)
+    if min_score > 0:  # most detections of a detector score low: everything from here on is spared them
+        kept = (scores >= min_score).nonzero().squeeze(1)
+        d_boxes, d_labels, scores, d_image = (v.index_select(0, kept) for v in (d_boxes, d_labels, scores, d_image))
     if (spread + 1) * len(preds) < 2**62:
         d_index, g_index, number = d_labels - lowest, g_labels - lowest, highest - lowest + 1
     else:  # labels too far apart to multiply: number those that occur
-        values, index = labels.unique(return_inverse=True)
+        values, index = torch.cat((d_labels, g_labels)).unique(return_inverse=True)
         (d_index, g_index), number = index.split((len(d_labels), len(g_labels))), len(values)
-    d_image, g_image = detected.image_index(device), labelled.image_index(device)
     return Batch(
-        Detections(d_xywh, d_labels, d_image, scores, d_image * number + d_index),
+        Detections(_to_xywh(d_boxes, box_format), d_labels, d_image, scores, d_image * number + d_index),
         GroundTruth(g_xywh, g_labels, g_image, crowd, area, g_image * number + g_index),
         image_ids,
         image_sizes,
@@ -275,11 +287,8 @@ class _Side:
             for index, image in enumerate(images):
                 if not isinstance(image, Mapping):
                     raise TypeError(f"`{name}[{index}]` must be a dict, but is a {type(image).__name__}.")
-        self._boxes, shapes = self._tensors("boxes", self._values("boxes"))
-        self.counts = [shape[0] if shape else -1 for shape in shapes]
-        for index, shape in enumerate(shapes):
-            if shape != (self.counts[index], 4) and shape != (0,):
-                raise ValueError(f"{self.at(index, 'boxes')} must have shape (n, 4), but has {tuple(shape)}.")
+        self._boxes = self._tensors("boxes", self._values("boxes"))
+        self.counts = [size // 4 for size in map(Tensor.numel, self._boxes)]
 
     def at(self, index: int, key: str | None = None) -> str:
         """How a message names an image, or one of its entries."""
@@ -297,7 +306,7 @@ class _Side:
         return images.repeat_interleave(counts, output_size=sum(self.counts))
 
     def boxes(self, box_format: BoxFormat) -> Tensor:
-        """``(n, 4)`` float64 xywh."""
+        """``(n, 4)`` as given."""
         if set(map(type, self._boxes)) - {Tensor}:
             for index, boxes in enumerate(self._boxes):
                 own = getattr(boxes, "format", None)  # torchvision's BoundingBoxes know theirs
@@ -306,19 +315,16 @@ class _Side:
                         f"{self.at(index, 'boxes')} are in {own.value.lower()} format, but `box_format` is"
                         f" {box_format!r}: pass box_format={own.value.lower()!r} or convert them."
                     )
-        boxes = self._cat("boxes", self._boxes).reshape(-1, 4)
-        if box_format != "xywh":
-            from torchvision.ops import box_convert  # here: xywh alone does not need torchvision
-
-            boxes = box_convert(boxes, box_format, "xywh")
-        return boxes.double()
+        return self._cat("boxes", self._boxes, (4,))
 
     def labels(self) -> Tensor:
         """``(n,)`` int64."""
         labels = self.column("labels")
-        if labels.is_floating_point() or labels.dtype == torch.bool or labels.is_complex():
+        if labels.dtype not in _INTEGERS:
+            index = next(i for i, n in enumerate(self.counts) if n and self.images[i]["labels"].dtype not in _INTEGERS)
             raise TypeError(
-                f"`{self.name}[...]['labels']` must be integers, but are {labels.dtype}: convert them with `.long()`."
+                f"{self.at(index, 'labels')} must be integers, but are {self.images[index]['labels'].dtype}:"
+                " convert them with `.long()`."
             )
         return labels.long()
 
@@ -332,14 +338,7 @@ class _Side:
             values = [image.get(key, part) for image, part in zip(self.images, parts, strict=True)]
         else:
             return default
-        values, shapes = self._tensors(key, values)
-        if shapes != [(count,) for count in self.counts]:
-            index = next(i for i, count in enumerate(self.counts) if shapes[i] != (count,))
-            raise ValueError(
-                f"{self.at(index, key)} must have shape ({self.counts[index]},), one value a box,"
-                f" but has {tuple(shapes[index])}."
-            )
-        return self._cat(key, values)
+        return self._cat(key, self._tensors(key, values), ())
 
     def _values(self, key: str) -> list[Any]:
         try:
@@ -350,28 +349,47 @@ class _Side:
                 f"{self.at(index)} lacks the key '{key}': add it, with an empty tensor if the image has no boxes."
             ) from None
 
-    def _tensors(self, key: str, values: list[Any]) -> tuple[list[Tensor], list[torch.Size]]:
+    def _tensors(self, key: str, values: list[Any]) -> list[Tensor]:
         if set(map(type, values)) - {Tensor}:
             for index, value in enumerate(values):
                 if not isinstance(value, Tensor):
                     raise TypeError(f"{self.at(index, key)} must be a tensor, but is a {type(value).__name__}.")
-        return values, [value.shape for value in values]
+        return values
 
-    def _cat(self, key: str, values: list[Tensor]) -> Tensor:
+    def _cat(self, key: str, values: list[Tensor], width: tuple[int, ...]) -> Tensor:
+        """``(n, *width)``, of tensors that hold one value, or row, a box."""
         # Empty tensors are left out: torch.tensor([]) is float32 and would turn integer labels into floats
         filled = [value for value, count in zip(values, self.counts, strict=True) if count]
         if not filled:
             dtype = torch.int64 if key == "labels" else torch.float32
-            return torch.empty(0, dtype=dtype, device=values[0].device if values else None)
-        try:
-            return torch.cat(filled).as_subclass(Tensor)
-        except RuntimeError as error:
-            devices = sorted({str(value.device) for value in filled})
-            if len(devices) == 1:
+            joined = torch.empty(0, *width, dtype=dtype, device=values[0].device if values else None)
+        else:
+            try:
+                joined = torch.cat(filled).as_subclass(Tensor)
+            except RuntimeError:
+                self._refuse_shapes_and_devices(key, values, width)
                 raise
+        # What torch.cat joins differs in the first dimension only; so this looks at every shape
+        per_box = math.prod(width)
+        if list(map(Tensor.numel, values)) != [count * per_box for count in self.counts] or joined.shape[1:] != width:
+            self._refuse_shapes_and_devices(key, values, width)
+        return joined
+
+    def _refuse_shapes_and_devices(self, key: str, values: list[Tensor], width: tuple[int, ...]) -> None:
+        """Name the first tensor that does not fit the others."""
+        for index, value in enumerate(values):
+            shape = (self.counts[index], *width) if key != "boxes" else (len(value) if value.ndim else 0, *width)
+            if value.shape != shape and not (value.numel() == 0 and shape[0] == 0):
+                wanted = f"({'n' if key == 'boxes' else shape[0]}, {'4' if width else ''})".replace(", )", ",)")
+                raise ValueError(
+                    f"{self.at(index, key)} must have shape {wanted}, one {'row' if width else 'value'} a box,"
+                    f" but has {tuple(value.shape)}."
+                )
+        devices = sorted({str(value.device) for value in values})
+        if len(devices) > 1:
             raise ValueError(
                 f"`{self.name}[...]['{key}']` lie on several devices ({', '.join(devices)}): move them to one."
-            ) from error
+            )
 
 
 def _image_ids(*sides: _Side) -> Tensor:
@@ -381,13 +399,10 @@ def _image_ids(*sides: _Side) -> Tensor:
         return torch.full((len(sides[0].images),), NO_ID, dtype=torch.int64)
     values = [image.get("image_id") for image in side.images]
     if all(type(value) is int for value in values):
-        try:
-            image_ids = torch.tensor(values, dtype=torch.int64)
-        except (OverflowError, RuntimeError):
-            index = next(i for i, value in enumerate(values) if not -(2**63) <= value < 2**63)
-            raise ValueError(
-                f"{side.at(index, 'image_id')} does not fit a 64-bit integer: number the images differently."
-            ) from None
+        if values and not NO_ID < min(values) <= max(values) < 2**63:
+            index = next(i for i, value in enumerate(values) if not NO_ID < value < 2**63)
+            raise ValueError(f"{side.at(index, 'image_id')} does not fit 64 bits: number the images differently.")
+        image_ids = torch.tensor(values, dtype=torch.int64)
     else:
         parts = [_image_id(side, index, value) for index, value in enumerate(values)]
         image_ids = torch.stack([part.to(parts[0].device) for part in parts])
@@ -440,6 +455,20 @@ def _image_size(side: _Side, index: int) -> Any:
     return getattr(side._boxes[index], "canvas_size", None) if size is None else size
 
 
+def _to_xywh(boxes: Tensor, box_format: BoxFormat) -> Tensor:
+    """``(n, 4)`` float64 xywh, converted in the boxes' own dtype first."""
+    if box_format != "xywh":
+        from torchvision.ops import box_convert  # here: xywh alone does not need torchvision
+
+        boxes = box_convert(boxes, box_format, "xywh")
+    return boxes.double()
+
+
+def _extent(boxes: Tensor, box_format: BoxFormat) -> Tensor:
+    """``(n, 2)`` width and height."""
+    return boxes[:, 2:] - boxes[:, :2] if box_format == "xyxy" else boxes[:, 2:]
+
+
 def _limits(values: Tensor) -> tuple[Tensor, Tensor]:
     """The lowest and the highest of all values; 0 and 0 of none. A NaN among them makes both NaN."""
     if values.numel():
@@ -449,16 +478,21 @@ def _limits(values: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _refuse(
-    detected: _Side, labelled: _Side, d_xywh: Tensor, g_xywh: Tensor, scores: Tensor, area: Tensor, image_sizes: Tensor,
-    box_format: BoxFormat,
+    detected: _Side, labelled: _Side, d_boxes: Tensor, g_boxes: Tensor, scores: Tensor, area: Tensor,
+    image_sizes: Tensor, box_format: BoxFormat,
 ) -> None:  # fmt: skip
     """Name the first value that makes no sense, its image and the remedy."""
+
+    def sound_boxes(boxes: Tensor) -> Tensor:
+        extent = _extent(boxes, box_format)
+        return boxes.isfinite().all(1) & (extent.isfinite() & (extent >= 0)).all(1)
+
     box = {"xyxy": "x1 <= x2 and y1 <= y2"}.get(box_format, "a width and height of at least 0")
     box = f"a box in {box_format} format has finite numbers, {box}"
     score = "a score lies in [0, 1]; pass logits through a sigmoid or softmax first"
     checks = [
-        (detected, "boxes", d_xywh.isfinite().all(1) & (d_xywh[:, 2:] >= 0).all(1), box),
-        (labelled, "boxes", g_xywh.isfinite().all(1) & (g_xywh[:, 2:] >= 0).all(1), box),
+        (detected, "boxes", sound_boxes(d_boxes), box),
+        (labelled, "boxes", sound_boxes(g_boxes), box),
         (detected, "scores", (scores >= 0) & (scores <= 1), score),
         (labelled, "area", (area >= 0) & area.isfinite(), "an area is finite and at least 0, in square pixels"),
     ]

@@ -184,7 +184,7 @@ def _sums_of(
     box_format: BoxFormat,
     query: Query,
 ) -> Tensor:
-    batch = pack(preds, target, box_format)
+    batch = pack(preds, target, box_format, min_score=query.score_threshold)
     if weighting == "pixel":
         require_sizes(batch.image_ids, ~batch.image_sizes[:, 0].isnan())
     return error_sums(batch, query, [named_weighting(weighting)]).squeeze(2)

@@ -1,0 +1,109 @@
+"""Files of rankings: CSV, JSON and Parquet."""
+
+import csv
+import io
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from hardest_metrics.data.annotations import Annotations
+from hardest_metrics.data.atomic import atomic_write
+from hardest_metrics.data.json_file import PathLike
+from hardest_metrics.ranking import Ranking
+
+
+def write_ranking(ranking: Ranking, path: PathLike, annotations: Annotations | None = None) -> None:
+    """Write a ranking as CSV, JSON or Parquet, told by the suffix of the file.
+
+    One row (in JSON: one object of a list) per image, hardest first, with ``rank`` from 1,
+    ``image_id``, ``hardness`` and, where annotations are given, ``file_name``. Ids are exact.
+    CSV and JSON give hardness with as few digits as tell it from all other float32 numbers: read
+    as float32 it is exactly the same. The file is written as a whole or not at all.
+
+    Args:
+        ranking: what to write.
+        path: file ending in ``.csv``, ``.json`` or ``.parquet`` (which needs ``pyarrow``).
+        annotations: where the file names come from.
+
+    Raises:
+        ModuleNotFoundError: for Parquet when ``pyarrow`` is not installed.
+        OSError: when the file cannot be written.
+        ValueError: when the suffix is another one, ``annotations`` lack an image of the ranking, or
+            hardness is not finite in JSON.
+
+    Example:
+        >>> import tempfile, torch
+        >>> path = Path(tempfile.mkdtemp(), "ranking.csv")
+        >>> write_ranking(Ranking(torch.tensor([7, 3]), torch.tensor([2.5, 0.1])), path)
+        >>> print(path.read_text().strip())
+        rank,image_id,hardness
+        1,7,2.5
+        2,3,0.1
+    """
+    encoders = {".csv": _csv, ".json": _json, ".parquet": _parquet}
+    suffix = Path(path).suffix.lower()
+    if suffix not in encoders:
+        raise ValueError(f"{path}: a ranking is written as {', '.join(encoders)}. Use one of these suffixes.")
+
+    image_ids = ranking.image_ids.tolist()
+    columns = {
+        "rank": list(range(1, len(image_ids) + 1)),
+        "image_id": image_ids,
+        # numpy prints the fewest digits for the dtype at hand
+        "hardness": [float(str(hardness)) for hardness in ranking.hardness.cpu().numpy()],
+    }
+    if annotations is not None:
+        columns["file_name"] = _file_names(image_ids, annotations)
+    content = encoders[suffix](columns)
+    with atomic_write(path) as file:
+        file.write(content)
+
+
+def _file_names(image_ids: list[int], annotations: Annotations) -> list[str]:
+    names = dict(zip(annotations.image_ids, annotations.file_names, strict=True))
+    unknown = next((image_id for image_id in image_ids if image_id not in names), None)
+    if unknown is not None:
+        raise ValueError(
+            f"`annotations` have no image {unknown}, which is in the ranking. "
+            "Give the annotations of the data set that was ranked."
+        )
+    return [names[image_id] for image_id in image_ids]
+
+
+def _csv(columns: dict[str, list[Any]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
+    return text.getvalue().encode()
+
+
+def _json(columns: dict[str, list[Any]]) -> bytes:
+    for image_id, hardness in zip(columns["image_id"], columns["hardness"], strict=True):
+        if not math.isfinite(hardness):
+            raise ValueError(
+                f"The hardness of image {image_id} is {hardness}, which JSON cannot hold. Write CSV or Parquet instead."
+            )
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return ("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n").encode()
+
+
+def _parquet(columns: dict[str, list[Any]]) -> bytes:
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            'Parquet needs pyarrow: pip install "hardest_metrics[parquet]", or write CSV or JSON.'
+        ) from error
+    types = {
+        "rank": pa.int64(),
+        "image_id": pa.int64(),
+        "hardness": pa.float32(),
+        "file_name": pa.string(),
+    }
+    table = pa.table({name: pa.array(values, types[name]) for name, values in columns.items()})
+    content = io.BytesIO()
+    parquet.write_table(table, content)
+    return content.getvalue()
