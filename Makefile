@@ -1,0 +1,66 @@
+# Every target builds .venv first where it is absent or older than pyproject.toml.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
+ARGS   ?=
+
+# Idle OpenMP threads sleep instead of spinning, which would slow down everything else that runs.
+export OMP_WAIT_POLICY ?= PASSIVE
+
+.PHONY: help demo test lint types check format bench clean
+
+help:
+	@echo "make demo     rank an embedded labelled set and show where the results are"
+	@echo "make test     tests and doctests; choose some with ARGS=\"-k crowd\""
+	@echo "make lint     format and lint, checked"
+	@echo "make types    mypy"
+	@echo "make check    lint, types and test"
+	@echo "make format   format, and mend what the linter can mend"
+	@echo "make bench    measure against pycocotools and hardest"
+	@echo "make clean    remove .venv, caches and outputs"
+	@echo "All but clean build .venv when needed; another interpreter: make PYTHON=python3.12 ..."
+
+demo: $(STAMP)
+	$(BIN)/python examples/demo.py
+
+test: $(STAMP)
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+check: lint types test
+
+format: $(STAMP)
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+bench: $(VENV)/.bench
+	$(BIN)/python benchmarks/speed.py
+
+clean:
+	rm -rf $(VENV) build dist out .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamp is written last: an interrupted or failed installation is taken up again next time.
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "Python 3.10 or newer is needed: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@echo "Installing hardest_metrics and what it needs into $(VENV)."
+	@echo "The first time this downloads about 3 GB, most of it torch with CUDA, and takes minutes."
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install -e ".[dev,demo]"
+	@touch $@
+	@echo "$(VENV) is ready."
+
+$(VENV)/.bench: $(STAMP)
+	$(PIP) install -e ".[bench]"
+	$(PIP) install --no-deps hardest==0.0.0
+	@touch $@
