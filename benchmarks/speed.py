@@ -19,9 +19,9 @@ from collections.abc import Callable
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # a busy neighbour costs less; read when torch is imported
 
 import torch
-from scenes import Scenes, coco_sized
 from torchmetrics import MetricCollection
 
+from benchmarks.coco_sized import Scenes, coco_sized
 from hardest_metrics import FalseNegatives, FalsePositives, Ranking, TotalFalse
 from hardest_metrics.detection import BoxErrors
 
@@ -30,6 +30,7 @@ _WEIGHTINGS = ("none", "pixel", "overlap")
 
 
 def main() -> None:
+    """Measure and print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=5000, help="images in the set (default: 5000)")
     parser.add_argument("--peer-images", type=int, default=500, help="of these, how many `hardest` gets (default: 500)")
@@ -37,9 +38,11 @@ def main() -> None:
     args = parser.parse_args()
 
     scenes = coco_sized(args.images)
-    boxes = sum(len(labels) for labels in (target["labels"] for target in scenes.target))  # type: ignore[arg-type]
+    boxes = sum(len(target["labels"]) for target in scenes.target)
     confident = sum(int((pred["scores"] >= 0.5).sum()) for pred in scenes.preds)
-    print(f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, Python {platform.python_version()}")
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, Python {platform.python_version()}"
+    )
     print(f"{args.images} images, {boxes} boxes, {100 * args.images} detections, {confident} of score 0.5 or more\n")
     rows = [
         *one_call(scenes, args.peer_images, args.repetitions),
@@ -128,7 +131,7 @@ def _hardest(scenes: Scenes, number: int) -> tuple[list[float], float]:
     except ModuleNotFoundError as error:
         sys.exit(f"{error}: `make bench` installs the peers.")
     preds = scenes.preds[:number]
-    targets = [{**target, "iscrowd": target["iscrowd"].float()} for target in scenes.target[:number]]  # type: ignore[union-attr]
+    targets = [{**target, "iscrowd": target["iscrowd"].float()} for target in scenes.target[:number]]
     image = torch.empty(1).expand(3, 480, 640)
     strategy = SupervisedHardnessCalculation(TheirTotalFalse())
     with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():  # its progress bar
@@ -141,7 +144,7 @@ def _hardest(scenes: Scenes, number: int) -> tuple[list[float], float]:
 
 def _nine() -> MetricCollection:
     return MetricCollection({
-        f"{name}_{weighting}": definition(weighting=weighting)  # type: ignore[abstract, arg-type]
+        f"{name}_{weighting}": definition(weighting=weighting)  # type: ignore[arg-type]
         for name, definition in _DEFINITIONS.items()
         for weighting in _WEIGHTINGS
     })  # fmt: skip

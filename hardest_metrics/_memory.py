@@ -3,6 +3,7 @@
 import operator
 import weakref
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any, cast
 
 import torch
@@ -10,13 +11,8 @@ from torch import Tensor
 
 from hardest_metrics.functional.boxes import ImageDict
 
-#: What a batch is measured from, of predictions and of labels; other entries of their dicts do not matter here.
-_KEYS = (
-    ("boxes", "scores", "labels", "image_id", "image_size"),
-    ("boxes", "labels", "iscrowd", "area", "image_id", "image_size"),
-)
-
 _ABSENT = ()
+_PLAIN = (int, float, str, tuple, list, type(None))
 
 
 class _Column:
@@ -36,7 +32,7 @@ class _Column:
             tensors = [value for value in values if isinstance(value, Tensor)]
             frozen = [tuple(value) if isinstance(value, list) else value for value in values]
             self.plain = [None if isinstance(value, Tensor) else value for value in frozen]
-            self.known = all(issubclass(type_, Tensor | int | tuple | list) for type_ in types)
+            self.known = all(issubclass(type_, (Tensor, *_PLAIN)) for type_ in types)
         self.refs = list(map(weakref.ref, tensors))
         self.versions: list[int] | None = None
         self.contents: Tensor | None = None
@@ -57,17 +53,22 @@ class _Column:
 
 
 class _Inputs:
-    """Recognises a batch by its columns."""
+    """Recognises a batch by all that its dicts hold."""
 
     def __init__(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> None:
-        self.columns = [
-            _Column([image.get(key, _ABSENT) for image in images])
-            for images, keys in zip((preds, target), _KEYS, strict=True)
-            for key in keys
-        ]
+        self.columns = {
+            (side, key): _Column([image.get(key, _ABSENT) for image in images])
+            for side, images in (("preds", preds), ("target", target))
+            for key in dict.fromkeys(chain.from_iterable(images))
+        }
+        self.size = len(preds)
 
     def same_as(self, other: "_Inputs") -> bool:
-        return all(ours.same_as(theirs) for ours, theirs in zip(self.columns, other.columns, strict=True))
+        return (
+            self.size == other.size
+            and self.columns.keys() == other.columns.keys()
+            and all(column.same_as(other.columns[name]) for name, column in self.columns.items())
+        )
 
 
 class BatchMemory:

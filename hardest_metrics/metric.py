@@ -43,7 +43,8 @@ class HardnessMetric(Metric, ABC):
     - The state follows the metric's device, never its dtype.
 
     Args:
-        settings: names everything that :meth:`_measure` depends on.
+        settings: names everything that :meth:`_measure` depends on, as a call: ``"box_errors(labels=None)"``.
+            After a ``#`` it may hold a tag that keeps metrics from sharing although they look alike.
         row_shape: shape of what :meth:`_measure` gives for one image.
         reduction: None for the ranking; ``"mean"``, ``"sum"`` or ``"max"`` over the images for a scalar,
             which is what ``self.log`` takes. Of no images the sum is 0, mean and maximum are NaN.
@@ -67,6 +68,7 @@ class HardnessMetric(Metric, ABC):
         self.settings = settings
         self.reduction = reduction
         self._row_shape = row_shape
+        self._remembers = True
         # Chunks of rows, `image_ids` and `rows` alike. Members of a MetricCollection share these lists:
         # they are replaced, never changed in place.
         self.add_state("image_ids", [], dist_reduce_fx="cat")
@@ -102,7 +104,10 @@ class HardnessMetric(Metric, ABC):
             TypeError, ValueError: on input that makes no sense; the metric is as it was before.
         """
         with torch.no_grad():
-            image_ids, rows = _last_batches.get(self.settings, preds, target, self._measure)
+            if self._remembers:
+                image_ids, rows = _last_batches.get(self.settings, preds, target, self._measure)
+            else:
+                image_ids, rows = self._measure(preds, target)
             self._check(image_ids, rows)
             self.image_ids, self.rows = (
                 _with_chunk(self.image_ids, image_ids.to(self.device)),
@@ -152,8 +157,8 @@ class HardnessMetric(Metric, ABC):
         self.image_ids = functools.reduce(_with_chunk, image_ids, before["image_ids"])
         self.rows = functools.reduce(_with_chunk, rows, before["rows"])
         self._computed = None
-        self._forward_cache = batch_value
-        return cast("Ranking | Tensor", batch_value)
+        self._forward_cache = batch_value  # type: ignore[assignment]  # torchmetrics declares it as None
+        return batch_value
 
     def reset(self) -> None:
         """Forget all images."""
@@ -171,37 +176,36 @@ class HardnessMetric(Metric, ABC):
             ValueError: if it was measured with other settings, or an id came twice with different results
                 within one of the two.
         """
-        if isinstance(incoming_state, Metric):
-            if not isinstance(incoming_state, type(self)):
-                raise ValueError(
-                    f"`incoming_state` must be a {type(self).__name__}, but is a {type(incoming_state).__name__}."
-                )
-            incoming_state = incoming_state.metric_state
-        if not isinstance(incoming_state, dict) or incoming_state.keys() != self._defaults.keys():
+        state: Any = incoming_state
+        if isinstance(state, Metric):
+            if not isinstance(state, type(self)):
+                raise ValueError(f"`incoming_state` must be a {type(self).__name__}, but is a {type(state).__name__}.")
+            state = state.metric_state
+        names = list(map(_without_tag, state)) if isinstance(state, dict) else type(state).__name__
+        if names != list(map(_without_tag, self._defaults)):
             raise ValueError(
-                f"`incoming_state` must have the states {list(self._defaults)}, but has {list(incoming_state)}:"
+                f"`incoming_state` must have the states {list(self._defaults)}, but has {names}:"
                 " only metrics of equal settings can be merged."
             )
         theirs = (
-            self._joined(incoming_state["image_ids"], torch.int64, ()),
-            self._joined(incoming_state["rows"], torch.float32, self._row_shape),
+            self._joined(state["image_ids"], torch.int64, ()).to(self.device),
+            self._joined(state["rows"], torch.float32, self._row_shape).to(self.device),
         )
-        parts = [part for part in (self._images(), theirs) if len(part[0])]
-        if not parts:
-            return
-        if any(part[0][0] != NO_ID for part in parts):
-            image_ids, rows = _larger(*_joint([_each_once(*part) for part in parts]))
-        else:
-            image_ids, rows = _joint(parts)
+        image_ids, rows = _joint([self._images(), theirs])
+        if len(image_ids) and not _without_ids(image_ids):
+            image_ids, rows = _larger(*_joint([_each_once(*self._images()), _each_once(*theirs)]))
         self.image_ids, self.rows = [image_ids], [rows]
         self._update_count += 1
         self._computed = None
 
-    def plot(self, val: Ranking | None = None, ax: "Axes | None" = None) -> "tuple[Figure, Axes]":
+    def plot(
+        self, val: Ranking | Tensor | Sequence[Tensor] | None = None, ax: "Axes | None" = None
+    ) -> "tuple[Figure, Axes]":
         """Draw how hardness is distributed over the images.
 
         Args:
-            val: the ranking to draw; None for that of all images so far, also where `reduction` is set.
+            val: the ranking to draw; None for that of all images so far, also where `reduction` is set. One or
+                several scalars are drawn as torchmetrics draws them.
             ax: what to draw on; None for a new figure.
 
         Raises:
@@ -220,6 +224,8 @@ class HardnessMetric(Metric, ABC):
         if val is None:
             with self.sync_context(dist_sync_fn=self.dist_sync_fn, should_sync=self._to_sync):
                 val = self._ranking()
+        if not isinstance(val, Ranking):
+            return cast("tuple[Figure, Axes]", self._plot(val, ax))
         return plot_hardness(val, ax=ax, name=type(self).__name__)
 
     def _ranking(self) -> Ranking:
@@ -301,12 +307,12 @@ class HardnessMetric(Metric, ABC):
         self, state_dict: dict[str, Any], prefix: str, local_metadata: Any, strict: bool,
         missing_keys: list[str], unexpected_keys: list[str], error_msgs: list[str],
     ) -> None:  # fmt: skip
-        names = [name for name in state_dict if name.startswith(prefix) and name.endswith(")")]
-        for name in names:
+        for name in [name for name in state_dict if name.startswith(prefix) and name.endswith(")")]:
             saved = name.removeprefix(prefix)
+            state_dict.pop(name)
             if _without_tag(saved) != _without_tag(self.settings):
                 error_msgs.append(f"The saved state was measured with {saved}, this metric has {self.settings}.")
-            state_dict.pop(name)
+                return
         super()._load_from_state_dict(
             state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
         )
@@ -323,8 +329,8 @@ def _with_chunk(chunks: list[Tensor], new: Tensor) -> list[Tensor]:
     A small tensor of its own for every batch would cost over 1,000 bytes; this way there are only about
     log2 of the number of images, at the cost of copying each row about as often.
     """
-    if not len(new):
-        return chunks
+    if chunks and not len(new):
+        return chunks  # without any, an empty one stands for itself: MetricCollection takes no chunks for equal to all
     chunks = list(chunks)
     while chunks and len(chunks[-1]) <= len(new):
         new = torch.cat((chunks.pop(), new))
@@ -377,5 +383,5 @@ def _larger(image_ids: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
     return unique, largest.scatter_reduce_(0, index, rows, "amax")
 
 
-def _without_tag(settings: str) -> str:
-    return settings.split("#")[0]
+def _without_tag(name: str) -> str:
+    return name.split("#")[0]

@@ -40,7 +40,7 @@ class Ranking(_Ranking):
     __slots__ = ()
 
     def __new__(cls, image_ids: Tensor, hardness: Tensor) -> "Ranking":
-        # torchmetrics squeezes every one-element tensor that `compute` returns: (1,) is restored here
+        """Restore ``(1,)``, which torchmetrics squeezes to ``()`` in all that `compute` returns."""
         return super().__new__(cls, image_ids.reshape(-1), hardness.reshape(-1))
 
     @classmethod

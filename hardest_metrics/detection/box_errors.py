@@ -6,8 +6,9 @@ from typing import Any, ClassVar
 from uuid import uuid4
 
 from torch import Tensor
+from torchmetrics import Metric
 
-from hardest_metrics.functional.boxes import BoxFormat, ImageDict, pack
+from hardest_metrics.functional.boxes import BoxFormat, ImageDict, check_box_format, pack
 from hardest_metrics.functional.hardness import error_sums, named_weighting, require_sizes
 from hardest_metrics.functional.matching import AreaName, Query
 from hardest_metrics.functional.weighting import WEIGHTINGS, Weighting, WeightingName
@@ -70,6 +71,7 @@ class BoxErrors(HardnessMetric, ABC):
     ) -> None:
         query = Query(score_threshold, iou_threshold, labels, area_range, max_detections)
         named_weighting(weighting)  # refuses unknown names
+        check_box_format(box_format)
         settings = f"box_errors({query}, box_format={box_format!r})"
         if callable(weighting):
             # Nothing tells whether two functions are the same but being one object: a tag of its own
@@ -77,9 +79,21 @@ class BoxErrors(HardnessMetric, ABC):
             settings = f"box_errors({query}, box_format={box_format!r}, weighting={name}#{uuid4().hex})"
         columns = 1 if callable(weighting) else len(WEIGHTINGS)
         super().__init__(settings, (2, columns), reduction, **kwargs)
+        # a function may weigh the same batch differently next time
+        self._remembers = not callable(weighting)
         self.query = query
         self.weighting = weighting
         self.box_format = box_format
+
+    def merge_state(self, incoming_state: dict[str, Any] | Metric) -> None:
+        """As :meth:`HardnessMetric.merge_state`; two functions are equal settings only if they compare equal."""
+        theirs = incoming_state.weighting if isinstance(incoming_state, BoxErrors) else self.weighting
+        if callable(self.weighting) and theirs != self.weighting:
+            raise ValueError(
+                f"`incoming_state` weighs with {theirs}, this metric with {self.weighting}:"
+                " only metrics of equal settings can be merged."
+            )
+        super().merge_state(incoming_state)
 
     def _measure(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> tuple[Tensor, Tensor]:
         batch = pack(preds, target, self.box_format, min_score=self.query.score_threshold)

@@ -7,6 +7,7 @@ over images and never pads them to the fullest one.
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal, TypeVar, cast, get_args
 
 import torch
@@ -21,6 +22,7 @@ ImageDict = Mapping[str, Any]
 NO_ID = torch.iinfo(torch.int64).min
 
 _INTEGERS = {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
+_FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 
 _AnyBoxes = TypeVar("_AnyBoxes", bound="Boxes")
 
@@ -108,6 +110,13 @@ class Batch:
         return len(self.image_ids)
 
 
+def check_box_format(box_format: str) -> None:
+    """Refuse an unknown format of boxes."""
+    if box_format not in get_args(BoxFormat):
+        raise ValueError(f"`box_format` must be one of {get_args(BoxFormat)}, but is {box_format!r}.")
+
+
+@torch.no_grad()
 def pack(
     preds: Sequence[ImageDict],
     target: Sequence[ImageDict],
@@ -144,8 +153,7 @@ def pack(
         >>> len(batch), len(batch.detections), len(batch.ground_truth), batch.image_ids
         (1, 1, 0, tensor([7]))
     """
-    if box_format not in get_args(BoxFormat):
-        raise ValueError(f"`box_format` must be one of {get_args(BoxFormat)}, but is {box_format!r}.")
+    check_box_format(box_format)
     detected = _Side("preds", preds)
     labelled = _Side("target", target)
     if len(preds) != len(target):
@@ -157,9 +165,7 @@ def pack(
     labelled.image_ids = detected.image_ids = image_ids
 
     d_boxes, d_labels, scores = detected.boxes(box_format), detected.labels(), detected.column("scores")
-    if not scores.is_floating_point():
-        index = next(i for i, n in enumerate(detected.counts) if n)
-        raise TypeError(f"{detected.at(index, 'scores')} must be floating point, but are {scores.dtype}.")
+    detected.require_dtypes("scores", _FLOATS, "floating point: divide them by their largest possible value")
     device = d_boxes.device
     g_boxes, g_labels = labelled.boxes(box_format), labelled.labels()
     g_xywh = _to_xywh(g_boxes, box_format)
@@ -187,8 +193,9 @@ def pack(
     if (spread + 1) * len(preds) < 2**62:
         d_index, g_index, number = d_labels - lowest, g_labels - lowest, highest - lowest + 1
     else:  # labels too far apart to multiply: number those that occur
-        values, index = torch.cat((d_labels, g_labels)).unique(return_inverse=True)
-        (d_index, g_index), number = index.split((len(d_labels), len(g_labels))), len(values)
+        _, index = torch.cat((d_labels, g_labels)).unique(return_inverse=True)
+        d_index, g_index = index.split((len(d_labels), len(g_labels)))
+        number = index.amax() + 1
     return Batch(
         Detections(_to_xywh(d_boxes, box_format), d_labels, d_image, scores, d_image * number + d_index),
         GroundTruth(g_xywh, g_labels, g_image, crowd, area, g_image * number + g_index),
@@ -247,7 +254,8 @@ def ragged_pairs(first: Tensor, count: Tensor) -> Iterator[tuple[Tensor, Tensor]
     """Pair every row `i` with each of ``first[i], ..., first[i] + count[i] - 1``, in bounded chunks.
 
     Args:
-        first: ``(n,)`` int64. count: ``(n,)`` int64.
+        first: ``(n,)`` int64.
+        count: ``(n,)`` int64.
 
     Yields:
         Two int64 tensors of equal length: rows, ascending, and what they are paired with, ascending in a row.
@@ -287,8 +295,15 @@ class _Side:
             for index, image in enumerate(images):
                 if not isinstance(image, Mapping):
                     raise TypeError(f"`{name}[{index}]` must be a dict, but is a {type(image).__name__}.")
-        self._boxes = self._tensors("boxes", self._values("boxes"))
-        self.counts = [size // 4 for size in map(Tensor.numel, self._boxes)]
+
+    @cached_property
+    def _boxes(self) -> list[Tensor]:
+        return self._tensors("boxes", self._values("boxes"))
+
+    @cached_property
+    def counts(self) -> list[int]:
+        """How many boxes each image has."""
+        return [size // 4 for size in map(Tensor.numel, self._boxes)]
 
     def at(self, index: int, key: str | None = None) -> str:
         """How a message names an image, or one of its entries."""
@@ -320,13 +335,15 @@ class _Side:
     def labels(self) -> Tensor:
         """``(n,)`` int64."""
         labels = self.column("labels")
-        if labels.dtype not in _INTEGERS:
-            index = next(i for i, n in enumerate(self.counts) if n and self.images[i]["labels"].dtype not in _INTEGERS)
-            raise TypeError(
-                f"{self.at(index, 'labels')} must be integers, but are {self.images[index]['labels'].dtype}:"
-                " convert them with `.long()`."
-            )
+        self.require_dtypes("labels", _INTEGERS, "integers: convert them with `.long()`")
         return labels.long()
+
+    def require_dtypes(self, key: str, allowed: set[torch.dtype], remedy: str) -> None:
+        """Refuse tensors of another dtype, which joining them would hide."""
+        dtypes = [image[key].dtype if count else None for image, count in zip(self.images, self.counts, strict=True)]
+        if set(dtypes) - allowed - {None}:
+            index = next(i for i, dtype in enumerate(dtypes) if dtype is not None and dtype not in allowed)
+            raise TypeError(f"{self.at(index, key)} are {dtypes[index]}, but must be {remedy}.")
 
     def column(self, key: str, default: Tensor | None = None) -> Tensor:
         """``(n,)``: what stands under `key`, one value a box; `default` for images that don't have the key."""
@@ -397,11 +414,11 @@ def _image_ids(*sides: _Side) -> Tensor:
     side = next((s for s in sides if any("image_id" in image for image in s.images)), None)
     if side is None:
         return torch.full((len(sides[0].images),), NO_ID, dtype=torch.int64)
-    values = [image.get("image_id") for image in side.images]
+    values: list[Any] = [image.get("image_id") for image in side.images]
     if all(type(value) is int for value in values):
         if values and not NO_ID < min(values) <= max(values) < 2**63:
             index = next(i for i, value in enumerate(values) if not NO_ID < value < 2**63)
-            raise ValueError(f"{side.at(index, 'image_id')} does not fit 64 bits: number the images differently.")
+            raise ValueError(f"{side.at(index, 'image_id')} is no 64-bit integer: number the images differently.")
         image_ids = torch.tensor(values, dtype=torch.int64)
     else:
         parts = [_image_id(side, index, value) for index, value in enumerate(values)]
@@ -430,18 +447,19 @@ def _image_id(side: _Side, index: int, value: Any) -> Tensor:
 
 def _image_sizes(labelled: _Side, detected: _Side, device: torch.device) -> Tensor:
     """``(N, 2)`` float64, height and width."""
-    sizes = [image.get("image_size") for image in labelled.images]
+    sizes: list[Any] = [image.get("image_size") for image in labelled.images]
     for side in (labelled, detected):
         if any(size is None for size in sizes):
             sizes = [_image_size(side, index) if size is None else size for index, size in enumerate(sizes)]
     if sizes and all(isinstance(size, Tensor) and size.shape == (2,) for size in sizes):
-        return torch.stack(sizes).to(device, torch.float64)
+        # here NaN is no absent size: 0 will be refused
+        return torch.stack(sizes).to(device, torch.float64).nan_to_num(nan=0.0)
     rows = [(torch.nan, torch.nan)] * len(sizes)
     for index, size in enumerate(sizes):
         if size is not None:
             try:
-                height, width = size
-                rows[index] = float(height), float(width)
+                height, width = (float(extent) for extent in size)
+                rows[index] = (0.0, 0.0) if math.isnan(height + width) else (height, width)  # 0 will be refused
             except (TypeError, ValueError):
                 side = detected if labelled.images[index].get("image_size") is None else labelled
                 raise ValueError(

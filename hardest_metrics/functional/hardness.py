@@ -10,6 +10,7 @@ from hardest_metrics.functional.matching import AreaName, Query, match
 from hardest_metrics.functional.weighting import WEIGHTINGS, Errors, Weighting, WeightingName, errors_of
 
 
+@torch.no_grad()
 def error_sums(batch: Batch, query: Query, weightings: Sequence[Weighting]) -> Tensor:
     """The weighted false positives and false negatives of every image, under several weightings at once.
 
@@ -190,11 +191,11 @@ def _sums_of(
     return error_sums(batch, query, [named_weighting(weighting)]).squeeze(2)
 
 
-def _check_weights(weights: Tensor, weighting: Weighting, errors: Errors, batch: Batch) -> None:
+def _check_weights(weights: object, weighting: Weighting, errors: Errors, batch: Batch) -> None:
     name = getattr(weighting, "__name__", repr(weighting))
     if not isinstance(weights, Tensor) or weights.shape != (len(errors),):
-        what = f"shape {tuple(weights.shape)}" if isinstance(weights, Tensor) else f"a {type(weights).__name__}"
-        raise ValueError(f"`weighting` {name} must give one weight an error, shape ({len(errors)},), but gave {what}.")
+        gave = f"shape {tuple(weights.shape)}" if isinstance(weights, Tensor) else f"a {type(weights).__name__}"
+        raise ValueError(f"`weighting` {name} must give one weight an error, shape ({len(errors)},), but gave {gave}.")
     sound = (weights >= 0) & weights.isfinite()
     if not sound.all():
         error = int((~sound).nonzero()[0])

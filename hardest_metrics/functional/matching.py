@@ -8,6 +8,7 @@ proposed, and pairs with a lower-ranked one are struck, until nothing is struck 
 over a list that holds only pairs of equal image, equal label and sufficient IoU.
 """
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import IntEnum
@@ -85,12 +86,12 @@ class Query:
             raise ValueError(f"`score_threshold` must lie in [0, 1], but is {self.score_threshold}.")
         if not 0 < self.iou_threshold <= 1:
             raise ValueError(f"`iou_threshold` must lie in (0, 1], but is {self.iou_threshold}.")
-        if isinstance(self.max_detections, bool) or self.max_detections < 1:
-            raise ValueError(f"`max_detections` must be at least 1, but is {self.max_detections}.")
+        if type(self.max_detections) is not int or self.max_detections < 1:
+            raise ValueError(f"`max_detections` must be an integer of at least 1, but is {self.max_detections}.")
         object.__setattr__(self, "score_threshold", float(self.score_threshold))
         object.__setattr__(self, "iou_threshold", float(self.iou_threshold))
         if self.labels is not None:
-            if isinstance(self.labels, str) or not all(type(label) is int for label in self.labels):
+            if not all(type(label) is int for label in self.labels):
                 raise ValueError(f"`labels` must be integers, but are {self.labels!r}.")
             object.__setattr__(self, "labels", tuple(sorted(set(self.labels))))
         if isinstance(self.area_range, str):
@@ -99,9 +100,12 @@ class Query:
                     f"`area_range` must be one of {tuple(AREA_RANGES)} or (low, high), but is {self.area_range!r}."
                 )
         elif self.area_range is not None:
-            low, high = map(float, self.area_range)
+            try:
+                low, high = map(float, self.area_range)
+            except (TypeError, ValueError):
+                low, high = math.nan, math.nan
             if not 0 <= low <= high:
-                raise ValueError(f"`area_range` must be 0 <= low <= high, but is {self.area_range}.")
+                raise ValueError(f"`area_range` must be (low, high) with 0 <= low <= high, but is {self.area_range}.")
             object.__setattr__(self, "area_range", (low, high))
 
     def counts_label(self, labels: Tensor) -> Tensor:
@@ -118,6 +122,7 @@ class Query:
         return (area >= low) & (area <= high)
 
 
+@torch.no_grad()
 def match(detections: Detections, ground_truth: GroundTruth, query: Query) -> Matches:
     """Match detections to ground truth as pycocotools' ``COCOeval`` does, all images at once.
 

@@ -1,6 +1,7 @@
 """Seeded sets of labelled boxes and detections, of the size and shape of the field's own."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ class Scenes:
     """Detections and labels of a set of images, as torchmetrics takes them (xyxy, float32)."""
 
     preds: list[dict[str, Tensor]]
-    target: list[dict[str, Tensor | int | tuple[int, int]]]
+    target: list[dict[str, Any]]  # tensors, and the image's id and size
 
 
 def coco_sized(num_images: int = 5000, seed: int = 0) -> Scenes:
@@ -27,7 +28,7 @@ def coco_sized(num_images: int = 5000, seed: int = 0) -> Scenes:
     rate = torch.empty(num_images).exponential_(1 / 7.3, generator=rng)
     counts = torch.poisson(rate, generator=rng).long().clamp_(max=60)
     preds: list[dict[str, Tensor]] = []
-    target: list[dict[str, Tensor | int | tuple[int, int]]] = []
+    target: list[dict[str, Any]] = []
     for image_id, count in enumerate(counts.tolist(), start=1):
         boxes = _boxes(count, height, width, rng)
         labels = torch.randint(1, 81, (count,), generator=rng)
@@ -41,11 +42,13 @@ def coco_sized(num_images: int = 5000, seed: int = 0) -> Scenes:
         far_scores = torch.rand(far, generator=rng) ** 6
         scores = torch.cat((near_scores, far_scores))
         order = scores.argsort(descending=True)
-        preds.append({
-            "boxes": torch.cat((near_boxes, _boxes(far, height, width, rng)))[order],
-            "scores": scores[order],
-            "labels": torch.cat((near_labels, torch.randint(1, 81, (far,), generator=rng)))[order],
-        })
+        preds.append(
+            {
+                "boxes": torch.cat((near_boxes, _boxes(far, height, width, rng)))[order],
+                "scores": scores[order],
+                "labels": torch.cat((near_labels, torch.randint(1, 81, (far,), generator=rng)))[order],
+            }
+        )
         target.append({
             "boxes": boxes,
             "labels": labels,
