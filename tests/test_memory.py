@@ -1,0 +1,181 @@
+"""Metrics fed the same batch one after the other measure it once, and never a batch that is not the same."""
+
+import gc
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from hardest_metrics import FalseNegatives, FalsePositives, TotalFalse
+from hardest_metrics._memory import BatchMemory
+from hardest_metrics.functional import pack
+from tests.scenes import Batch, Image, Scenery, detected, false_alarms, labelled
+
+
+class Counter:
+    """Counts how often it measures."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, preds: Sequence[Any], target: Sequence[Any]) -> tuple[Tensor, Tensor]:
+        self.calls += 1
+        return torch.zeros(len(preds), dtype=torch.int64), torch.zeros(len(preds))
+
+
+def calls(batch: Batch, change: Callable[[list[Image], list[Image]], Any] | None = None) -> int:
+    """How often a batch is measured that is given twice, changed in between."""
+    counter, memory = Counter(), BatchMemory()
+    memory.get("settings", *batch, counter)
+    if change is not None:
+        change(*batch)
+    memory.get("settings", *batch, counter)
+    return counter.calls
+
+
+def test_the_same_batch_is_measured_once() -> None:
+    assert calls(Scenery().draw(20, seed=0)) == 1
+
+
+def test_the_same_tensors_in_other_lists_and_dicts_are_the_same_batch() -> None:
+    counter, memory = Counter(), BatchMemory()
+    preds, target = Scenery().draw(20, seed=0)
+    memory.get("settings", preds, target, counter)
+    memory.get("settings", tuple(map(dict, preds)), tuple(map(dict, target)), counter)
+    assert counter.calls == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda preds, target: preds[0]["boxes"].add_(1),
+        lambda preds, target: preds[0]["boxes"][0].zero_(),
+        lambda preds, target: preds[0]["boxes"][0, 2:].mul_(3),
+        lambda preds, target: preds[0]["scores"].fill_(0.5),
+        lambda preds, target: preds[0]["labels"].copy_(torch.tensor([2])),
+        lambda preds, target: target[0]["iscrowd"].__setitem__(0, 1),
+        lambda preds, target: target[0]["area"].zero_(),
+        lambda preds, target: target[0]["boxes"].add_(1),
+        lambda preds, target: target[0].update(boxes=target[0]["boxes"].clone()),
+        lambda preds, target: target[0].update(image_id=8),
+        lambda preds, target: target[0].update(image_size=(5, 5)),
+        lambda preds, target: target[0]["image_size"].__setitem__(0, 5),
+        lambda preds, target: target[0].pop("iscrowd"),
+        lambda preds, target: target[0].pop("image_id"),
+        lambda preds, target: preds[0].update(image_id=7),
+        lambda preds, target: preds.reverse(),
+        lambda preds, target: (preds.pop(), target.pop()),
+        lambda preds, target: (preds.append(preds[0]), target.append(target[0])),
+    ],
+)
+@pytest.mark.parametrize("inference", [False, True], ids=["", "inference"])
+def test_a_changed_batch_is_measured_again(change: Callable[[list[Image], list[Image]], Any], inference: bool) -> None:
+    with torch.inference_mode(inference):
+        box = (0, 0, 10, 10)
+        preds = [detected(box), detected(box, score=0.8)]
+        crowd, area = torch.tensor([0]), torch.tensor([50.0])
+        target = [
+            labelled(box, image_id=7, image_size=[20, 40], iscrowd=crowd, area=area),
+            labelled(box, image_id=8, image_size=[20, 40], iscrowd=crowd.clone(), area=area.clone()),
+        ]
+        assert calls((preds, target), change) == 2
+
+
+def test_a_change_of_ordinary_tensors_in_inference_mode_is_seen() -> None:
+    def change(preds: list[Image], target: list[Image]) -> None:
+        with torch.inference_mode():
+            preds[0]["boxes"].add_(1)
+
+    assert calls(false_alarms(1, 2), change) == 2
+
+
+def test_the_same_inference_tensors_unchanged_are_measured_once() -> None:
+    with torch.inference_mode():
+        assert calls(Scenery().draw(20, seed=0)) == 1
+
+
+def test_other_tensors_of_equal_values_are_another_batch() -> None:
+    counter, memory = Counter(), BatchMemory()
+    for _ in range(2):  # the first batch is freed, its memory may be used again for the second
+        memory.get("settings", *false_alarms(1, 2), counter)
+    assert counter.calls == 2
+
+
+def test_other_settings_measure_anew() -> None:
+    counter, memory = Counter(), BatchMemory()
+    batch = false_alarms(1)
+    for settings in ("a", "b", "a", "b"):
+        memory.get(settings, *batch, counter)
+    assert counter.calls == 2
+
+
+def test_only_so_many_settings_are_remembered() -> None:
+    counter, memory = Counter(), BatchMemory(size=2)
+    batch = false_alarms(1)
+    for settings in ("a", "b", "c", "b", "c", "a"):
+        memory.get(settings, *batch, counter)
+    assert counter.calls == 4
+
+
+def test_a_refused_batch_is_refused_again() -> None:
+    memory = BatchMemory()
+    preds, target = false_alarms(1)
+    preds[0]["scores"] = torch.tensor([2.0])
+    for _ in range(2):
+        with pytest.raises(ValueError, match="scores"):
+            memory.get("settings", preds, target, pack)  # type: ignore[arg-type]
+
+
+def test_a_remembered_batch_does_not_stay_alive() -> None:
+    memory = BatchMemory()
+    preds, target = false_alarms(1)
+    boxes = weakref.ref(preds[0]["boxes"])
+    memory.get("settings", preds, target, Counter())
+    del preds, target
+    gc.collect()
+    assert boxes() is None
+
+
+def test_a_change_in_place_between_two_metrics_is_seen() -> None:
+    for inference in (False, True):
+        with torch.inference_mode(inference):
+            preds, target = [detected((0, 0, 10, 10))], [labelled((0, 0, 10, 10))]
+            before, after = FalsePositives(reduction="sum"), FalsePositives(reduction="sum")
+            before.update(preds, target)
+            preds[0]["boxes"].add_(50)
+            after.update(preds, target)
+        assert before.compute() == 0
+        assert after.compute() == 1
+
+
+def test_a_batch_given_to_nine_definitions_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = []
+    measure = TotalFalse._measure
+
+    def counted(self: TotalFalse, *batch: Any) -> tuple[Tensor, Tensor]:
+        measured.append(self)
+        return measure(self, *batch)
+
+    definitions = (FalsePositives, FalseNegatives, TotalFalse)
+    for definition in definitions:
+        monkeypatch.setattr(definition, "_measure", counted)
+    batch = false_alarms(1, 2)
+    for definition in definitions:
+        for weighting in ("none", "pixel", "overlap"):
+            definition(weighting=weighting).update(*batch)
+    assert len(measured) == 1
+
+
+def test_a_weighting_that_has_changed_weighs_anew() -> None:
+    factor = 1.0
+    metric = FalsePositives(lambda errors, _: torch.full((len(errors),), factor), reduction="sum")
+    batch = false_alarms(1)
+    metric.update(*batch)
+    assert metric.compute() == 1
+    factor = 3.0
+    metric.reset()
+    metric.update(*batch)
+    assert metric.compute() == 3
