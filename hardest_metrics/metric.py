@@ -1,11 +1,13 @@
 """The base of everything that gives images a hardness: per-image state, synchronisation, ranking."""
 
 import functools
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 from torchmetrics import Metric
@@ -21,6 +23,23 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Reduction = Literal["mean", "sum", "max"]
+
+
+class Summary(NamedTuple):
+    """A ranking and what it says of the set as a whole.
+
+    Attributes:
+        ranking: of all images.
+        mean: of their hardness; NaN of no images.
+        p95: the hardness that 95 % of the images do not exceed; NaN of no images.
+        share_in_error: of images with any error that the query counts, whatever its weight; NaN of no images.
+    """
+
+    ranking: Ranking
+    mean: float
+    p95: float
+    share_in_error: float
+
 
 _last_batches = BatchMemory()
 
@@ -90,6 +109,10 @@ class HardnessMetric(Metric, ABC):
     def _hardness(self, rows: Tensor) -> Tensor:
         """``(N,)`` float32 hardness that follows from ``(N, *row_shape)`` rows."""
 
+    def _in_error(self, rows: Tensor) -> Tensor:
+        """``(N,)`` bool: whether an image has any error, also one that weighs nothing."""
+        return self._hardness(rows) > 0
+
     def _check(self, image_ids: Tensor, rows: Tensor) -> None:
         """Refuse rows that this metric can't make a hardness of. Rows may be measured by another member."""
 
@@ -121,7 +144,7 @@ class HardnessMetric(Metric, ABC):
             ValueError: if an id came twice with different results, if only some images have ids, or if none
                 have while several processes run.
         """
-        ranking = self._ranking()
+        ranking = self._ranking(*self._checked_images())
         if self.reduction is None:
             return ranking
         hardness = ranking.hardness.double()
@@ -222,18 +245,61 @@ class HardnessMetric(Metric, ABC):
         from hardest_metrics.plot import plot_hardness
 
         if val is None:
-            with self.sync_context(dist_sync_fn=self.dist_sync_fn, should_sync=self._to_sync):
-                val = self._ranking()
+            val = self.summary().ranking
         if not isinstance(val, Ranking):
             return cast("tuple[Figure, Axes]", self._plot(val, ax))
         return plot_hardness(val, ax=ax, name=type(self).__name__)
 
-    def _ranking(self) -> Ranking:
+    def summary(self) -> Summary:
+        """The ranking of all images so far and what it says of the set, whatever `reduction` is.
+
+        Gathers from all processes once, as `compute` does, and raises what it raises.
+
+        Example:
+            >>> import torch
+            >>> from hardest_metrics import FalseNegatives
+            >>> box = {"boxes": torch.tensor([[0.0, 0, 10, 10]]), "labels": torch.tensor([1])}
+            >>> none = {"boxes": torch.empty(0, 4), "labels": torch.empty(0).long(), "scores": torch.empty(0)}
+            >>> metric = FalseNegatives()
+            >>> metric.update([none, none], [box, {**box, "boxes": torch.empty(0, 4), "labels": none["labels"]}])
+            >>> metric.summary()
+            Summary(ranking=Ranking(2 images, hardest first: 0 (1), 1 (0)), mean=0.5, p95=0.95, share_in_error=0.5)
+        """
+        with torch.no_grad(), self.sync_context(dist_sync_fn=self.dist_sync_fn, should_sync=self._to_sync):
+            image_ids, rows = self._checked_images()
+            ranking = self._ranking(image_ids, rows)
+            in_error = self._in_error(rows).double()
+        hardness = ranking.hardness.double()
+        if not len(hardness):
+            return Summary(ranking, math.nan, math.nan, math.nan)
+        # numpy's, as torch's takes 16 million values at most
+        p95 = float(np.quantile(hardness.cpu().numpy(), 0.95))
+        return Summary(ranking, float(hardness.mean()), p95, float(in_error.mean()))
+
+    def newest(self, number: int) -> tuple[Tensor, Tensor]:
+        """Ids and hardness of the images that the last update added, in the order given.
+
+        Args:
+            number: how many images it added.
+
+        Returns:
+            ``(number,)`` int64, :data:`~hardest_metrics.functional.boxes.NO_ID` for images without id, and
+            ``(number,)`` float32.
+        """
+        # chunks grow at their end: the last one holds the last update whole
+        rows = self.rows[-1][len(self.rows[-1]) - number :]
+        return self.image_ids[-1][len(self.image_ids[-1]) - number :], self._hardness(rows)
+
+    def _checked_images(self) -> tuple[Tensor, Tensor]:
+        """Ids, ascending, and rows of all images, each once."""
         image_ids, rows = self._images()
         if len(image_ids) and _without_ids(image_ids):
             image_ids = torch.arange(len(image_ids), device=image_ids.device)
         image_ids, rows = _each_once(image_ids, rows)
         self._check(image_ids, rows)
+        return image_ids, rows
+
+    def _ranking(self, image_ids: Tensor, rows: Tensor) -> Ranking:
         hardness = self._hardness(rows)
         hardest_first = hardness.argsort(descending=True, stable=True)  # ids ascend: they break ties
         return Ranking(image_ids.index_select(0, hardest_first), hardness.index_select(0, hardest_first))

@@ -139,6 +139,19 @@ def test_a_remembered_batch_does_not_stay_alive() -> None:
     assert boxes() is None
 
 
+def test_masks_are_neither_copied_nor_kept() -> None:
+    with torch.inference_mode():
+        preds, target = false_alarms(1, 2)
+        for image in target:
+            image["masks"] = torch.zeros(10, 123, 457, dtype=torch.uint8)
+        TotalFalse().update(preds, target)
+    del preds, target, image
+    gc.collect()
+    # not isinstance, which wakes what merely looks like a tensor
+    tensors = [thing for thing in gc.get_objects() if issubclass(type(thing), Tensor)]
+    assert not [tensor.shape for tensor in tensors if tensor.numel() % 457 == 0 and tensor.numel()]
+
+
 def test_a_change_in_place_between_two_metrics_is_seen() -> None:
     for inference in (False, True):
         with torch.inference_mode(inference):

@@ -526,6 +526,12 @@ def test_images_with_and_without_ids_cannot_be_ranked_together(counts: tuple[int
         ours.compute()
 
 
+def test_a_state_to_merge_may_name_its_parts_in_any_order() -> None:
+    metric, other = measured(false_alarms(2)), measured(false_alarms(1, first_id=1))
+    metric.merge_state(dict(sorted(other.metric_state.items(), reverse=True)))
+    assert metric.compute() == ranking((0, 2), (1, 1))
+
+
 def test_nothing_merged_changes_nothing() -> None:
     metric = measured(false_alarms(2))
     metric.merge_state(FalsePositives())

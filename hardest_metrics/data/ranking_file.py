@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,12 @@ from hardest_metrics.data.json_file import PathLike
 from hardest_metrics.ranking import Ranking
 
 
-def write_ranking(ranking: Ranking, path: PathLike, annotations: Annotations | None = None) -> None:
+def write_ranking(
+    ranking: Ranking,
+    path: PathLike,
+    annotations: Annotations | None = None,
+    columns: Mapping[str, Sequence[Any]] | None = None,
+) -> None:
     """Write a ranking as CSV, JSON or Parquet, told by the suffix of the file.
 
     One row (in JSON: one object of a list) per image, hardest first, with ``rank`` from 1,
@@ -25,12 +31,13 @@ def write_ranking(ranking: Ranking, path: PathLike, annotations: Annotations | N
         ranking: what to write.
         path: file ending in ``.csv``, ``.json`` or ``.parquet`` (which needs ``pyarrow``).
         annotations: where the file names come from.
+        columns: further columns by name, one value an image in the order of the ranking.
 
     Raises:
         ModuleNotFoundError: for Parquet when ``pyarrow`` is not installed.
         OSError: when the file cannot be written.
-        ValueError: when the suffix is another one, ``annotations`` lack an image of the ranking, or
-            hardness is not finite in JSON.
+        ValueError: when the suffix is another one, ``annotations`` lack an image of the ranking, a column
+            is of another length, or hardness is not finite in JSON.
 
     Example:
         >>> import tempfile, torch
@@ -47,15 +54,21 @@ def write_ranking(ranking: Ranking, path: PathLike, annotations: Annotations | N
         raise ValueError(f"{path}: a ranking is written as {', '.join(encoders)}. Use one of these suffixes.")
 
     image_ids = ranking.image_ids.tolist()
-    columns = {
+    table: dict[str, list[Any]] = {
         "rank": list(range(1, len(image_ids) + 1)),
         "image_id": image_ids,
         # numpy prints the fewest digits for the dtype at hand
         "hardness": [float(str(hardness)) for hardness in ranking.hardness.cpu().numpy()],
     }
     if annotations is not None:
-        columns["file_name"] = _file_names(image_ids, annotations)
-    content = encoders[suffix](columns)
+        table["file_name"] = _file_names(image_ids, annotations)
+    for name, values in (columns or {}).items():
+        if len(values) != len(image_ids) or name in table:
+            raise ValueError(
+                f"`columns` {name!r} must be a new one with {len(image_ids)} values, one an image, but has {len(values)}."
+            )
+        table[name] = list(values)
+    content = encoders[suffix](table)
     with atomic_write(path) as file:
         file.write(content)
 
@@ -103,7 +116,7 @@ def _parquet(columns: dict[str, list[Any]]) -> bytes:
         "hardness": pa.float32(),
         "file_name": pa.string(),
     }
-    table = pa.table({name: pa.array(values, types[name]) for name, values in columns.items()})
+    arrays = {name: pa.array(values, types.get(name)) for name, values in columns.items()}
     content = io.BytesIO()
-    parquet.write_table(table, content)
+    parquet.write_table(pa.table(arrays), content)
     return content.getvalue()

@@ -113,6 +113,11 @@ class BoxErrors(HardnessMetric, ABC):
         column = 0 if callable(self.weighting) else list(WEIGHTINGS).index(self.weighting)
         return rows[:, self._counted, column].sum(1)
 
+    def _in_error(self, rows: Tensor) -> Tensor:
+        if callable(self.weighting):
+            return super()._in_error(rows)
+        return rows[:, self._counted, _NONE].sum(1) > 0
+
 
 class FalsePositives(BoxErrors):
     """Rank images by their false positives: detections that are of no object, or of one found already.
@@ -193,4 +198,4 @@ class TotalFalse(BoxErrors):
 #: Stands in a state for the pixel-weighted sums of an image of unknown size. NaN would keep states from being shared.
 _NO_SIZE = -1.0
 
-_PIXEL = list(WEIGHTINGS).index("pixel")
+_NONE, _PIXEL = list(WEIGHTINGS).index("none"), list(WEIGHTINGS).index("pixel")

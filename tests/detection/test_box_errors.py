@@ -307,6 +307,20 @@ def test_metrics_with_the_same_user_s_function_can_be_merged() -> None:
         ours.merge_state(FalsePositives(weighting=_another()))
 
 
+def by_power(errors: Errors, true_positives: Detections, power: float) -> Tensor:
+    return errors.box_area**power
+
+
+@pytest.mark.parametrize("through", [copy.deepcopy, Metric.clone, lambda m: pickle.loads(pickle.dumps(m))])
+def test_a_metric_can_be_merged_with_its_copy_whatever_weighs_its_errors(through: Callable[[Any], Any]) -> None:
+    metric = FalsePositives(weighting=functools.partial(by_power, power=2))
+    metric.update(*false_alarms(1))
+    other = through(metric)
+    other.update(*false_alarms(2, first_id=1))
+    metric.merge_state(other)
+    assert metric.compute() == Ranking(torch.tensor([1, 0]), torch.tensor([1250.0, 625]))
+
+
 # What makes no sense
 
 

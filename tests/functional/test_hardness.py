@@ -82,6 +82,12 @@ def test_an_image_without_boxes_is_not_hard() -> None:
     assert total_false([detected()], [labelled()]).tolist() == [0.0]
 
 
+def test_labels_may_be_far_apart_where_no_box_takes_part() -> None:
+    preds = detected((0, 0, 1, 1), (2, 2, 3, 3), score=0.1)
+    preds["labels"] = torch.tensor([-(2**62), 2**62])
+    assert total_false([preds], [labelled()]).tolist() == [0.0]
+
+
 def by_score(errors: Errors, true_positives: Detections) -> Tensor:
     """A detection's score, 10 for a missed object."""
     return errors.scores.nan_to_num(10)

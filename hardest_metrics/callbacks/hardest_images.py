@@ -1,0 +1,398 @@
+"""After every validation: which images are hardest, and why."""
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+from torchmetrics import Metric, MetricCollection
+
+from hardest_metrics.callbacks.history import History, Validation
+from hardest_metrics.callbacks.inputs import Inputs, ToInputs, inputs_of
+from hardest_metrics.callbacks.loggers import Report, show
+from hardest_metrics.callbacks.participants import Participants
+from hardest_metrics.callbacks.top_images import Snapshot, TopImages
+from hardest_metrics.data import atomic_write, write_ranking
+from hardest_metrics.functional.boxes import ImageDict
+from hardest_metrics.functional.matching import Query
+from hardest_metrics.metric import HardnessMetric, Summary
+from hardest_metrics.plot import draw_grid, draw_image, encode_png, outcome_boxes, tile_size
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Callback, LightningModule, Trainer
+    from lightning_fabric.utilities.rank_zero import rank_zero_warn
+else:
+    from lightning_utilities.core.rank_zero import rank_zero_warn
+
+    from hardest_metrics.callbacks.base import Callback
+
+    LightningModule = Trainer = Any
+
+
+class HardestImages(Callback):
+    """Ranks the validation or test images by hardness after every epoch, and shows the hardest.
+
+    At the end of each validation and test epoch, for each metric and each loader by itself:
+
+    - scalars are logged: ``val/<metric>/mean``, ``val/<metric>/p95`` (the hardness that 95 % of the images do not
+      exceed) and ``val/<metric>/share_in_error`` (of images with any error), which ModelCheckpoint and
+      EarlyStopping can monitor; ``test/...`` in `test`, and ``.../loader_1`` and so on for further loaders;
+    - every `every_n_epochs`, the ranking of all images is written as CSV and the hardest images are drawn as PNG
+      (true positives green, false positives red, missed objects blue and dashed), in `dirpath`;
+    - the picture, the distribution and the files also go to the run's loggers, as far as those take them
+      (TensorBoard, Weights & Biases, MLflow), and a table to the terminal if a progress bar is in use.
+
+    The ranking and the table say for how many of the last validations an image has been among the hardest
+    (``hard_for``), and whether that is ``new``, ``still`` so, or ``solved``. This is saved in checkpoints.
+
+    Works with `lightning.pytorch` and `pytorch_lightning`, on one process or many; with several, images need
+    their ``image_id`` in the labels. Only snapshots of the hardest images are kept, `top_k` a metric.
+
+    Args:
+        metrics: one metric, a list, a dict or a :class:`~torchmetrics.MetricCollection` of them.
+        top_k: how many images are shown.
+        every_n_epochs: how often pictures and files are made in `fit`; scalars are logged at every validation.
+        class_names: the name of each label, as a dict, or as a list for labels from 0; None for numbers.
+        dirpath: where to write; None for ``hardest_images`` in the trainer's log folder.
+        mean: of each channel, if images were normalised with ``(image - mean) / std``; needs `std`.
+        std: of each channel, likewise.
+        unnormalize: a function from an image of a batch to one with values in [0, 1], or uint8, where `mean` and
+            `std` do not say it.
+        to_inputs: a function ``(outputs, batch) -> Inputs`` for a step that does not return what
+            :func:`~hardest_metrics.callbacks.inputs_of` understands.
+        window: for how many validations `hard_for` looks back.
+
+    Raises:
+        TypeError, ValueError: if an argument makes no sense; in `setup` if `dirpath` cannot be written to.
+
+    Example:
+        >>> from lightning.pytorch import Trainer
+        >>> from hardest_metrics import HardestImages, TotalFalse
+        >>> trainer = Trainer(
+        ...     callbacks=[HardestImages(TotalFalse(weighting="pixel"), top_k=9)], logger=False, accelerator="cpu"
+        ... )
+    """
+
+    def __init__(
+        self,
+        metrics: HardnessMetric | MetricCollection | list[HardnessMetric] | dict[str, HardnessMetric],
+        top_k: int = 16,
+        every_n_epochs: int = 1,
+        class_names: list[str] | dict[int, str] | None = None,
+        dirpath: str | Path | None = None,
+        mean: list[float] | None = None,
+        std: list[float] | None = None,
+        unnormalize: Callable[[Tensor], Tensor] | None = None,
+        to_inputs: ToInputs = inputs_of,
+        window: int = 10,
+    ) -> None:
+        super().__init__()
+        for name, number in (("top_k", top_k), ("every_n_epochs", every_n_epochs), ("window", window)):
+            if type(number) is not int or number < 1:
+                raise ValueError(f"`{name}` must be an integer of at least 1, but is {number!r}.")
+        if (mean is None) != (std is None):
+            raise ValueError("`mean` and `std` belong together: give both or neither.")
+        if mean is not None and unnormalize is not None:
+            raise ValueError("`unnormalize` already says what `mean` and `std` say: give one or the other.")
+        self.metrics = _collection(metrics)
+        self.top_k = top_k
+        self.every_n_epochs = every_n_epochs
+        self.class_names = dict(enumerate(class_names)) if isinstance(class_names, list | tuple) else class_names
+        self.dirpath = None if dirpath is None else Path(dirpath)
+        self.mean, self.std, self.unnormalize = mean, std, unnormalize
+        self.to_inputs = to_inputs
+        self.window = window
+        self._histories: dict[str, History] = {}
+        self._participants = Participants()
+        self._loaders: dict[int, _Loader] = {}
+        self._folder = Path()
+        self._warned: set[str] = set()
+
+    @property
+    def state_key(self) -> str:
+        """Tells callbacks of different configuration apart in a checkpoint."""
+        settings = {name: metric.settings.split("#")[0] for name, metric in _items(self.metrics)}
+        weightings = {name: str(getattr(metric, "weighting", "")) for name, metric in _items(self.metrics)}
+        weightings = {name: weighting.split(" at 0x")[0] for name, weighting in weightings.items()}
+        return self._generate_state_key(metrics=settings, weightings=weightings, top_k=self.top_k)
+
+    def state_dict(self) -> dict[str, Any]:
+        """For how long images have been hard, in plain ints and tensors."""
+        return {tag: history.state_dict() for tag, history in self._histories.items()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from where the checkpoint was saved."""
+        for tag, state in state_dict.items():
+            self._history(tag).load_state_dict(state)
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Find the folder to write to and refuse one that can't be."""
+        log_dir = trainer.log_dir  # asks the other processes: all of them come here
+        self._folder = self.dirpath or Path(log_dir or trainer.default_root_dir) / "hardest_images"
+        self._participants.watch(trainer)
+        if trainer.is_global_zero:
+            try:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                with atomic_write(self._folder / ".writable"):
+                    pass
+                (self._folder / ".writable").unlink()
+            except OSError as error:
+                raise ValueError(f"`dirpath` {self._folder} cannot be written to: {error}. Choose another one.") from error
+
+    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Forget the last epoch."""
+        self._loaders = {}
+
+    def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Forget the last epoch."""
+        self._loaders = {}
+
+    def on_validation_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:  # fmt: skip
+        """Measure a batch."""
+        if not trainer.sanity_checking:
+            self._add(pl_module, outputs, batch, dataloader_idx)
+
+    def on_test_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:  # fmt: skip
+        """Measure a batch."""
+        self._add(pl_module, outputs, batch, dataloader_idx)
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Rank, log, write and show."""
+        if not trainer.sanity_checking:
+            self._finish(trainer, pl_module, "val", len(trainer.num_val_batches))
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Rank, log, write and show."""
+        self._finish(trainer, pl_module, "test", len(trainer.num_test_batches))
+
+    def _add(self, pl_module: LightningModule, outputs: Any, batch: Any, index: int) -> None:
+        inputs = self.to_inputs(outputs, batch)
+        if not isinstance(inputs, tuple) or not 2 <= len(inputs) <= 3:
+            raise TypeError(f"`to_inputs` must give Inputs(preds, target, images), but gave a {type(inputs).__name__}.")
+        inputs = Inputs(*inputs)
+        target = _with_sizes(inputs)
+        loader = self._loader(index, pl_module)
+        loader.metrics.update(inputs.preds, target)
+        if inputs.images is not None:
+            loader.top.add(dict(_items(loader.metrics)), inputs.preds, target, inputs.images)
+        elif "images" not in self._warned:
+            self._warn(
+                "images", "HardestImages found no images in the batch: it ranks, but draws no pictures. Return them"
+                " as 'images' from the step, or pass `to_inputs`."
+            )  # fmt: skip
+
+    def _loader(self, index: int, pl_module: LightningModule) -> "_Loader":
+        if index not in self._loaders:
+            metrics = self.metrics.clone().to(pl_module.device)
+            for _, metric in _items(metrics):
+                metric.process_group = self._participants.group
+            self._loaders[index] = _Loader(metrics, TopImages(self.top_k, self._to_uint8))
+        return self._loaders[index]
+
+    def _finish(self, trainer: Trainer, pl_module: LightningModule, stage: str, num_loaders: int) -> None:
+        """Everything that asks other processes comes first: a write that fails must not leave them waiting."""
+        found = []
+        for index in range(max(num_loaders, 1)):
+            loader = self._loader(index, pl_module)
+            metrics = dict(_items(loader.metrics))
+            summaries = {name: metric.summary() for name, metric in metrics.items()}
+            if all(len(summary.ranking.image_ids) == 0 for summary in summaries.values()):
+                continue
+            snapshots = {}
+            if self._is_due(trainer):
+                rankings = [summary.ranking for summary in summaries.values()]
+                snapshots = loader.top.gather(rankings, self._participants.group)
+            suffix = f"/loader_{index}" if index else ""
+            for name, summary in summaries.items():
+                self._log_scalars(f"{stage}/{name}", suffix, summary)
+                found.append((f"{stage}/{name}{suffix}", metrics[name], summary, snapshots))
+        self._loaders = {}
+        for tag, metric, summary, snapshots in found:
+            history = self._history(tag)
+            top = summary.ranking.top(self.top_k)
+            hard = top.image_ids[top.hardness > 0].cpu()
+            history.add(Validation(trainer.current_epoch, trainer.global_step, hard))
+            if self._is_due(trainer) and self._participants.is_first:
+                self._show(trainer, tag, metric, summary, snapshots, history)
+
+    def _is_due(self, trainer: Trainer) -> bool:
+        fitting = trainer.state.fn == "fit"
+        return not fitting or (trainer.current_epoch + 1) % self.every_n_epochs == 0
+
+    def _log_scalars(self, tag: str, suffix: str, summary: Summary) -> None:
+        for name in ("mean", "p95", "share_in_error"):
+            # equal on all processes already; the largest of equal values is exact, their mean may not be
+            self.log(
+                f"{tag}/{name}{suffix}", getattr(summary, name), add_dataloader_idx=False, batch_size=1,
+                sync_dist=self._participants.all_present, reduce_fx="max",
+            )  # fmt: skip
+
+    def _show(
+        self, trainer: Trainer, tag: str, metric: HardnessMetric, summary: Summary,
+        snapshots: Mapping[int, Snapshot], history: History,
+    ) -> None:  # fmt: skip
+        step = trainer.fit_loop.epoch_loop._batches_that_stepped  # that of the scalars
+        name = tag.replace("/", "-")
+        stem = f"{name}-epoch={trainer.current_epoch:03d}-step={step:06d}"
+        columns = _columns(summary, history)
+        rows = {column: list(values[: self.top_k]) for column, values in columns.items()}
+        table = self._folder / f"{stem}.csv"
+        files = []
+        if self._try("file", table, lambda: write_ranking(summary.ranking, table, columns=_added(columns))):
+            files.append(table)
+        tiles = self._tiles(metric, summary, snapshots, rows)
+        grid = b""
+        if tiles:
+            title = f"{tag}: the {len(tiles)} hardest of {len(summary.ranking.image_ids)} images\n"
+            title += f"epoch {trainer.current_epoch}, step {step}, mean hardness {summary.mean:.4g}"
+            grid = encode_png(draw_grid(list(tiles.values()), title))
+            picture = self._folder / f"{stem}.png"
+            if self._try("file", picture, lambda: _write(picture, grid)):
+                files.append(picture)
+        report = Report(tag, step, summary.ranking, rows, grid, tiles, files)
+        for logger in trainer.loggers:
+            self._try(f"logger {type(logger).__name__}", type(logger).__name__, lambda: show(logger, report))  # noqa: B023
+        bar = trainer.progress_bar_callback
+        if bar is not None and bar.is_enabled:
+            bar.print(_terminal_table(tag, trainer, summary, rows))
+
+    def _tiles(
+        self, metric: HardnessMetric, summary: Summary, snapshots: Mapping[int, Snapshot], rows: Mapping[str, Any]
+    ) -> dict[int, Any]:
+        """A picture of each of the hardest images, hardest first."""
+        ranked = zip(rows["rank"], rows["image_id"], rows["hardness"], rows["hard_for"], strict=True)
+        shown = [row for row in ranked if row[1] in snapshots]
+        if not shown:
+            return {}
+        query = getattr(metric, "query", Query())
+        kept = [snapshots[image_id] for _, image_id, _, _ in shown]
+        boxes = outcome_boxes([s.preds for s in kept], [s.target for s in kept], query, metric.box_format)  # type: ignore[arg-type]
+        tiles = {}
+        for (rank, image_id, hardness, hard_for), snapshot, outcomes in zip(shown, kept, boxes, strict=True):
+            caption = f"{rank}. id {image_id}, hardness {hardness:.5g}\nhard in {hard_for} of the last validations"
+            size = tile_size(len(shown))
+            tiles[image_id] = draw_image(snapshot.image, outcomes, caption, self.class_names, size)
+        return tiles
+
+    def _to_uint8(self, image: Tensor) -> Tensor:
+        """``(3, H, W)`` or ``(1, H, W)`` uint8 on the CPU, of its own memory."""
+        image = image.detach().as_subclass(Tensor)
+        if self.unnormalize is not None:
+            image = self.unnormalize(image)
+        elif self.mean is not None and self.std is not None:
+            mean, std = (image.new_tensor(values).reshape(-1, 1, 1) for values in (self.mean, self.std))
+            image = image * std + mean
+        if image.dtype != torch.uint8:
+            if (image.amin() < -0.05 or image.amax() > 1.05) and "range" not in self._warned:
+                self._warn(
+                    "range", "HardestImages draws images whose values leave [0, 1], as if normalised: pass `mean` and"
+                    " `std`, or `unnormalize`."
+                )  # fmt: skip
+            image = image.float().clamp(0, 1).mul(255).round().to(torch.uint8)
+        return image.cpu().clone()
+
+    def _history(self, tag: str) -> History:
+        return self._histories.setdefault(tag, History(self.window))
+
+    def _try(self, what: str, name: object, do: Callable[[], object]) -> bool:
+        """Whether it went well; where not, say so once and let the training go on."""
+        try:
+            do()
+        except Exception as error:  # loggers raise whatever their services do
+            self._warn(what, f"HardestImages could not write to {name}: {type(error).__name__}: {error}. Training goes on.")
+            return False
+        return True
+
+    def _warn(self, what: str, message: str) -> None:
+        if what not in self._warned:
+            self._warned.add(what)
+            rank_zero_warn(message)
+
+
+class _Loader:
+    """What is known of one loader's images so far."""
+
+    def __init__(self, metrics: MetricCollection, top: TopImages) -> None:
+        self.metrics, self.top = metrics, top
+
+
+def _collection(metrics: Any) -> MetricCollection:
+    if isinstance(metrics, MetricCollection):
+        collection = metrics.clone()
+    elif isinstance(metrics, Metric):
+        collection = MetricCollection([metrics])
+    elif isinstance(metrics, Mapping):
+        collection = MetricCollection(dict(metrics))
+    elif isinstance(metrics, Sequence) and not isinstance(metrics, str):
+        names = [type(metric).__name__ for metric in metrics]
+        if len(set(names)) < len(names):
+            raise ValueError(f"`metrics` holds several of one class ({', '.join(names)}): name them in a dict.")
+        collection = MetricCollection(list(metrics))
+    else:
+        raise TypeError(f"`metrics` must be hardness metrics, but is a {type(metrics).__name__}.")
+    for name, metric in _items(collection):
+        if not isinstance(metric, HardnessMetric):
+            raise TypeError(f"`metrics` must be hardness metrics, but {name!r} is a {type(metric).__name__}.")
+    collection.reset()
+    return collection
+
+
+def _items(metrics: MetricCollection) -> list[tuple[str, HardnessMetric]]:
+    # `items()` would copy the states that members share
+    return list(metrics.items(copy_state=False))  # type: ignore[arg-type]
+
+
+def _with_sizes(inputs: Inputs) -> Sequence[ImageDict]:
+    """Labels with the size of each image, where neither side gives one and there are images to read it from."""
+    if inputs.images is None or len(inputs.images) != len(inputs.target):
+        return inputs.target
+    sized = zip(inputs.preds, inputs.target, inputs.images, strict=False)
+    return [
+        target if "image_size" in target or "image_size" in pred else {**target, "image_size": tuple(image.shape[-2:])}
+        for pred, target, image in sized
+    ]
+
+
+def _columns(summary: Summary, history: History) -> dict[str, Sequence[Any]]:
+    """The columns of a ranking's file."""
+    ranking = summary.ranking
+    image_ids = ranking.image_ids.tolist()
+    return {
+        "rank": range(1, len(image_ids) + 1),
+        "image_id": image_ids,
+        "hardness": ranking.hardness.tolist(),
+        "hard_for": history.counts(image_ids),
+        "status": history.statuses(image_ids),
+    }
+
+
+def _added(columns: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
+    return {name: columns[name] for name in ("hard_for", "status")}
+
+
+def _write(path: Path, content: bytes) -> None:
+    with atomic_write(path) as file:
+        file.write(content)
+
+
+def _terminal_table(tag: str, trainer: Trainer, summary: Summary, rows: Mapping[str, Sequence[Any]]) -> str:
+    table = Table(title=f"{tag}, epoch {trainer.current_epoch}: mean {summary.mean:.4g}, p95 {summary.p95:.4g}, "
+                        f"{summary.share_in_error:.1%} of images in error")  # fmt: skip
+    for column in ("rank", "image id", "hardness", "hard for", "status"):
+        table.add_column(column, justify="left" if column == "status" else "right")
+    for rank, image_id, hardness, hard_for, status in zip(*rows.values(), strict=True):
+        table.add_row(str(rank), str(image_id), f"{hardness:.5g}", str(hard_for), status)
+    text = io.StringIO()
+    Console(file=text, width=100).print(table)
+    return text.getvalue()

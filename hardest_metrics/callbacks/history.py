@@ -1,0 +1,66 @@
+"""For how long images have been hard: what stays, what is new, what was solved."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Validation(NamedTuple):
+    """Which images were hard in one validation.
+
+    Attributes:
+        epoch: of the training, from 0.
+        step: optimizer steps taken.
+        image_ids: ``(n,)`` int64.
+    """
+
+    epoch: int
+    step: int
+    image_ids: Tensor
+
+
+class History:
+    """The hard images of the last validations, one entry a validation.
+
+    Two validations in one epoch are two entries; a validation that was skipped is none. An image is hard in a
+    validation if it is among the hardest there and its hardness is above 0.
+
+    Args:
+        window: how many validations to keep.
+    """
+
+    def __init__(self, window: int = 10) -> None:
+        self.window = window
+        self.validations: list[Validation] = []
+
+    def add(self, validation: Validation) -> None:
+        """Add the newest validation and forget those that the window has passed."""
+        self.validations = [*self.validations, validation][-self.window :]
+
+    def counts(self, image_ids: Sequence[int]) -> list[int]:
+        """In how many of the validations kept each image was hard."""
+        hard = [set(validation.image_ids.tolist()) for validation in self.validations]
+        return [sum(image_id in ids for ids in hard) for image_id in image_ids]
+
+    def statuses(self, image_ids: Sequence[int]) -> list[str]:
+        """What the newest validation says of each image.
+
+        ``"new"``: hard now, not in the validation before; ``"still"``: hard in both; ``"solved"``: hard in the
+        one before, no longer; empty for other images.
+        """
+        now, before = (set(v.image_ids.tolist()) for v in ([*self.validations[::-1], _NOTHING, _NOTHING])[:2])
+        of_pair = {(True, True): "still", (True, False): "new", (False, True): "solved", (False, False): ""}
+        return [of_pair[image_id in now, image_id in before] for image_id in image_ids]
+
+    def state_dict(self) -> list[dict[str, Any]]:
+        """Plain ints and tensors."""
+        return [validation._asdict() for validation in self.validations]
+
+    def load_state_dict(self, state: list[dict[str, Any]]) -> None:
+        """Go on from where :meth:`state_dict` was taken."""
+        self.validations = [Validation(**validation) for validation in state][-self.window :]
+
+
+_NOTHING = Validation(0, 0, torch.empty(0, dtype=torch.int64))

@@ -1,0 +1,64 @@
+"""Which processes take part in an evaluation.
+
+A process whose loaders have no batch skips the evaluation, and with it all its hooks. The others must not wait
+for it when they gather: they gather among themselves.
+"""
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.distributed as dist
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Trainer
+
+
+class Participants:
+    """The processes that have batches in the evaluation under way; all of them until something else is known."""
+
+    def __init__(self) -> None:
+        self.group: Any | None = None
+        self.all_present = True
+        self.is_first = True
+
+    def watch(self, trainer: "Trainer") -> None:
+        """Find out anew at the start of every evaluation.
+
+        There is no hook that all processes run by then. What all of them do run is the loop's `setup_data`, which
+        itself asks the others for the lengths of their loaders; right after it, they tell each other who has any.
+        """
+        self.is_first = trainer.is_global_zero
+        if trainer.world_size == 1:
+            return
+        for loop in (trainer.fit_loop.epoch_loop.val_loop, trainer.validate_loop, trainer.test_loop):
+            watchers = getattr(loop.setup_data, "watchers", None)
+            if watchers is None:
+                loop.setup_data = _telling(loop, trainer, watchers := [])  # type: ignore[method-assign]
+            if self not in watchers:
+                watchers.append(self)
+
+    def agree(self, present: bool, trainer: "Trainer") -> None:
+        """Tell the other processes whether this one takes part, and hear who does."""
+        mine = torch.tensor([present], dtype=torch.int64, device=trainer.strategy.root_device)
+        parts = [torch.zeros_like(mine) for _ in range(dist.get_world_size())]
+        dist.all_gather(parts, mine)
+        ranks = [rank for rank, part in enumerate(parts) if int(part)]
+        self.all_present = len(ranks) in (0, len(parts))
+        self.is_first = dist.get_rank() == (ranks[0] if ranks else 0)
+        self.group = None
+        if present and not self.all_present:
+            self.group = dist.new_group(ranks, use_local_synchronization=True)
+
+
+def _telling(loop: Any, trainer: "Trainer", watchers: list[Participants]) -> Any:
+    setup_data = loop.setup_data
+
+    @functools.wraps(setup_data)
+    def setup_data_and_tell() -> None:
+        setup_data()
+        for watcher in watchers:
+            watcher.agree(not loop.skip, trainer)
+
+    setup_data_and_tell.watchers = watchers  # type: ignore[attr-defined]
+    return setup_data_and_tell
