@@ -12,6 +12,9 @@ from torch import Tensor
 from hardest_metrics.functional.boxes import ImageDict
 
 _ABSENT = ()
+#: Values of one key that are kept to be compared: boxes are few, masks are not.
+_MOST_VALUES = 1 << 20
+
 _PLAIN = (int, float, str, tuple, list, type(None))
 
 
@@ -19,7 +22,8 @@ class _Column:
     """Recognises what a batch holds under one key: the same tensor objects, unchanged since, the same plain values.
 
     Tensors are held weakly, so that a remembered batch does not stay alive. A change in place shows in a
-    tensor's version counter; tensors made in inference mode have none, so their values are compared.
+    tensor's version counter; tensors made in inference mode have none, so their values are compared. A change that
+    goes past torch, such as through the numpy array behind a tensor, is not seen.
     """
 
     def __init__(self, values: list[Any]) -> None:
@@ -39,7 +43,8 @@ class _Column:
         try:
             self.versions = [tensor._version for tensor in tensors]
         except RuntimeError:  # made in inference mode
-            self.contents = torch.cat([tensor.reshape(-1) for tensor in tensors])
+            self.known &= sum(map(Tensor.numel, tensors)) <= _MOST_VALUES
+            self.contents = torch.cat([tensor.reshape(-1) for tensor in tensors]) if self.known else None
 
     def same_as(self, other: "_Column") -> bool:
         return (

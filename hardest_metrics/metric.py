@@ -132,10 +132,10 @@ class HardnessMetric(Metric, ABC):
             else:
                 image_ids, rows = self._measure(preds, target)
             self._check(image_ids, rows)
-            self.image_ids, self.rows = (
-                _with_chunk(self.image_ids, image_ids.to(self.device)),
-                _with_chunk(self.rows, rows.to(self.device)),
-            )
+            # where the state lies: on the CPU if `compute_on_cpu` moved it there
+            device = self.rows[-1].device if self.rows else self.device
+            image_ids, rows = image_ids.to(device), rows.to(device)
+            self.image_ids, self.rows = _with_chunk(self.image_ids, image_ids), _with_chunk(self.rows, rows)
 
     def compute(self) -> Ranking | Tensor:
         """The ranking of all images so far, or its reduction.
@@ -204,8 +204,8 @@ class HardnessMetric(Metric, ABC):
             if not isinstance(state, type(self)):
                 raise ValueError(f"`incoming_state` must be a {type(self).__name__}, but is a {type(state).__name__}.")
             state = state.metric_state
-        names = list(map(_without_tag, state)) if isinstance(state, dict) else type(state).__name__
-        if names != list(map(_without_tag, self._defaults)):
+        names = sorted(map(_without_tag, state)) if isinstance(state, dict) else type(state).__name__
+        if names != sorted(map(_without_tag, self._defaults)):
             raise ValueError(
                 f"`incoming_state` must have the states {list(self._defaults)}, but has {names}:"
                 " only metrics of equal settings can be merged."

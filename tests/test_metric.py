@@ -161,11 +161,14 @@ def test_an_image_that_comes_twice_with_different_results_is_refused() -> None:
 
 def test_an_image_twice_in_one_batch_is_refused_in_forward_and_the_epoch_stays() -> None:
     metric = measured(false_alarms(2, first_id=7))
+    result = metric.compute()
+    before = state_of(metric)
     preds, target = false_alarms(1, 2)
     target[1]["image_id"] = 0
     with pytest.raises(ValueError, match="Image 0 came twice"):
         metric(preds, target)
-    assert metric.compute() == ranking((7, 2))
+    assert all(now is then for now, then in zip(state_of(metric), before, strict=True))
+    assert metric.compute() is result
 
 
 def test_neighbouring_ids_that_floats_cannot_tell_apart_are_different_images() -> None:
@@ -438,6 +441,15 @@ def test_reset_forgets_all_images() -> None:
     assert not metric.image_ids
     metric.update(*false_alarms(1))
     assert metric.compute() == ranking((0, 1))
+
+
+def test_resetting_one_member_of_a_collection_leaves_the_others() -> None:
+    metrics = MetricCollection([FalsePositives(), TotalFalse()])
+    for first_id in (0, 1):
+        metrics.update(*false_alarms(2, first_id=first_id))
+    members = dict(metrics.items(copy_state=False))
+    members["FalsePositives"].reset()
+    assert members["TotalFalse"].compute() == ranking((0, 3), (1, 3))
 
 
 def test_computing_before_an_update_warns_and_ranks_nothing() -> None:

@@ -65,7 +65,8 @@ def write_ranking(
     for name, values in (columns or {}).items():
         if len(values) != len(image_ids) or name in table:
             raise ValueError(
-                f"`columns` {name!r} must be a new one with {len(image_ids)} values, one an image, but has {len(values)}."
+                f"`columns` {name!r} must be a new one with {len(image_ids)} values, one an image,"
+                f" but has {len(values)}."
             )
         table[name] = list(values)
     content = encoders[suffix](table)

@@ -36,6 +36,9 @@ class BoxErrors(HardnessMetric, ABC):
       ``iscrowd (m,)``, ``area (m,)``, ``image_id`` (int) and ``image_size`` (height, width).
 
     As output ``compute`` gives a :class:`~hardest_metrics.Ranking`, or a float32 scalar if `reduction` is set.
+    In a :class:`~torchmetrics.MetricCollection` all definitions of equal settings share one state. One that is refused
+    its first batch because sizes are missing comes after others that took it: `reset` the collection then.
+
     The state grows by 32 bytes an image (16 with a function as weighting), whatever the number of boxes.
 
     Args:
@@ -87,12 +90,13 @@ class BoxErrors(HardnessMetric, ABC):
 
     def merge_state(self, incoming_state: dict[str, Any] | Metric) -> None:
         """As :meth:`HardnessMetric.merge_state`; two functions are equal settings only if they compare equal."""
-        theirs = incoming_state.weighting if isinstance(incoming_state, BoxErrors) else self.weighting
-        if callable(self.weighting) and theirs != self.weighting:
-            raise ValueError(
-                f"`incoming_state` weighs with {theirs}, this metric with {self.weighting}:"
-                " only metrics of equal settings can be merged."
-            )
+        if isinstance(incoming_state, BoxErrors) and incoming_state.settings != self.settings:
+            theirs = incoming_state.weighting
+            if callable(self.weighting) and theirs != self.weighting:
+                raise ValueError(
+                    f"`incoming_state` weighs with {theirs}, this metric with {self.weighting}:"
+                    " only metrics of equal settings can be merged."
+                )
         super().merge_state(incoming_state)
 
     def _measure(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,15 @@
 """Hardness as pure functions: tensors in, tensors out."""
 
-from hardest_metrics.functional.boxes import Batch, Boxes, Detections, GroundTruth, pack
+from hardest_metrics.functional.boxes import Batch, Boxes, Detections, GroundTruth, no_labels, pack
+from hardest_metrics.functional.estimation import (
+    PseudoGroundTruth,
+    Sampler,
+    ScoreSampler,
+    by_matching,
+    expected_moments,
+    own_detection,
+    sampled_moments,
+)
 from hardest_metrics.functional.hardness import error_sums, false_negatives, false_positives, total_false
 from hardest_metrics.functional.matching import Matches, Outcome, Query, match
 from hardest_metrics.functional.weighting import Errors, errors_of, none, overlap, pixel
@@ -13,15 +22,23 @@ __all__ = [
     "GroundTruth",
     "Matches",
     "Outcome",
+    "PseudoGroundTruth",
     "Query",
+    "Sampler",
+    "ScoreSampler",
+    "by_matching",
     "error_sums",
     "errors_of",
+    "expected_moments",
     "false_negatives",
     "false_positives",
     "match",
+    "no_labels",
     "none",
     "overlap",
+    "own_detection",
     "pack",
     "pixel",
+    "sampled_moments",
     "total_false",
 ]

@@ -5,7 +5,9 @@ over images and never pads them to the fullest one.
 """
 
 import math
+import operator
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, TypeVar, cast, get_args
@@ -109,6 +111,17 @@ class Batch:
     def __len__(self) -> int:
         return len(self.image_ids)
 
+    @property
+    def ids_or_places(self) -> Tensor:
+        """``(N,)`` int64 on the boxes' device: ids, or places in the batch of images without."""
+        places = torch.arange(len(self), device=self.image_ids.device)
+        return torch.where(self.image_ids == NO_ID, places, self.image_ids).to(self.detections.labels.device)
+
+
+def no_labels(number: int) -> list[ImageDict]:
+    """A `target` for so many images of which nothing is known."""
+    return [{"boxes": torch.empty(0, 4), "labels": torch.empty(0, dtype=torch.int64)}] * number
+
 
 def check_box_format(box_format: str) -> None:
     """Refuse an unknown format of boxes."""
@@ -133,7 +146,7 @@ def pack(
         target: one dict an image: ``boxes (m, 4)``, ``labels (m,)``; optional ``iscrowd (m,)``,
             ``area (m,)`` in square pixels, ``image_id`` (int) and ``image_size`` (height, width).
             Id and size may stand in ``preds`` instead; the size may also come with boxes that are
-            ``torchvision.tv_tensors.BoundingBoxes``.
+            ``torchvision.tv_tensors.BoundingBoxes``. Where there are no labels, see :func:`no_labels`.
         box_format: of all boxes: ``"xyxy"``, ``"xywh"`` or ``"cxcywh"``, in pixels.
         min_score: detections of a lower score are checked like all others, then left out.
 
@@ -195,7 +208,7 @@ def pack(
     else:  # labels too far apart to multiply: number those that occur
         _, index = torch.cat((d_labels, g_labels)).unique(return_inverse=True)
         d_index, g_index = index.split((len(d_labels), len(g_labels)))
-        number = index.amax() + 1
+        number = index.amax() + 1 if len(index) else lowest
     return Batch(
         Detections(_to_xywh(d_boxes, box_format), d_labels, d_image, scores, d_image * number + d_index),
         GroundTruth(g_xywh, g_labels, g_image, crowd, area, g_image * number + g_index),
@@ -314,6 +327,11 @@ class _Side:
         known = isinstance(image_id, int) and image_id != NO_ID
         return f"{name} (image_id {image_id})" if known else name
 
+    def plain_ids(self) -> list[Any]:
+        """What stands under `image_id`; Python's integers where it is one, in memory of the host, of any type."""
+        values = [image.get("image_id") for image in self.images]
+        return values if set(map(type, values)) == {int} else list(map(_plain_id, values))
+
     def image_index(self, device: torch.device) -> Tensor:
         """``(n,)`` int64: the position of each box's image."""
         counts = torch.tensor(self.counts, dtype=torch.int64, device=device)
@@ -330,7 +348,8 @@ class _Side:
                         f"{self.at(index, 'boxes')} are in {own.value.lower()} format, but `box_format` is"
                         f" {box_format!r}: pass box_format={own.value.lower()!r} or convert them."
                     )
-        return self._cat("boxes", self._boxes, (4,))
+        boxes = self._cat("boxes", self._boxes, (4,))
+        return boxes if boxes.is_floating_point() else boxes.double()  # differences of unsigned integers wrap around
 
     def labels(self) -> Tensor:
         """``(n,)`` int64."""
@@ -411,19 +430,34 @@ class _Side:
 
 def _image_ids(*sides: _Side) -> Tensor:
     """``(N,)`` int64 from the first side that has ids; :data:`NO_ID` everywhere where neither has."""
-    side = next((s for s in sides if any("image_id" in image for image in s.images)), None)
-    if side is None:
+    given = [side for side in sides if any("image_id" in image for image in side.images)]
+    if not given:
         return torch.full((len(sides[0].images),), NO_ID, dtype=torch.int64)
-    values: list[Any] = [image.get("image_id") for image in side.images]
-    if all(type(value) is int for value in values):
-        if values and not NO_ID < min(values) <= max(values) < 2**63:
-            index = next(i for i, value in enumerate(values) if not NO_ID < value < 2**63)
-            raise ValueError(f"{side.at(index, 'image_id')} is no 64-bit integer: number the images differently.")
-        image_ids = torch.tensor(values, dtype=torch.int64)
-    else:
+    side = given[0]
+    values = side.plain_ids()
+    if len(given) > 1 and given[1].plain_ids() != values:
+        index = next(i for i, other in enumerate(given[1].plain_ids()) if other != values[i])
+        raise ValueError(
+            f"{side.at(index, 'image_id')} is another image than {given[1].at(index, 'image_id')}:"
+            " give predictions and labels in the same order."
+        )
+    if not all(type(value) is int for value in values):
         parts = [_image_id(side, index, value) for index, value in enumerate(values)]
-        image_ids = torch.stack([part.to(parts[0].device) for part in parts])
-    return image_ids
+        return torch.stack([part.to(parts[0].device) for part in parts])
+    if values and not NO_ID < min(values) <= max(values) < 2**63:
+        index = next(i for i, value in enumerate(values) if not NO_ID < value < 2**63)
+        raise ValueError(f"{side.at(index, 'image_id')} is no 64-bit integer: number the images differently.")
+    return torch.tensor(values, dtype=torch.int64)
+
+
+def _plain_id(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        on_host = value.is_cpu and value.dtype in _INTEGERS and value.numel() == 1
+        return value.item() if on_host else value
+    if hasattr(value, "__index__") and not isinstance(value, bool):
+        with suppress(TypeError):  # a numpy array of several
+            return operator.index(value)
+    return value
 
 
 def _image_id(side: _Side, index: int, value: Any) -> Tensor:
@@ -432,17 +466,15 @@ def _image_id(side: _Side, index: int, value: Any) -> Tensor:
             f"{side.at(index)} lacks the key 'image_id', which other images of the batch have:"
             " give it to every image or to none."
         )
-    is_tensor = isinstance(value, Tensor)
-    given = value if is_tensor else torch.as_tensor(value) if hasattr(value, "__index__") else None
-    if given is None or given.numel() != 1 or given.dtype == torch.bool or given.is_floating_point():
-        what = (
-            f"{value.dtype} tensor of shape {tuple(value.shape)}" if is_tensor else f"{type(value).__name__} {value!r}"
-        )
-        raise TypeError(
-            f"{side.at(index, 'image_id')} must be one integer, but is a {what}:"
-            " floats lose ids above 2^53, and other names can be numbered."
-        )
-    return given.reshape(()).long()
+    if isinstance(value, Tensor) and value.numel() == 1 and value.dtype in _INTEGERS:
+        return value.reshape(()).long()
+    if type(value) is int:
+        return torch.tensor(value)
+    tensor = f"{value.dtype} tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else ""
+    raise TypeError(
+        f"{side.at(index, 'image_id')} must be one integer, but is a {tensor or f'{type(value).__name__} {value!r}'}:"
+        " floats lose ids above 2^53, and other names can be numbered."
+    )
 
 
 def _image_sizes(labelled: _Side, detected: _Side, device: torch.device) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from hardest_metrics.functional.boxes import NO_ID, Batch, BoxFormat, ImageDict, pack
-from hardest_metrics.functional.matching import AreaName, Query, match
+from hardest_metrics.functional.matching import AreaName, Matches, Query, match
 from hardest_metrics.functional.weighting import WEIGHTINGS, Errors, Weighting, WeightingName, errors_of
 
 
@@ -26,7 +26,15 @@ def error_sums(batch: Batch, query: Query, weightings: Sequence[Weighting]) -> T
     Raises:
         ValueError: if a weighting gives weights of another shape, negative or infinite ones.
     """
-    matches = match(batch.detections, batch.ground_truth, query)
+    return weighted_sums(batch, match(batch.detections, batch.ground_truth, query), weightings).float()
+
+
+def weighted_sums(batch: Batch, matches: Matches, weightings: Sequence[Weighting]) -> Tensor:
+    """As :func:`error_sums`, of boxes whose outcomes are known already.
+
+    Returns:
+        ``(N, 2, W)`` float64.
+    """
     errors, true_positives = errors_of(batch, matches)
     kind_of_image = errors.image * 2 + errors.missed
     sums = torch.zeros(len(weightings), 2 * len(batch), dtype=torch.float64, device=errors.image.device)
@@ -35,7 +43,7 @@ def error_sums(batch: Batch, query: Query, weightings: Sequence[Weighting]) -> T
         if weighting not in WEIGHTINGS.values():
             _check_weights(weights, weighting, errors, batch)
         sum_.index_add_(0, kind_of_image, weights.to(sum_))
-    return sums.T.reshape(len(batch), 2, len(weightings)).float()
+    return sums.T.reshape(len(batch), 2, len(weightings))
 
 
 def false_positives(

@@ -9,9 +9,10 @@ over a list that holds only pairs of equal image, equal label and sufficient IoU
 """
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
+from numbers import Integral, Real
 from typing import Literal, NamedTuple
 
 import torch
@@ -82,18 +83,21 @@ class Query:
     max_detections: int = 100
 
     def __post_init__(self) -> None:
-        if not 0 <= self.score_threshold <= 1:
-            raise ValueError(f"`score_threshold` must lie in [0, 1], but is {self.score_threshold}.")
-        if not 0 < self.iou_threshold <= 1:
-            raise ValueError(f"`iou_threshold` must lie in (0, 1], but is {self.iou_threshold}.")
-        if type(self.max_detections) is not int or self.max_detections < 1:
-            raise ValueError(f"`max_detections` must be an integer of at least 1, but is {self.max_detections}.")
-        object.__setattr__(self, "score_threshold", float(self.score_threshold))
-        object.__setattr__(self, "iou_threshold", float(self.iou_threshold))
+        for name, low in (("score_threshold", 0.0), ("iou_threshold", math.ulp(0.0))):
+            value = getattr(self, name)
+            if not isinstance(value, Real) or not low <= float(value) <= 1:
+                bounds = "[0, 1]" if name == "score_threshold" else "(0, 1]"
+                raise ValueError(f"`{name}` must be a number in {bounds}, but is {value!r}.")
+            object.__setattr__(self, name, float(value))
+        most = self.max_detections
+        if isinstance(most, bool) or not isinstance(most, Integral) or most < 1:
+            raise ValueError(f"`max_detections` must be an integer of at least 1, but is {most!r}.")
+        object.__setattr__(self, "max_detections", int(most))
         if self.labels is not None:
-            if not all(type(label) is int for label in self.labels):
-                raise ValueError(f"`labels` must be integers, but are {self.labels!r}.")
-            object.__setattr__(self, "labels", tuple(sorted(set(self.labels))))
+            labels = list(self.labels) if isinstance(self.labels, Iterable) else [None]
+            if any(isinstance(label, bool) or not isinstance(label, Integral) for label in labels):
+                raise ValueError(f"`labels` must be integers, in a list, but are {self.labels!r}.")
+            object.__setattr__(self, "labels", tuple(sorted({int(label) for label in labels})))
         if isinstance(self.area_range, str):
             if self.area_range not in AREA_RANGES:
                 raise ValueError(
@@ -159,7 +163,7 @@ def match(detections: Detections, ground_truth: GroundTruth, query: Query) -> Ma
         >>> matches.ground_truth
         tensor([0, 2], dtype=torch.uint8)
     """
-    ranked = _rank(detections, query)
+    ranked = rank(detections, query)
     objects = ground_truth.group.argsort(stable=True)
     if query.labels is not None:
         objects = objects[query.counts_label(ground_truth.labels[objects])]
@@ -191,7 +195,7 @@ def match(detections: Detections, ground_truth: GroundTruth, query: Query) -> Ma
     return Matches(of_detection, of_ground_truth, detection_match, ground_truth_match)
 
 
-def _rank(detections: Detections, query: Query) -> Tensor:
+def rank(detections: Detections, query: Query) -> Tensor:
     """Indices of the detections that take part, by group, and in a group by score, highest first."""
     takes_part = detections.scores >= query.score_threshold
     if query.labels is not None:

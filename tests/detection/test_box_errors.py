@@ -163,19 +163,20 @@ def test_a_copied_collection_goes_its_own_way(through: Callable[[Any], Any]) -> 
 
 @pytest.mark.parametrize("first", [EMPTY, None], ids=["empty batch", "batch"])
 @pytest.mark.parametrize(("early", "late"), [("A", "B"), ("B", "A")])
-def test_a_metric_added_later_counts_from_then_on(early: str, late: str, first: Batch | None) -> None:
+@pytest.mark.parametrize("before", [1, 2])
+def test_a_metric_added_later_counts_from_then_on(early: str, late: str, first: Batch | None, before: int) -> None:
     batches = epoch()
     metrics = MetricCollection({early: FalsePositives(), early + "2": FalseNegatives()})
-    for batch in batches[:2]:
+    for batch in batches[:before]:
         metrics.update(*batch)
     metrics.add_metrics({late: FalsePositives()})
-    rest = batches[2:] if first is None else [first, *batches[2:]]
+    rest = batches[before:] if first is None else [first, *batches[before:]]
     for batch in rest:
         metrics.update(*batch)
     results = metrics.compute()
     assert results[early] == expected(batches)["FalsePositives_none"]
     assert results[early + "2"] == expected(batches)["FalseNegatives_none"]
-    assert results[late] == expected(batches[2:])["FalsePositives_none"]
+    assert results[late] == expected(batches[before:])["FalsePositives_none"]
 
 
 def test_rankings_and_reductions_stand_in_one_collection() -> None:

@@ -249,6 +249,26 @@ def test_of_equal_scores_the_first_given_takes_the_object() -> None:
     assert ours(batch, Query()).detections.tolist() == [TP, FP]
 
 
+def test_a_score_of_minus_zero_is_zero() -> None:
+    for scores in ([0.0, -0.0], [-0.0, 0.0]):
+        preds = [{**detected((0, 0, 10, 8), (0, 0, 10, 10)), "scores": torch.tensor(scores)}]
+        matches = ours((preds, [labelled((0, 0, 10, 10))]), Query(score_threshold=0))
+        assert matches.detections.tolist() == [TP, FP]
+
+
+def test_scores_and_ious_count_to_the_last_digit() -> None:
+    box = torch.tensor([[0.0, 0, 10, 10]], dtype=torch.float64)
+    nearly = box + torch.tensor([0, 0, 0, 1e-9])
+    twice, once = torch.tensor([1, 1]), torch.tensor([1])
+    scores = torch.tensor([0.9, 0.9 + 1e-12], dtype=torch.float64)
+
+    preds = {"boxes": box.repeat(2, 1), "labels": twice, "scores": scores}
+    assert ours(([preds], [{"boxes": box, "labels": once}]), Query()).detection_match.tolist() == [-1, 0]
+    preds = {"boxes": box, "labels": once, "scores": scores[:1]}
+    target = {"boxes": torch.cat((box, nearly)), "labels": twice}
+    assert ours(([preds], [target]), Query()).detection_match.tolist() == [0]
+
+
 def test_of_equal_ious_the_last_object_given_is_taken() -> None:
     batch = [detected((0, 0, 10, 10))], [labelled((0, 0, 10, 10), (0, 0, 10, 10))]
     assert ours(batch, Query()).ground_truth.tolist() == [FN, TP]
@@ -259,6 +279,16 @@ def test_an_iou_equal_to_the_threshold_is_a_match(threshold: float) -> None:
     batch = [detected((0, 0, 10, 5))], [labelled((0, 0, 10, 10))]
     found = ours(batch, Query(iou_threshold=threshold)).detections.tolist()
     assert found == [TP if threshold == 0.5 else FP]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_perfect_box_matches_at_threshold_one_although_its_iou_is_rounded(dtype: torch.dtype) -> None:
+    objects = torch.rand(500, 4, generator=torch.Generator().manual_seed(0), dtype=dtype) * 100
+    sides = [{"boxes": objects[k : k + 1], "labels": torch.tensor([1])} for k in range(len(objects))]
+    batch = [{**side, "scores": torch.tensor([0.9])} for side in sides], sides
+    matches = ours(batch, Query(iou_threshold=1.0), "xywh")
+    assert (matches.detections == TP).all()
+    assert_same(batch, matches, pycocotools(batch, Query(iou_threshold=1.0), "xywh"))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])

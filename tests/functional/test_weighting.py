@@ -121,6 +121,11 @@ def test_a_missed_object_is_covered_by_the_true_positives_on_it() -> None:
     assert _weights(overlap, detected(finder), labelled(finder, missed)) == [0.25]
 
 
+def test_a_box_smaller_than_a_pixel_is_covered_by_its_share() -> None:
+    finder, tiny = (0, 0, 10, 10), (9.75, 1, 10.25, 1.5)
+    assert _weights(overlap, detected(finder, tiny), labelled(finder)) == [0.5]
+
+
 def test_cover_adds_up_beyond_one() -> None:
     finder = (0, 0, 10, 10)
     preds = detected(finder, finder, (2, 2, 4, 4))

@@ -1,0 +1,344 @@
+"""Hardness without labels: what errors the detector's own scores make likely.
+
+The truth is modelled: each detection, whatever its score, is a real object with probability equal to its score,
+independently of the others (*score sampling* of Ayers, Sadeghi et al., AAAI 2023). What a definition of hardness
+makes of detections against such a pseudo ground truth is then estimated
+
+- by sampling, each sample being matched like real labels (:func:`sampled_moments`);
+- by sampling, each pseudo object taken to be found by the detection it came from, which needs no matching
+  (``associate=own_detection``);
+- exactly under that assumption, without sampling (:func:`expected_moments`).
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from hardest_metrics.functional.boxes import Batch, Detections, GroundTruth, intersection, ragged_pairs
+from hardest_metrics.functional.hardness import weighted_sums
+from hardest_metrics.functional.matching import Matches, Outcome, Query, match, rank
+from hardest_metrics.functional.weighting import Weighting, WeightingName
+
+#: Boxes that the samples worked on at the same time hold together: about 300 MB of working memory.
+_BOXES_AT_ONCE = 1 << 20
+
+
+class PseudoGroundTruth(NamedTuple):
+    """Objects of several samples of the truth of a batch.
+
+    Attributes:
+        sample: ``(k,)`` int64, which of the samples asked for an object is in, by its place among them.
+        image: ``(k,)`` int64, the position in the batch of the image that it lies in.
+        xywh: ``(k, 4)`` float64: left, top, width, height in pixels.
+        labels: ``(k,)`` int64.
+        source: ``(k,)`` int64, the detection of the batch that it came from, -1 for none.
+    """
+
+    sample: Tensor
+    image: Tensor
+    xywh: Tensor
+    labels: Tensor
+    source: Tensor
+
+
+class Sampler(Protocol):
+    """A model of the truth, given the detections.
+
+    Attributes:
+        settings: names everything that samples depend on, as a call: ``"score_sampler(seed=0)"``.
+    """
+
+    settings: str
+
+    def __call__(self, batch: Batch, samples: Tensor) -> PseudoGroundTruth:
+        """Draw samples.
+
+        Args:
+            batch: detections of any number of images, and the images' ids.
+            samples: ``(S,)`` int64, the numbers of the samples. A sample of an image should depend on its number
+                and the image's id only, not on what else is in the batch, so that an image gets the same estimate
+                whatever the batch size, image order or number of processes.
+        """
+
+
+class ScoreSampler:
+    """Keeps each detection with probability equal to its score.
+
+    Draws are a hash of seed, image id, sample and the box's place in its image; no generator has a state. Images
+    without id are told apart by their place in the batch.
+
+    Args:
+        seed: another one gives other samples.
+
+    Example:
+        >>> from hardest_metrics.functional import no_labels, pack
+        >>> preds = [{"boxes": torch.rand(9, 4).cumsum(1), "scores": torch.rand(9), "labels": torch.arange(9)}]
+        >>> objects = ScoreSampler(seed=3)(pack(preds, no_labels(1)), torch.arange(1000))
+        >>> drawn = objects.source.bincount(minlength=9) / 1000
+        >>> bool(((drawn - preds[0]["scores"]).abs() < 0.06).all())
+        True
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
+        self.settings = f"score_sampler(seed={seed})"
+
+    def __call__(self, batch: Batch, samples: Tensor) -> PseudoGroundTruth:
+        """Draw samples."""
+        boxes = batch.detections
+        place = torch.arange(len(boxes), device=boxes.image.device)
+        place = place - torch.searchsorted(boxes.image, boxes.image)
+        of_image = hash_of(self.seed, batch.ids_or_places)
+        draws = uniform(of_image.index_select(0, boxes.image)[None], place[None], samples[:, None])
+        sample, source = (draws < boxes.scores.double()).nonzero().unbind(1)
+        kept = boxes.take(source)
+        return PseudoGroundTruth(sample, kept.image, kept.xywh, kept.labels, source)
+
+
+#: What became of detections and pseudo objects.
+Associate = Callable[[Batch, Tensor, Query], Matches]
+
+
+def by_matching(batch: Batch, source: Tensor, query: Query) -> Matches:
+    """Match detections to pseudo objects like real labels."""
+    return match(batch.detections, batch.ground_truth, query)
+
+
+def own_detection(batch: Batch, source: Tensor, query: Query) -> Matches:
+    """Take each pseudo object to be found by the detection it came from, if that one takes part.
+
+    Args:
+        batch: detections that take part, and pseudo objects.
+        source: ``(m,)`` int64, the detection that each object came from, -1 where it takes no part.
+        query: which boxes count.
+    """
+    detections, objects = batch.detections, batch.ground_truth
+    found = (source >= 0).nonzero().squeeze(1)
+    taken_from = torch.full_like(detections.labels, -1).index_copy_(0, source.index_select(0, found), found)
+    of_detection = torch.full_like(detections.labels, Outcome.FALSE_POSITIVE, dtype=torch.uint8)
+    of_detection.masked_fill_(taken_from >= 0, Outcome.TRUE_POSITIVE)
+    of_detection.masked_fill_(~query.counts_area(detections.box_area), Outcome.IGNORED)
+    of_object = torch.full_like(objects.labels, Outcome.FALSE_NEGATIVE, dtype=torch.uint8)
+    of_object.masked_fill_(source >= 0, Outcome.TRUE_POSITIVE)
+    of_object.masked_fill_(~query.counts_area(objects.area), Outcome.IGNORED)
+    return Matches(of_detection, of_object, taken_from, source)
+
+
+@torch.no_grad()
+def sampled_moments(
+    batch: Batch,
+    query: Query,
+    weighting: Weighting,
+    n_samples: int,
+    sampler: Sampler,
+    associate: Associate = by_matching,
+) -> Tensor:
+    """Mean and standard deviation over samples of the truth of what each image's errors weigh.
+
+    Args:
+        batch: all detections of `N` images, also those of low score; their ground truth is not looked at.
+        query: which boxes count.
+        weighting: what an error weighs.
+        n_samples: how many samples to draw.
+        sampler: the model of the truth.
+        associate: :func:`by_matching` or :func:`own_detection`.
+
+    Returns:
+        ``(N, 3, 2)`` float64: of false positives, of false negatives and of both together; mean and standard
+        deviation.
+
+    Raises:
+        ValueError: if `n_samples` is below 1.
+    """
+    check_n_samples(n_samples)
+    device = batch.detections.labels.device
+    takes_part = participants(batch.detections, query)
+    place_taking_part = torch.full_like(batch.detections.labels, -1)
+    place_taking_part[takes_part] = torch.arange(len(takes_part), device=device)
+    confident = batch.detections.take(takes_part)
+
+    moments = torch.zeros(2, len(batch), 3, dtype=torch.float64, device=device)
+    at_once = max(1, _BOXES_AT_ONCE // max(len(batch.detections), 1))
+    for samples in torch.arange(n_samples, device=device).split(at_once):
+        objects = sampler(batch, samples)
+        source = place_taking_part[objects.source].where(objects.source >= 0, -1)
+        source = torch.where(source >= 0, source + objects.sample * len(confident), -1)
+        sums = weighted_sums(
+            copies := _copies(batch, confident, objects, len(samples)), associate(copies, source, query), [weighting]
+        )
+        sums = sums.squeeze(2).reshape(len(samples), len(batch), 2)
+        sums = torch.cat((sums, sums.sum(2, keepdim=True)), dim=2)
+        moments += torch.stack((sums.sum(0), sums.square().sum(0)))
+    mean, square = moments / n_samples
+    return torch.stack((mean, (square - mean.square()).clamp(min=0).sqrt()), dim=2)
+
+
+@torch.no_grad()
+def expected_moments(batch: Batch, query: Query, weighting: WeightingName) -> Tensor:
+    """Exact mean and standard deviation of what :func:`own_detection` samples.
+
+    With scores ``s``, threshold ``t`` and weights ``w`` that do not depend on the sample, expected false positives
+    are the sum over ``s_i >= t`` of ``(1 - s_i) w_i``, false negatives over ``s_i < t`` of ``s_i w_i``. Under
+    overlap weighting ``w_i`` is itself random: the sum over the *other* true positives ``j`` of ``o_ij``, their
+    intersection over the box's area. Draws of different boxes being independent, its mean is the sum of
+    ``s_j o_ij``; hardness is then a quadratic form of independent draws, whose variance has a closed form too.
+
+    Args:
+        batch: all detections of `N` images, also those of low score.
+        query: which boxes count.
+        weighting: ``"none"``, ``"pixel"`` or ``"overlap"``.
+
+    Returns:
+        ``(N, 3, 2)`` float64: of false positives, of false negatives and of both together; mean and standard
+        deviation. NaN for pixel weighting without image sizes.
+
+    Example:
+        >>> from hardest_metrics.functional import Query, no_labels, pack
+        >>> preds = [
+        ...     {
+        ...         "boxes": torch.tensor([[0.0, 0, 9, 9]] * 2),
+        ...         "scores": torch.tensor([0.7, 0.2]),
+        ...         "labels": torch.ones(2).int(),
+        ...     }
+        ... ]
+        >>> expected_moments(pack(preds, no_labels(1)), Query(), "none")[0, :, 0]  # 1 - 0.7, 0.2, and both
+        tensor([0.3000, 0.2000, 0.5000], dtype=torch.float64)
+    """
+    boxes = batch.detections
+    takes_part = participants(boxes, query)
+    above = torch.zeros(len(boxes), dtype=torch.bool, device=boxes.labels.device)
+    above[takes_part] = True
+    counts = query.counts_label(boxes.labels) & query.counts_area(boxes.box_area)
+    s = boxes.scores.double()
+    v = s * (1 - s)
+    above, below = above & counts, ~above & counts
+    if weighting == "overlap":
+        # linear terms of each box's draw, and quadratic terms, of false positives and false negatives
+        mean, linear, quadratic = _overlap_terms(batch, s, v, above, below)
+    else:
+        w = boxes.box_area / batch.image_sizes.prod(1)[boxes.image] if weighting == "pixel" else torch.ones_like(s)
+        mean = torch.stack(((1 - s) * w * above, s * w * below))
+        linear = torch.stack((-w * above, w * below))
+        quadratic = torch.zeros_like(linear)
+    mean = torch.cat((mean, mean.sum(0, keepdim=True)))
+    linear = torch.cat((linear, linear.sum(0, keepdim=True)))
+    quadratic = torch.cat((quadratic, quadratic.sum(0, keepdim=True)))
+    moments = torch.zeros(2, 3, len(batch), dtype=torch.float64, device=s.device)
+    for kind in range(3):
+        moments[0, kind].index_add_(0, boxes.image, mean[kind])
+        moments[1, kind].index_add_(0, boxes.image, v * linear[kind].square() + quadratic[kind])
+    return torch.stack((moments[0].T, moments[1].clamp(min=0).sqrt().T), dim=2)
+
+
+def _overlap_terms(batch: Batch, s: Tensor, v: Tensor, above: Tensor, below: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean, linear and quadratic terms, ``(2, n)`` each, of overlap-weighted errors as a function of the draws.
+
+    With ``b`` a box's draw less its mean, hardness is a constant plus ``linear * b`` summed over boxes plus products
+    of two draws summed over pairs; the quadratic term of a box is its share of the variance of these.
+    """
+    boxes = batch.detections
+    true_positives = above.nonzero().squeeze(1)
+    first = torch.searchsorted(boxes.image[true_positives], boxes.image)
+    count = torch.searchsorted(boxes.image[true_positives], boxes.image, right=True) - first
+    count = count * (above | below)
+    area = boxes.box_area
+    mean, linear, quadratic = (torch.zeros(2, len(boxes), dtype=torch.float64, device=s.device) for _ in range(3))
+    for i, position in ragged_pairs(first, count):
+        j = true_positives.index_select(0, position)
+        shared = intersection(boxes.xywh, boxes.xywh, i, j)
+        pair = ((shared > 0) & (i != j)).nonzero().squeeze(1)
+        i, j, shared = i.index_select(0, pair), j.index_select(0, pair), shared.index_select(0, pair)
+        o_ij, s_i, s_j, v_ij = shared / area[i], s[i], s[j], v[i] * v[j]
+        wrong = above[i].double()
+        missed = 1 - wrong
+        # false positives: (1 - B_i) B_j o_ij; both boxes are above the threshold, so the pair (j, i) comes too
+        mean[0].index_add_(0, i, wrong * (1 - s_i) * s_j * o_ij)
+        linear[0].index_add_(0, i, -wrong * s_j * o_ij)
+        linear[0].index_add_(0, j, wrong * (1 - s_i) * o_ij)
+        both_ways = o_ij + shared / area[j]
+        quadratic[0].index_add_(0, i, wrong * both_ways.square() * v_ij / 2)
+        # false negatives: B_i B_j o_ij
+        mean[1].index_add_(0, i, missed * s_i * s_j * o_ij)
+        linear[1].index_add_(0, i, missed * s_j * o_ij)
+        linear[1].index_add_(0, j, missed * s_i * o_ij)
+        quadratic[1].index_add_(0, i, missed * o_ij.square() * v_ij)
+    return mean, linear, quadratic
+
+
+def participants(detections: Detections, query: Query) -> Tensor:
+    """``(k,)`` int64, ascending: the detections that take part in matching."""
+    return rank(detections, query).sort().values
+
+
+def check_n_samples(n_samples: int) -> None:
+    """Refuse to draw less than one sample."""
+    if type(n_samples) is not int or n_samples < 1:
+        raise ValueError(f"`n_samples` must be an integer of at least 1, but is {n_samples!r}.")
+
+
+def hash_of(*parts: Tensor | int) -> Tensor:
+    """Mix integers into hashes of 32 bits, broadcasting.
+
+    Args:
+        parts: int64 tensors, or ints; all 64 bits of each count.
+
+    Returns:
+        int64 in [0, 2^32).
+    """
+    mixed = torch.zeros((), dtype=torch.int64)
+    for part in parts:
+        value = torch.as_tensor(part)
+        for half in (value & _LOW, (value >> 32) & _LOW):
+            mixed = _mix(mixed.to(value.device) ^ half)
+    return mixed
+
+
+def uniform(*parts: Tensor | int) -> Tensor:
+    """Mix integers into float64 numbers that behave like uniform draws from [0, 1), broadcasting."""
+    return hash_of(*parts).double() / 2.0**32
+
+
+_LOW = 0xFFFFFFFF
+
+
+def _mix(x: Tensor) -> Tensor:
+    """A bijection of 32-bit integers in which every input bit changes about half of the output bits."""
+    x = (x + 0x9E3779B9) & _LOW
+    x = ((x ^ (x >> 16)) * 0x7FEB352D) & _LOW
+    x = ((x ^ (x >> 15)) * 0x846CA68B) & _LOW
+    return x ^ (x >> 16)
+
+
+def _copies(batch: Batch, detections: Detections, objects: PseudoGroundTruth, number: int) -> Batch:
+    """A batch of `number` copies of the images, each with the objects of one sample as its ground truth."""
+    device = detections.labels.device
+    shift = torch.arange(number, device=device).repeat_interleave(len(detections))
+    image = detections.image.repeat(number) + shift * len(batch)
+    # the objects' labels need not be those of the detections: group both anew
+    labels = torch.cat((detections.labels, objects.labels))
+    _, index = labels.unique(return_inverse=True)
+    size = int(index.amax()) + 1 if len(index) else 1
+    d_index, g_index = index.split((len(detections), len(objects.labels)))
+    g_image = objects.image + objects.sample * len(batch)
+    area = objects.xywh[:, 2] * objects.xywh[:, 3]
+    return Batch(
+        Detections(
+            detections.xywh.repeat(number, 1),
+            detections.labels.repeat(number),
+            image,
+            detections.scores.repeat(number),
+            image * size + d_index.repeat(number),
+        ),
+        GroundTruth(
+            objects.xywh,
+            objects.labels,
+            g_image,
+            torch.zeros_like(g_image, dtype=torch.bool),
+            area,
+            g_image * size + g_index,
+        ),
+        batch.image_ids.repeat(number),
+        batch.image_sizes.repeat(number, 1),
+    )
