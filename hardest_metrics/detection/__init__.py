@@ -1,5 +1,17 @@
 """Hardness of images under a query on object detections, as torchmetrics metrics."""
 
 from hardest_metrics.detection.box_errors import BoxErrors, FalseNegatives, FalsePositives, TotalFalse
+from hardest_metrics.detection.estimators import Estimator, ExpectedHardness, FastScoreSampling, ScoreSampling
+from hardest_metrics.detection.uncertainty import Uncertainty
 
-__all__ = ["BoxErrors", "FalseNegatives", "FalsePositives", "TotalFalse"]
+__all__ = [
+    "BoxErrors",
+    "Estimator",
+    "ExpectedHardness",
+    "FalseNegatives",
+    "FalsePositives",
+    "FastScoreSampling",
+    "ScoreSampling",
+    "TotalFalse",
+    "Uncertainty",
+]

@@ -2,7 +2,7 @@
 
 from abc import ABC
 from collections.abc import Collection, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 from uuid import uuid4
 
 from torch import Tensor
@@ -13,6 +13,15 @@ from hardest_metrics.functional.hardness import error_sums, named_weighting, req
 from hardest_metrics.functional.matching import AreaName, Query
 from hardest_metrics.functional.weighting import WEIGHTINGS, Weighting, WeightingName
 from hardest_metrics.metric import HardnessMetric, Reduction
+
+ErrorKind = Literal["false_positives", "false_negatives", "total_false"]
+
+#: Where in a row the errors of each kind stand.
+_COUNTED: dict[ErrorKind, slice] = {
+    "false_positives": slice(0, 1),
+    "false_negatives": slice(1, 2),
+    "total_false": slice(0, 2),
+}
 
 
 class BoxErrors(HardnessMetric, ABC):
@@ -57,8 +66,8 @@ class BoxErrors(HardnessMetric, ABC):
         ValueError: if an argument is out of its range.
     """
 
-    #: which errors count, of false positives (0) and false negatives (1)
-    _counted: ClassVar[slice]
+    #: which errors count
+    kind: ClassVar[ErrorKind]
 
     def __init__(
         self,
@@ -115,12 +124,12 @@ class BoxErrors(HardnessMetric, ABC):
 
     def _hardness(self, rows: Tensor) -> Tensor:
         column = 0 if callable(self.weighting) else list(WEIGHTINGS).index(self.weighting)
-        return rows[:, self._counted, column].sum(1)
+        return rows[:, _COUNTED[self.kind], column].sum(1)
 
     def _in_error(self, rows: Tensor) -> Tensor:
         if callable(self.weighting):
             return super()._in_error(rows)
-        return rows[:, self._counted, _NONE].sum(1) > 0
+        return rows[:, _COUNTED[self.kind], _NONE].sum(1) > 0
 
 
 class FalsePositives(BoxErrors):
@@ -152,7 +161,7 @@ class FalsePositives(BoxErrors):
         Ranking(1 images, hardest first: 42 (0.125))
     """
 
-    _counted = slice(0, 1)
+    kind = "false_positives"
 
 
 class FalseNegatives(BoxErrors):
@@ -171,7 +180,7 @@ class FalseNegatives(BoxErrors):
         tensor(1.)
     """
 
-    _counted = slice(1, 2)
+    kind = "false_negatives"
 
 
 class TotalFalse(BoxErrors):
@@ -196,7 +205,7 @@ class TotalFalse(BoxErrors):
         Ranking(1 images, hardest first: 42 (2))
     """
 
-    _counted = slice(0, 2)
+    kind = "total_false"
 
 
 #: Stands in a state for the pixel-weighted sums of an image of unknown size. NaN would keep states from being shared.

@@ -63,6 +63,32 @@ class Sampler(Protocol):
         """
 
 
+class Calibration(Protocol):
+    """Turns scores into probabilities of being right.
+
+    Attributes:
+        settings: names everything that the result depends on, as a call: ``"platt(slope=1.2, offset=-0.3)"``.
+    """
+
+    settings: str
+
+    def __call__(self, scores: Tensor) -> Tensor:
+        """``(n,)`` probabilities in [0, 1], for ``(n,)`` scores in [0, 1]."""
+
+
+class Uncalibrated:
+    """Takes scores for probabilities."""
+
+    settings = "uncalibrated()"
+
+    def __call__(self, scores: Tensor) -> Tensor:
+        """The scores themselves."""
+        return scores.double()
+
+
+_AS_THEY_ARE = Uncalibrated()
+
+
 class ScoreSampler:
     """Keeps each detection with probability equal to its score.
 
@@ -71,6 +97,7 @@ class ScoreSampler:
 
     Args:
         seed: another one gives other samples.
+        calibration: turns scores into the probabilities to draw with.
 
     Example:
         >>> from hardest_metrics.functional import no_labels, pack
@@ -81,9 +108,10 @@ class ScoreSampler:
         True
     """
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, calibration: Calibration = _AS_THEY_ARE) -> None:
         self.seed = seed
-        self.settings = f"score_sampler(seed={seed})"
+        self.calibration = calibration
+        self.settings = f"score_sampler(seed={seed}, calibration={calibration.settings})"
 
     def __call__(self, batch: Batch, samples: Tensor) -> PseudoGroundTruth:
         """Draw samples."""
@@ -92,7 +120,7 @@ class ScoreSampler:
         place = place - torch.searchsorted(boxes.image, boxes.image)
         of_image = hash_of(self.seed, batch.ids_or_places)
         draws = uniform(of_image.index_select(0, boxes.image)[None], place[None], samples[:, None])
-        sample, source = (draws < boxes.scores.double()).nonzero().unbind(1)
+        sample, source = (draws < self.calibration(boxes.scores)).nonzero().unbind(1)
         kept = boxes.take(source)
         return PseudoGroundTruth(sample, kept.image, kept.xywh, kept.labels, source)
 
@@ -176,7 +204,9 @@ def sampled_moments(
 
 
 @torch.no_grad()
-def expected_moments(batch: Batch, query: Query, weighting: WeightingName) -> Tensor:
+def expected_moments(
+    batch: Batch, query: Query, weighting: WeightingName, calibration: Calibration = _AS_THEY_ARE
+) -> Tensor:
     """Exact mean and standard deviation of what :func:`own_detection` samples.
 
     With scores ``s``, threshold ``t`` and weights ``w`` that do not depend on the sample, expected false positives
@@ -189,6 +219,7 @@ def expected_moments(batch: Batch, query: Query, weighting: WeightingName) -> Te
         batch: all detections of `N` images, also those of low score.
         query: which boxes count.
         weighting: ``"none"``, ``"pixel"`` or ``"overlap"``.
+        calibration: turns scores into the probabilities ``s``; the threshold is compared with scores.
 
     Returns:
         ``(N, 3, 2)`` float64: of false positives, of false negatives and of both together; mean and standard
@@ -211,7 +242,7 @@ def expected_moments(batch: Batch, query: Query, weighting: WeightingName) -> Te
     above = torch.zeros(len(boxes), dtype=torch.bool, device=boxes.labels.device)
     above[takes_part] = True
     counts = query.counts_label(boxes.labels) & query.counts_area(boxes.box_area)
-    s = boxes.scores.double()
+    s = calibration(boxes.scores)
     v = s * (1 - s)
     above, below = above & counts, ~above & counts
     if weighting == "overlap":

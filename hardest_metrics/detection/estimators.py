@@ -1,0 +1,263 @@
+"""Hardness of images without labels: what a definition is expected to give, going by the detector's scores."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
+
+from torch import Tensor
+
+from hardest_metrics.detection.box_errors import BoxErrors, ErrorKind
+from hardest_metrics.functional.boxes import Batch, ImageDict, no_labels, pack
+from hardest_metrics.functional.estimation import (
+    Associate,
+    Calibration,
+    Sampler,
+    ScoreSampler,
+    Uncalibrated,
+    by_matching,
+    check_n_samples,
+    expected_moments,
+    own_detection,
+    sampled_moments,
+)
+from hardest_metrics.functional.hardness import named_weighting, require_sizes
+from hardest_metrics.metric import HardnessMetric, Reduction
+
+Statistic = Literal["mean", "std", "bound"]
+
+_KINDS: tuple[ErrorKind, ...] = get_args(ErrorKind)
+
+#: Stands in a state for the moments of an image whose size is not known. NaN would keep states from being shared.
+_NO_SIZE = -1.0
+
+
+class Estimator(HardnessMetric, ABC):
+    """Base of the estimates of a hardness definition that need no labels.
+
+    As input to ``forward`` and ``update``:
+
+    - ``preds``: as for :class:`BoxErrors`, but kept down to low scores: estimates need them. ``image_id`` and
+      ``image_size`` may stand here.
+    - ``target``: not needed; where given, of each image only ``image_id`` and ``image_size`` are looked at.
+
+    As output ``compute`` gives a :class:`~hardest_metrics.Ranking`, or a float32 scalar if `reduction` is set. The
+    state grows by 32 bytes an image. The estimates of the three kinds of errors share one state.
+
+    Args:
+        definition: what to estimate, with its query, weighting and box format.
+        settings: names everything that the estimate depends on besides, as the start of a call: ``"x(seed=0"``.
+        statistic: what is the hardness of an image: the ``"mean"`` of the definition's value, its standard
+            deviation ``"std"``, or a ``"bound"``, mean + c · standard deviation.
+        c: of the bound; negative for a lower one.
+        reduction: None for the ranking; ``"mean"``, ``"sum"`` or ``"max"`` over the images for a scalar.
+        kwargs: see :class:`torchmetrics.Metric`.
+
+    Raises:
+        TypeError: if `definition` is none.
+        ValueError: if an argument is out of its range.
+    """
+
+    definition: BoxErrors
+
+    def __init__(
+        self,
+        definition: BoxErrors,
+        settings: str,
+        statistic: Statistic = "mean",
+        c: float = 1.0,
+        reduction: Reduction | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if not isinstance(definition, BoxErrors):
+            raise TypeError(f"`definition` must be one of hardness, such as TotalFalse(), but is {definition!r}.")
+        if statistic not in get_args(Statistic):
+            raise ValueError(f"`statistic` must be one of {get_args(Statistic)}, but is {statistic!r}.")
+        weighting = "" if callable(definition.weighting) else f", weighting={definition.weighting!r}"
+        super().__init__(f"{settings}{weighting}, of={definition.settings})", (len(_KINDS), 2), reduction, **kwargs)
+        self.definition = definition.clone()
+        self.definition.reset()
+        self.statistic = statistic
+        self.c = c
+        self._remembers = not callable(definition.weighting)
+
+    @property
+    def query(self) -> Any:
+        """Which boxes count."""
+        return self.definition.query
+
+    @property
+    def box_format(self) -> Any:
+        """Of all boxes."""
+        return self.definition.box_format
+
+    @abstractmethod
+    def _moments(self, batch: Batch) -> Tensor:
+        """``(N, 3, 2)`` float64: of the three kinds of errors, mean and standard deviation; NaN for lack of a size."""
+
+    def update(self, preds: Sequence[ImageDict], target: Sequence[ImageDict] | None = None) -> None:
+        """Add a batch of images.
+
+        Args:
+            preds: one dict an image, see :func:`hardest_metrics.functional.pack`.
+            target: None, or one dict an image in the same order, for ids and sizes.
+
+        Raises:
+            TypeError, ValueError: on input that makes no sense; the metric is as it was before.
+        """
+        super().update(preds, no_labels(len(preds)) if target is None else target)
+
+    def _measure(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> tuple[Tensor, Tensor]:
+        batch = pack(preds, target, self.definition.box_format)
+        return batch.image_ids, self._moments(batch).nan_to_num(nan=_NO_SIZE).float()
+
+    def _check(self, image_ids: Tensor, rows: Tensor) -> None:
+        if self.definition.weighting == "pixel":
+            require_sizes(image_ids, rows[:, 0, 0] != _NO_SIZE)
+
+    def _hardness(self, rows: Tensor) -> Tensor:
+        mean, std = rows[:, _KINDS.index(self.definition.kind)].unbind(1)
+        return {"mean": mean, "std": std, "bound": mean + self.c * std}[self.statistic]
+
+
+class ScoreSampling(Estimator):
+    """Hardness against samples of a pseudo ground truth, each matched like real labels.
+
+    In each sample every detection, whatever its score, is a real object with probability equal to its score; the
+    definition is evaluated with detections of at least its score threshold against them. After Ayers, Sadeghi et al.,
+    *Query-based Hard-Image Retrieval for Object Detection at Test Time*, AAAI 2023.
+
+    A given seed gives an image the same estimate whatever the batch size, image order or number of processes, as long
+    as images have ids.
+
+    Args:
+        definition: what to estimate.
+        n_samples: how many samples to draw.
+        seed: another one gives other samples.
+        calibration: turns scores into probabilities; None to take scores for probabilities.
+        sampler: a model of the truth of your own in place of score sampling, which then brings its own seed and
+            calibration; see :class:`hardest_metrics.functional.Sampler`.
+        statistic: ``"mean"``, ``"std"`` or ``"bound"`` (mean + c · standard deviation) over the samples.
+        c: of the bound; negative for a lower one.
+        reduction: None for the ranking; ``"mean"``, ``"sum"`` or ``"max"`` over the images for a scalar.
+        kwargs: see :class:`torchmetrics.Metric`.
+
+    Raises:
+        ValueError: if an argument is out of its range.
+
+    Example:
+        >>> import torch
+        >>> from hardest_metrics.detection import ScoreSampling, TotalFalse
+        >>> sure = {"boxes": torch.tensor([[0.0, 0, 9, 9]]), "scores": torch.tensor([1.0]), "labels": torch.tensor([1])}
+        >>> unsure = {**sure, "scores": torch.tensor([0.5])}
+        >>> metric = ScoreSampling(TotalFalse(), n_samples=1000)
+        >>> metric.update([{**sure, "image_id": 1}, {**unsure, "image_id": 2}])
+        >>> metric.compute()
+        Ranking(2 images, hardest first: 2 (0.5), 1 (0))
+    """
+
+    _associate: Associate = staticmethod(by_matching)
+    _name = "score_sampling"
+
+    def __init__(
+        self,
+        definition: BoxErrors,
+        n_samples: int = 10,
+        seed: int = 0,
+        calibration: Calibration | None = None,
+        sampler: Sampler | None = None,
+        statistic: Statistic = "mean",
+        c: float = 1.0,
+        reduction: Reduction | None = None,
+        **kwargs: Any,
+    ) -> None:
+        check_n_samples(n_samples)
+        sampler = ScoreSampler(seed, calibration or Uncalibrated()) if sampler is None else sampler
+        settings = f"{self._name}(n_samples={n_samples}, sampler={sampler.settings}"
+        super().__init__(definition, settings, statistic, c, reduction, **kwargs)
+        self.n_samples = n_samples
+        self.sampler = sampler
+
+    def _moments(self, batch: Batch) -> Tensor:
+        weighting = named_weighting(self.definition.weighting)
+        return sampled_moments(
+            batch, self.definition.query, weighting, self.n_samples, self.sampler, type(self)._associate
+        )
+
+
+class FastScoreSampling(ScoreSampling):
+    """Score sampling that takes each pseudo object to be found by the detection it came from, without matching.
+
+    What :class:`ExpectedHardness` gives exactly, for weightings that are functions of your own.
+
+    Arguments, input and output are those of :class:`ScoreSampling`.
+
+    Example:
+        >>> import torch
+        >>> from hardest_metrics.detection import FalsePositives, FastScoreSampling
+        >>> metric = FastScoreSampling(FalsePositives(weighting=lambda errors, _: errors.scores), n_samples=100)
+        >>> metric.update(
+        ...     [{"boxes": torch.rand(2, 4).cumsum(1), "scores": torch.ones(2), "labels": torch.tensor([1, 2])}]
+        ... )
+        >>> metric.compute()
+        Ranking(1 images, hardest first: 0 (0))
+    """
+
+    _associate: Associate = staticmethod(own_detection)
+    _name = "fast_score_sampling"
+
+
+class ExpectedHardness(Estimator):
+    """The exact mean of :class:`FastScoreSampling`, and its standard deviation, in closed form.
+
+    With scores ``s`` and threshold ``t``, expected false positives are the sum over ``s_i >= t`` of
+    ``(1 - s_i) w_i``, expected false negatives the sum over ``s_i < t`` of ``s_i w_i``; see
+    :func:`hardest_metrics.functional.expected_moments` for overlap weighting.
+
+    Args:
+        definition: what to estimate; its weighting must be one with a name.
+        calibration: turns scores into probabilities; None to take scores for probabilities.
+        statistic: ``"mean"``, ``"std"`` or ``"bound"`` (mean + c · standard deviation).
+        c: of the bound; negative for a lower one.
+        reduction: None for the ranking; ``"mean"``, ``"sum"`` or ``"max"`` over the images for a scalar.
+        kwargs: see :class:`torchmetrics.Metric`.
+
+    Raises:
+        ValueError: if an argument is out of its range.
+
+    Example:
+        >>> import torch
+        >>> from hardest_metrics.detection import ExpectedHardness, TotalFalse
+        >>> preds = [
+        ...     {
+        ...         "boxes": torch.rand(2, 4).cumsum(1),
+        ...         "scores": torch.tensor([0.75, 0.25]),
+        ...         "labels": torch.ones(2).int(),
+        ...     }
+        ... ]
+        >>> metric = ExpectedHardness(TotalFalse())
+        >>> metric.update(preds)
+        >>> metric.compute()
+        Ranking(1 images, hardest first: 0 (0.5))
+    """
+
+    def __init__(
+        self,
+        definition: BoxErrors,
+        calibration: Calibration | None = None,
+        statistic: Statistic = "mean",
+        c: float = 1.0,
+        reduction: Reduction | None = None,
+        **kwargs: Any,
+    ) -> None:
+        calibration = Uncalibrated() if calibration is None else calibration
+        settings = f"expected_hardness(calibration={calibration.settings}"
+        super().__init__(definition, settings, statistic, c, reduction, **kwargs)
+        if callable(definition.weighting):
+            raise ValueError(
+                "`definition` weighs with a function, which has no closed form: estimate it with FastScoreSampling."
+            )
+        self.calibration = calibration
+
+    def _moments(self, batch: Batch) -> Tensor:
+        weighting = self.definition.weighting
+        return expected_moments(batch, self.definition.query, weighting, self.calibration)  # type: ignore[arg-type]

@@ -1,0 +1,127 @@
+"""Hardness as the detector's uncertainty, which serves any query."""
+
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor
+
+from hardest_metrics.functional.boxes import BoxFormat, ImageDict, no_labels, pack
+from hardest_metrics.functional.matching import Query
+from hardest_metrics.functional.uncertainty import OF_LOGITS, OF_SCORES, ImageReduction, image_uncertainty
+from hardest_metrics.metric import HardnessMetric, Reduction
+
+Measure = Literal["entropy", "binary_entropy", "evidential", "binary_evidential", "max_uncertainty"]
+
+
+class Uncertainty(HardnessMetric):
+    """Rank images by how unsure the detector is of its detections, whatever the query.
+
+    - ``"entropy"`` and ``"evidential"`` (unassigned belief) go by the logits over classes of each detection, given in
+      ``preds`` as ``logits (n, K)``;
+    - ``"binary_entropy"``, ``"binary_evidential"`` and ``"max_uncertainty"`` (1 - score) by its score.
+
+    An image without detections has hardness 0; scores of exactly 0 and 1 have finite uncertainty. The measures are
+    those that Ayers, Sadeghi et al. (AAAI 2023) compare with, see :mod:`hardest_metrics.functional.uncertainty`.
+
+    Args:
+        measure: of one detection.
+        image_reduction: what the detections of an image come to: ``"sum"``, ``"mean"`` or ``"max"``; None for the
+            field's habit, ``"max"`` for maximum uncertainty and ``"sum"`` for the others.
+        score_threshold: detections of a lower score take no part, in [0, 1].
+        labels: the labels that count; None for all.
+        box_format: of all boxes: ``"xyxy"``, ``"xywh"`` or ``"cxcywh"``.
+        reduction: None for the ranking; ``"mean"``, ``"sum"`` or ``"max"`` over the images for a scalar.
+        kwargs: see :class:`torchmetrics.Metric`.
+
+    Raises:
+        ValueError: if an argument is out of its range; in `update` if an image lacks logits that are needed.
+
+    Example:
+        >>> import torch
+        >>> from hardest_metrics.detection import Uncertainty
+        >>> preds = [
+        ...     {"boxes": torch.rand(2, 4).cumsum(1), "scores": torch.tensor([0.9, 0.5]), "labels": torch.ones(2).int()}
+        ... ]
+        >>> metric = Uncertainty("max_uncertainty")
+        >>> metric.update(preds)
+        >>> metric.compute()
+        Ranking(1 images, hardest first: 0 (0.5))
+    """
+
+    def __init__(
+        self,
+        measure: Measure = "binary_entropy",
+        image_reduction: ImageReduction | None = None,
+        score_threshold: float = 0.5,
+        labels: Sequence[int] | None = None,
+        box_format: BoxFormat = "xyxy",
+        reduction: Reduction | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if measure not in get_args(Measure):
+            raise ValueError(f"`measure` must be one of {get_args(Measure)}, but is {measure!r}.")
+        if image_reduction is None:
+            image_reduction = "max" if measure == "max_uncertainty" else "sum"
+        if image_reduction not in get_args(ImageReduction):
+            raise ValueError(
+                f"`image_reduction` must be one of {get_args(ImageReduction)}, but is {image_reduction!r}."
+            )
+        query = Query(score_threshold, labels=labels)
+        settings = f"uncertainty({measure!r}, {image_reduction!r}, {query}, box_format={box_format!r})"
+        super().__init__(settings, (1,), reduction, **kwargs)
+        self.measure = measure
+        self.image_reduction = image_reduction
+        self.query = query
+        self.box_format = box_format
+
+    def update(self, preds: Sequence[ImageDict], target: Sequence[ImageDict] | None = None) -> None:
+        """Add a batch of images.
+
+        Args:
+            preds: one dict an image, see :func:`hardest_metrics.functional.pack`; ``logits (n, K)`` for measures
+                that go by them.
+            target: None, or one dict an image in the same order, for ids.
+
+        Raises:
+            TypeError, ValueError: on input that makes no sense; the metric is as it was before.
+        """
+        super().update(preds, no_labels(len(preds)) if target is None else target)
+
+    def _measure(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> tuple[Tensor, Tensor]:
+        batch = pack(preds, target, self.box_format)
+        boxes = batch.detections
+        if self.measure in OF_SCORES:
+            values = OF_SCORES[self.measure](boxes.scores)
+        else:
+            values = OF_LOGITS[self.measure](_logits(preds, self.measure).to(boxes.scores.device))
+        takes_part = (boxes.scores >= self.query.score_threshold) & self.query.counts_label(boxes.labels)
+        kept = takes_part.nonzero().squeeze(1)
+        image = boxes.image.index_select(0, kept)
+        result = image_uncertainty(values.index_select(0, kept), image, len(batch), self.image_reduction)
+        return batch.image_ids, result.float()[:, None]
+
+    def _hardness(self, rows: Tensor) -> Tensor:
+        return rows[:, 0]
+
+
+def _logits(preds: Sequence[ImageDict], measure: Measure) -> Tensor:
+    """``(n, K)`` of all detections."""
+    parts: list[Tensor] = []
+    for index, image in enumerate(preds):
+        number = len(image["scores"])
+        if not number:
+            continue
+        logits = image.get("logits")
+        shape = tuple(logits.shape) if isinstance(logits, Tensor) else None
+        classes = parts[0].shape[1] if parts else shape[1] if shape and len(shape) == 2 else 0
+        if not isinstance(logits, Tensor) or shape != (number, classes):
+            what = "lacks the key 'logits'" if logits is None else f"has 'logits' of shape {shape}"
+            raise ValueError(
+                f"`preds[{index}]` {what}, but {measure} needs ({number}, {classes or 'K'}): logits over classes,"
+                " one row a detection. Measures named binary_... go by scores alone."
+            )
+        if logits.isnan().any():
+            raise ValueError(f"`preds[{index}]['logits']` holds NaN: {measure} needs numbers.")
+        parts.append(logits)
+    return torch.cat(parts) if parts else torch.empty(0, 1)
