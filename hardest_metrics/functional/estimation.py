@@ -119,8 +119,10 @@ class ScoreSampler:
         place = torch.arange(len(boxes), device=boxes.image.device)
         place = place - torch.searchsorted(boxes.image, boxes.image)
         of_image = hash_of(self.seed, batch.ids_or_places)
-        draws = uniform(of_image.index_select(0, boxes.image)[None], place[None], samples[:, None])
-        sample, source = (draws < self.calibration(boxes.scores)).nonzero().unbind(1)
+        of_box = hash_of(of_image.index_select(0, boxes.image), place)
+        # one draw a box and sample, in 32 bits: below the probability's share of 2^32, the box is kept
+        share = (self.calibration(boxes.scores) * 2.0**32).long()
+        sample, source = (mix(of_box ^ hash_of(samples)[:, None]) < share).nonzero().unbind(1)
         kept = boxes.take(source)
         return PseudoGroundTruth(sample, kept.image, kept.xywh, kept.labels, source)
 
@@ -310,7 +312,7 @@ def check_n_samples(n_samples: int) -> None:
 
 
 def hash_of(*parts: Tensor | int) -> Tensor:
-    """Mix integers into hashes of 32 bits, broadcasting.
+    """Mix integers into hashes of 32 bits that behave like independent uniform draws, broadcasting.
 
     Args:
         parts: int64 tensors, or ints; all 64 bits of each count.
@@ -322,24 +324,19 @@ def hash_of(*parts: Tensor | int) -> Tensor:
     for part in parts:
         value = torch.as_tensor(part)
         for half in (value & _LOW, (value >> 32) & _LOW):
-            mixed = _mix(mixed.to(value.device) ^ half)
+            mixed = mix(mixed.to(value.device) ^ half)
     return mixed
-
-
-def uniform(*parts: Tensor | int) -> Tensor:
-    """Mix integers into float64 numbers that behave like uniform draws from [0, 1), broadcasting."""
-    return hash_of(*parts).double() / 2.0**32
 
 
 _LOW = 0xFFFFFFFF
 
 
-def _mix(x: Tensor) -> Tensor:
-    """A bijection of 32-bit integers in which every input bit changes about half of the output bits."""
-    x = (x + 0x9E3779B9) & _LOW
-    x = ((x ^ (x >> 16)) * 0x7FEB352D) & _LOW
-    x = ((x ^ (x >> 15)) * 0x846CA68B) & _LOW
-    return x ^ (x >> 16)
+def mix(x: Tensor) -> Tensor:
+    """A bijection of 32-bit integers, held in int64, in which every input bit changes about half of the output bits."""
+    x = (x + 0x9E3779B9).bitwise_and_(_LOW)
+    x.bitwise_xor_(x >> 16).mul_(0x7FEB352D).bitwise_and_(_LOW)
+    x.bitwise_xor_(x >> 15).mul_(0x846CA68B).bitwise_and_(_LOW)
+    return x.bitwise_xor_(x >> 16)
 
 
 def _copies(batch: Batch, detections: Detections, objects: PseudoGroundTruth, number: int) -> Batch:
@@ -347,11 +344,17 @@ def _copies(batch: Batch, detections: Detections, objects: PseudoGroundTruth, nu
     device = detections.labels.device
     shift = torch.arange(number, device=device).repeat_interleave(len(detections))
     image = detections.image.repeat(number) + shift * len(batch)
-    # the objects' labels need not be those of the detections: group both anew
-    labels = torch.cat((detections.labels, objects.labels))
-    _, index = labels.unique(return_inverse=True)
-    size = int(index.amax()) + 1 if len(index) else 1
-    d_index, g_index = index.split((len(detections), len(objects.labels)))
+    if bool((objects.source >= 0).all()):
+        # an object that is a detection has its group; those of a sample lie `size` groups after the sample before
+        size = int(batch.detections.group.amax()) + 1 if len(batch.detections) else 1
+        d_group = detections.group.repeat(number) + shift * size
+        g_group = batch.detections.group.index_select(0, objects.source) + objects.sample * size
+    else:  # labels need not be those of the detections
+        _, index = torch.cat((detections.labels, objects.labels)).unique(return_inverse=True)
+        size = int(index.amax()) + 1 if len(index) else 1
+        d_index, g_index = index.split((len(detections), len(objects.labels)))
+        d_group = image * size + d_index.repeat(number)
+        g_group = (objects.image + objects.sample * len(batch)) * size + g_index
     g_image = objects.image + objects.sample * len(batch)
     area = objects.xywh[:, 2] * objects.xywh[:, 3]
     return Batch(
@@ -360,7 +363,7 @@ def _copies(batch: Batch, detections: Detections, objects: PseudoGroundTruth, nu
             detections.labels.repeat(number),
             image,
             detections.scores.repeat(number),
-            image * size + d_index.repeat(number),
+            d_group,
         ),
         GroundTruth(
             objects.xywh,
@@ -368,7 +371,7 @@ def _copies(batch: Batch, detections: Detections, objects: PseudoGroundTruth, nu
             g_image,
             torch.zeros_like(g_image, dtype=torch.bool),
             area,
-            g_image * size + g_index,
+            g_group,
         ),
         batch.image_ids.repeat(number),
         batch.image_sizes.repeat(number, 1),
