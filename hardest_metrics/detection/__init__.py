@@ -1,11 +1,13 @@
 """Hardness of images under a query on object detections, as torchmetrics metrics."""
 
 from hardest_metrics.detection.box_errors import BoxErrors, FalseNegatives, FalsePositives, TotalFalse
+from hardest_metrics.detection.committee import CommitteeHardness
 from hardest_metrics.detection.estimators import Estimator, ExpectedHardness, FastScoreSampling, ScoreSampling
 from hardest_metrics.detection.uncertainty import Uncertainty
 
 __all__ = [
     "BoxErrors",
+    "CommitteeHardness",
     "Estimator",
     "ExpectedHardness",
     "FalseNegatives",

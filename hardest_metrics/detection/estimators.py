@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any, Literal, get_args
 
 from torch import Tensor
@@ -74,7 +75,7 @@ class Estimator(HardnessMetric, ABC):
             raise ValueError(f"`statistic` must be one of {get_args(Statistic)}, but is {statistic!r}.")
         weighting = "" if callable(definition.weighting) else f", weighting={definition.weighting!r}"
         super().__init__(f"{settings}{weighting}, of={definition.settings})", (len(_KINDS), 2), reduction, **kwargs)
-        self.definition = definition.clone()
+        self.definition = deepcopy(definition)
         self.definition.reset()
         self.statistic = statistic
         self.c = c

@@ -10,7 +10,7 @@ makes of detections against such a pseudo ground truth is then estimated
 - exactly under that assumption, without sampling (:func:`expected_moments`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 import torch
@@ -152,7 +152,7 @@ def own_detection(batch: Batch, source: Tensor, query: Query) -> Matches:
     of_detection.masked_fill_(~query.counts_area(detections.box_area), Outcome.IGNORED)
     of_object = torch.full_like(objects.labels, Outcome.FALSE_NEGATIVE, dtype=torch.uint8)
     of_object.masked_fill_(source >= 0, Outcome.TRUE_POSITIVE)
-    of_object.masked_fill_(~query.counts_area(objects.area), Outcome.IGNORED)
+    of_object.masked_fill_(~(query.counts_area(objects.area) & query.counts_label(objects.labels)), Outcome.IGNORED)
     return Matches(of_detection, of_object, taken_from, source)
 
 
@@ -164,6 +164,7 @@ def sampled_moments(
     n_samples: int,
     sampler: Sampler,
     associate: Associate = by_matching,
+    weights: Sequence[float] | None = None,
 ) -> Tensor:
     """Mean and standard deviation over samples of the truth of what each image's errors weigh.
 
@@ -174,6 +175,7 @@ def sampled_moments(
         n_samples: how many samples to draw.
         sampler: the model of the truth.
         associate: :func:`by_matching` or :func:`own_detection`.
+        weights: of the samples, adding up to 1; None for equal ones.
 
     Returns:
         ``(N, 3, 2)`` float64: of false positives, of false negatives and of both together; mean and standard
@@ -185,23 +187,26 @@ def sampled_moments(
     check_n_samples(n_samples)
     device = batch.detections.labels.device
     takes_part = participants(batch.detections, query)
-    place_taking_part = torch.full_like(batch.detections.labels, -1)
+    place_taking_part = takes_part.new_full((len(batch.detections) + 1,), -1)  # its last stands for source -1
     place_taking_part[takes_part] = torch.arange(len(takes_part), device=device)
     confident = batch.detections.take(takes_part)
 
     moments = torch.zeros(2, len(batch), 3, dtype=torch.float64, device=device)
     at_once = max(1, _BOXES_AT_ONCE // max(len(batch.detections), 1))
+    shares = torch.tensor(
+        [1 / n_samples] * n_samples if weights is None else weights, dtype=torch.float64, device=device
+    )
     for samples in torch.arange(n_samples, device=device).split(at_once):
         objects = sampler(batch, samples)
-        source = place_taking_part[objects.source].where(objects.source >= 0, -1)
+        source = place_taking_part[objects.source]
         source = torch.where(source >= 0, source + objects.sample * len(confident), -1)
-        sums = weighted_sums(
-            copies := _copies(batch, confident, objects, len(samples)), associate(copies, source, query), [weighting]
-        )
+        copies = _copies(batch, confident, objects, len(samples))
+        sums = weighted_sums(copies, associate(copies, source, query), [weighting])
         sums = sums.squeeze(2).reshape(len(samples), len(batch), 2)
         sums = torch.cat((sums, sums.sum(2, keepdim=True)), dim=2)
-        moments += torch.stack((sums.sum(0), sums.square().sum(0)))
-    mean, square = moments / n_samples
+        share = shares[samples][:, None, None]
+        moments += torch.stack(((share * sums).sum(0), (share * sums.square()).sum(0)))
+    mean, square = moments
     return torch.stack((mean, (square - mean.square()).clamp(min=0).sqrt()), dim=2)
 
 

@@ -1,0 +1,131 @@
+"""Hardness of images without labels, going by other detectors."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor
+
+from hardest_metrics.detection.box_errors import BoxErrors
+from hardest_metrics.detection.estimators import Estimator, Statistic
+from hardest_metrics.functional.boxes import NO_ID, Batch, BoxFormat, ImageDict, no_labels, pack
+from hardest_metrics.functional.committee import ConfidentMembers, SampledMembers, check_members
+from hardest_metrics.functional.estimation import Calibration, Sampler, check_n_samples, sampled_moments
+from hardest_metrics.functional.hardness import named_weighting
+from hardest_metrics.metric import Reduction
+
+
+class CommitteeHardness(Estimator):
+    """Hardness against what the members of a committee of detectors see, averaged over them.
+
+    Without sampling, each member's detections of at least the definition's score threshold are labels in turn, and
+    hardness is the exact (weighted) average. With `n_samples`, for each sample and image a member is drawn, and each
+    of its detections, whatever its score, kept with probability equal to its score. After Ayers, Sadeghi et al.,
+    *Query-based Hard-Image Retrieval for Object Detection at Test Time*, AAAI 2023.
+
+    `update` and `forward` take the members' predictions as ``members``, beside the ``preds`` of the detector that is
+    judged: a list with one list of dicts a member, for the same images in the same order.
+
+    Args:
+        definition: what to estimate.
+        weights: how much each member counts, in the order of `members`; None for all alike.
+        n_samples: how many samples to draw; None for the exact average over confident detections.
+        seed: another one gives other samples.
+        calibration: turns scores into probabilities for sampling; None to take scores for probabilities.
+        statistic: ``"mean"``, ``"std"`` or ``"bound"`` (mean + c · standard deviation) over members or samples.
+        c: of the bound; negative for a lower one.
+        reduction: None for the ranking; ``"mean"``, ``"sum"`` or ``"max"`` over the images for a scalar.
+        kwargs: see :class:`torchmetrics.Metric`.
+
+    Raises:
+        ValueError: if an argument is out of its range; in `update` if members do not fit the images or each other.
+
+    Example:
+        >>> import torch
+        >>> from hardest_metrics.detection import CommitteeHardness, TotalFalse
+        >>> box = {"boxes": torch.tensor([[0.0, 0, 9, 9]]), "scores": torch.tensor([0.9]), "labels": torch.tensor([1])}
+        >>> other = {**box, "labels": torch.tensor([2])}
+        >>> metric = CommitteeHardness(TotalFalse())
+        >>> metric.update([{**box, "image_id": 7}], members=[[box], [other]])  # one agrees, one does not
+        >>> metric.compute()
+        Ranking(1 images, hardest first: 7 (1))
+    """
+
+    def __init__(
+        self,
+        definition: BoxErrors,
+        weights: Sequence[float] | None = None,
+        n_samples: int | None = None,
+        seed: int = 0,
+        calibration: Calibration | None = None,
+        statistic: Statistic = "mean",
+        c: float = 1.0,
+        reduction: Reduction | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if n_samples is not None:
+            check_n_samples(n_samples)
+        if weights is not None and not (all(0 <= w < math.inf for w in weights) and sum(weights) > 0):
+            raise ValueError(f"`weights` must be finite, at least 0 and not all 0, but are {weights}.")
+        calibrated = "" if calibration is None else f", calibration={calibration.settings}"
+        settings = f"committee(weights={weights}, n_samples={n_samples}, seed={seed}{calibrated}"
+        super().__init__(definition, settings, statistic, c, reduction, **kwargs)
+        self.weights = weights
+        self.n_samples = n_samples
+        self.seed = seed
+        self.calibration = calibration
+        self._remembers = False  # it goes by the members, too
+        self._members: Sequence[Sequence[ImageDict]] = ()
+
+    def update(
+        self,
+        preds: Sequence[ImageDict],
+        target: Sequence[ImageDict] | None = None,
+        members: Sequence[Sequence[ImageDict]] = (),
+    ) -> None:
+        """Add a batch of images.
+
+        Args:
+            preds: one dict an image, of the detector that is judged.
+            target: None, or one dict an image in the same order, for ids and sizes.
+            members: of each member, one dict an image in the same order.
+
+        Raises:
+            TypeError, ValueError: on input that makes no sense; the metric is as it was before.
+        """
+        self._members = members
+        try:
+            super().update(preds, target)
+        finally:
+            self._members = ()
+
+    def _moments(self, batch: Batch) -> Tensor:
+        weights = check_members(self._members, len(batch), self.weights)
+        query, box_format = self.definition.query, self.definition.box_format
+        members = [_packed(index, member, batch, box_format) for index, member in enumerate(self._members)]
+        sampler: Sampler
+        if self.n_samples is None:
+            sampler, number, shares = ConfidentMembers(members, query), len(members), weights
+        else:
+            sampler, number, shares = (
+                SampledMembers(members, weights, self.seed, self.calibration),
+                self.n_samples,
+                None,
+            )
+        weighting = named_weighting(self.definition.weighting)
+        return sampled_moments(batch, query, weighting, number, sampler, weights=shares)
+
+
+def _packed(index: int, member: Sequence[ImageDict], batch: Batch, box_format: BoxFormat) -> Batch:
+    """A member's detections, under the ids of the images judged."""
+    packed = pack(member, no_labels(len(member)), box_format)
+    known = packed.image_ids != NO_ID
+    other = (known & (packed.image_ids != batch.image_ids)).nonzero()
+    if len(other):
+        place = int(other[0])
+        raise ValueError(
+            f"`members[{index}][{place}]` is of image {int(packed.image_ids[place])}, but `preds[{place}]` of image"
+            f" {int(batch.image_ids[place])}: pass the predictions of every member in the same order."
+        )
+    return replace(packed, image_ids=batch.image_ids)

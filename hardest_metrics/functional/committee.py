@@ -1,0 +1,107 @@
+"""Several detectors as a model of the truth: what one of them sees, another may have missed."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from hardest_metrics.functional.boxes import Batch, ImageDict
+from hardest_metrics.functional.estimation import (
+    Calibration,
+    PseudoGroundTruth,
+    ScoreSampler,
+    Uncalibrated,
+    hash_of,
+)
+from hardest_metrics.functional.matching import Query
+
+
+class ConfidentMembers:
+    """Sample `m` of the truth is what member `m` detects with at least the query's score.
+
+    Args:
+        members: detections of each member, for the same images.
+        query: which boxes count.
+    """
+
+    settings = "confident_members()"
+
+    def __init__(self, members: Sequence[Batch], query: Query) -> None:
+        self._members, self._query = members, query
+
+    def __call__(self, batch: Batch, samples: Tensor) -> PseudoGroundTruth:
+        """The members of these numbers."""
+        parts = []
+        for place, number in enumerate(samples.tolist()):
+            boxes = self._members[number].detections
+            boxes = boxes.take((boxes.scores >= self._query.score_threshold).nonzero().squeeze(1))
+            parts.append(_objects(torch.full_like(boxes.image, place), boxes.image, boxes.xywh, boxes.labels))
+        return _joined(parts)
+
+
+class SampledMembers:
+    """For each image and sample a member is drawn, and each of its detections kept with probability equal to its score.
+
+    Args:
+        members: detections of each member, for the same images.
+        weights: how likely each member is, adding up to 1.
+        seed: another one gives other samples.
+        calibration: turns scores into the probabilities to draw with.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[Batch],
+        weights: Sequence[float],
+        seed: int = 0,
+        calibration: Calibration | None = None,
+    ) -> None:
+        calibration = calibration or Uncalibrated()
+        self._members, self._seed = members, seed
+        self._bounds = torch.tensor(weights, dtype=torch.float64).cumsum(0)[:-1] * 2.0**32
+        self._samplers = [ScoreSampler(seed + 1 + number, calibration) for number in range(len(members))]
+        self.settings = f"sampled_members(seed={seed}, calibration={calibration.settings})"
+
+    def __call__(self, batch: Batch, samples: Tensor) -> PseudoGroundTruth:
+        """Draw samples."""
+        draws = hash_of(self._seed, batch.ids_or_places, samples[:, None])
+        drawn = torch.searchsorted(self._bounds.to(draws.device), draws.double(), right=True)
+        parts = []
+        for number, (member, sampler) in enumerate(zip(self._members, self._samplers, strict=True)):
+            objects = sampler(member, samples)
+            kept = (drawn[objects.sample, objects.image] == number).nonzero().squeeze(1)
+            sample, image, xywh, labels, _ = (field.index_select(0, kept) for field in objects)
+            parts.append(_objects(sample, image, xywh, labels))
+        return _joined(parts)
+
+
+def check_members(members: Sequence[Sequence[ImageDict]], number: int, weights: Sequence[float] | None) -> list[float]:
+    """The members' weights, adding up to 1; members that do not fit the images are refused."""
+    if not members:
+        raise ValueError("`members` must be a list with the predictions of each member, one or more.")
+    for index, member in enumerate(members):
+        if len(member) != number:
+            raise ValueError(
+                f"`members[{index}]` holds {len(member)} images, but `preds` {number}:"
+                " pass the predictions of every member for the same images in the same order."
+            )
+    if weights is None:
+        return [1 / len(members)] * len(members)
+    if len(weights) != len(members):
+        raise ValueError(
+            f"`weights` holds {len(weights)} numbers, but there are {len(members)} members: pass one each."
+        )
+    return [float(weight) / sum(weights) for weight in weights]
+
+
+def _objects(sample: Tensor, image: Tensor, xywh: Tensor, labels: Tensor) -> PseudoGroundTruth:
+    return PseudoGroundTruth(sample, image, xywh, labels, torch.full_like(sample, -1))
+
+
+def _joined(parts: Sequence[PseudoGroundTruth]) -> PseudoGroundTruth:
+    """All objects, image by image in each sample."""
+    joined = PseudoGroundTruth(*(torch.cat(fields) for fields in zip(*parts, strict=True)))
+    order = (joined.sample * (1 + int(joined.image.amax() if len(joined.image) else 0)) + joined.image).argsort(
+        stable=True
+    )
+    return PseudoGroundTruth(*(field.index_select(0, order) for field in joined))
