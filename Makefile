@@ -13,18 +13,18 @@ export OMP_WAIT_POLICY ?= PASSIVE
 .PHONY: help demo test lint types check format bench clean
 
 help:
-	@echo "make demo     rank an embedded labelled set and show where the results are"
+	@echo "make demo     train a small detector and show which images stay hard"
 	@echo "make test     tests and doctests; choose some with ARGS=\"-k crowd\""
 	@echo "make lint     format and lint, checked"
 	@echo "make types    mypy"
 	@echo "make check    lint, types and test"
 	@echo "make format   format, and mend what the linter can mend"
-	@echo "make bench    measure against pycocotools and hardest"
+	@echo "make bench    measure against hardest, and what the callback costs"
 	@echo "make clean    remove .venv, caches and outputs"
 	@echo "All but clean build .venv when needed; another interpreter: make PYTHON=python3.12 ..."
 
 demo: $(STAMP)
-	$(BIN)/python examples/demo.py
+	$(BIN)/python -m examples.demo
 
 test: $(STAMP)
 	$(BIN)/python -m pytest $(ARGS)

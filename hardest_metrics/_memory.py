@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from hardest_metrics.functional.boxes import ImageDict
+from hardest_metrics.functional.packing import ImageDict
 
 _ABSENT = ()
 #: Values of one key that are kept to be compared: boxes are few, masks are not.

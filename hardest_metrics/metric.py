@@ -15,7 +15,8 @@ from torchmetrics.utilities.distributed import gather_all_tensors
 from torchmetrics.utilities.exceptions import TorchMetricsUserError
 
 from hardest_metrics._memory import BatchMemory
-from hardest_metrics.functional.boxes import NO_ID, ImageDict
+from hardest_metrics.functional.boxes import NO_ID
+from hardest_metrics.functional.packing import ImageDict
 from hardest_metrics.ranking import Ranking
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from uuid import uuid4
 from torch import Tensor
 from torchmetrics import Metric
 
-from hardest_metrics.functional.boxes import BoxFormat, ImageDict, check_box_format, pack
 from hardest_metrics.functional.hardness import error_sums, named_weighting, require_sizes
 from hardest_metrics.functional.matching import AreaName, Query
+from hardest_metrics.functional.packing import BoxFormat, ImageDict, check_box_format, pack
 from hardest_metrics.functional.weighting import WEIGHTINGS, Weighting, WeightingName
 from hardest_metrics.metric import HardnessMetric, Reduction
 

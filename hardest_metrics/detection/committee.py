@@ -9,10 +9,11 @@ from torch import Tensor
 
 from hardest_metrics.detection.box_errors import BoxErrors
 from hardest_metrics.detection.estimators import Estimator, Statistic
-from hardest_metrics.functional.boxes import NO_ID, Batch, BoxFormat, ImageDict, no_labels, pack
+from hardest_metrics.functional.boxes import NO_ID, Batch
 from hardest_metrics.functional.committee import ConfidentMembers, SampledMembers, check_members
 from hardest_metrics.functional.estimation import Calibration, Sampler, check_n_samples, sampled_moments
 from hardest_metrics.functional.hardness import named_weighting
+from hardest_metrics.functional.packing import BoxFormat, ImageDict, no_labels, pack
 from hardest_metrics.metric import Reduction
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 from torch import Tensor
 
 from hardest_metrics.detection.box_errors import BoxErrors, ErrorKind
-from hardest_metrics.functional.boxes import Batch, ImageDict, no_labels, pack
+from hardest_metrics.functional.boxes import Batch
 from hardest_metrics.functional.estimation import (
     Associate,
     Calibration,
@@ -22,6 +22,7 @@ from hardest_metrics.functional.estimation import (
     sampled_moments,
 )
 from hardest_metrics.functional.hardness import named_weighting, require_sizes
+from hardest_metrics.functional.packing import ImageDict, no_labels, pack
 from hardest_metrics.metric import HardnessMetric, Reduction
 
 Statistic = Literal["mean", "std", "bound"]

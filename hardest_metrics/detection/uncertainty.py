@@ -6,8 +6,8 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from hardest_metrics.functional.boxes import BoxFormat, ImageDict, no_labels, pack
 from hardest_metrics.functional.matching import Query
+from hardest_metrics.functional.packing import BoxFormat, ImageDict, no_labels, pack
 from hardest_metrics.functional.uncertainty import OF_LOGITS, OF_SCORES, ImageReduction, image_uncertainty
 from hardest_metrics.metric import HardnessMetric, Reduction
 

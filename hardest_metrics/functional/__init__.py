@@ -1,6 +1,6 @@
 """Hardness as pure functions: tensors in, tensors out."""
 
-from hardest_metrics.functional.boxes import Batch, Boxes, Detections, GroundTruth, no_labels, pack
+from hardest_metrics.functional.boxes import Batch, Boxes, Detections, GroundTruth
 from hardest_metrics.functional.estimation import (
     PseudoGroundTruth,
     Sampler,
@@ -12,6 +12,7 @@ from hardest_metrics.functional.estimation import (
 )
 from hardest_metrics.functional.hardness import error_sums, false_negatives, false_positives, total_false
 from hardest_metrics.functional.matching import Matches, Outcome, Query, match
+from hardest_metrics.functional.packing import no_labels, pack
 from hardest_metrics.functional.weighting import Errors, errors_of, none, overlap, pixel
 
 __all__ = [

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from hardest_metrics.functional.boxes import Batch, ImageDict
+from hardest_metrics.functional.boxes import Batch
 from hardest_metrics.functional.estimation import (
     Calibration,
     PseudoGroundTruth,
@@ -14,6 +14,7 @@ from hardest_metrics.functional.estimation import (
     hash_of,
 )
 from hardest_metrics.functional.matching import Query
+from hardest_metrics.functional.packing import ImageDict
 
 
 class ConfidentMembers:

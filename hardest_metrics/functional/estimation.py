@@ -349,11 +349,12 @@ def _copies(batch: Batch, detections: Detections, objects: PseudoGroundTruth, nu
     device = detections.labels.device
     shift = torch.arange(number, device=device).repeat_interleave(len(detections))
     image = detections.image.repeat(number) + shift * len(batch)
-    if bool((objects.source >= 0).all()):
-        # an object that is a detection has its group; those of a sample lie `size` groups after the sample before
+    source = objects.source
+    if bool((source >= 0).all()) and torch.equal(batch.detections.labels.index_select(0, source), objects.labels):
+        # an object of a detection's label has its group; those of a sample lie `size` groups after the sample before
         size = int(batch.detections.group.amax()) + 1 if len(batch.detections) else 1
         d_group = detections.group.repeat(number) + shift * size
-        g_group = batch.detections.group.index_select(0, objects.source) + objects.sample * size
+        g_group = batch.detections.group.index_select(0, source) + objects.sample * size
     else:  # labels need not be those of the detections
         _, index = torch.cat((detections.labels, objects.labels)).unique(return_inverse=True)
         size = int(index.amax()) + 1 if len(index) else 1

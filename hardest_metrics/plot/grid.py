@@ -17,8 +17,8 @@ import torch
 from PIL import ExifTags, Image, ImageDraw, ImageFont, ImageOps
 from torch import Tensor
 
-from hardest_metrics.functional.boxes import BoxFormat, ImageDict, pack
 from hardest_metrics.functional.matching import Outcome, Query, match
+from hardest_metrics.functional.packing import BoxFormat, ImageDict, pack
 
 #: An image as it is to be drawn: ``(3, H, W)`` or ``(1, H, W)`` uint8, or the path of a picture.
 ImageSource = Tensor | str | os.PathLike[str]

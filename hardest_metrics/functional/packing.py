@@ -1,0 +1,385 @@
+"""From the field's lists of dicts to a ragged batch of flat tensors, checked once."""
+
+import math
+import operator
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import cached_property
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor
+
+from hardest_metrics.functional.boxes import NO_ID, Batch, Detections, GroundTruth
+
+BoxFormat = Literal["xyxy", "xywh", "cxcywh"]
+
+#: What one image's predictions or labels look like: `boxes`, `labels`, `scores`, ...
+ImageDict = Mapping[str, Any]
+
+_INTEGERS = {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
+_FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
+
+
+def no_labels(number: int) -> list[ImageDict]:
+    """A `target` for so many images of which nothing is known."""
+    return [{"boxes": torch.empty(0, 4), "labels": torch.empty(0, dtype=torch.int64)}] * number
+
+
+def check_box_format(box_format: str) -> None:
+    """Refuse an unknown format of boxes."""
+    if box_format not in get_args(BoxFormat):
+        raise ValueError(f"`box_format` must be one of {get_args(BoxFormat)}, but is {box_format!r}.")
+
+
+@torch.no_grad()
+def pack(
+    preds: Sequence[ImageDict],
+    target: Sequence[ImageDict],
+    box_format: BoxFormat = "xyxy",
+    min_score: float = 0.0,
+) -> Batch:
+    """Check one batch of predictions and labels and lay it out in flat tensors.
+
+    Everything ends on the device of the detections' boxes. Boxes given as ``xywh`` are used as they are,
+    others are converted in their own dtype first, then widened to float64, as pycocotools sees them.
+
+    Args:
+        preds: one dict an image: ``boxes (n, 4)``, ``scores (n,)`` in [0, 1], ``labels (n,)`` integer.
+        target: one dict an image: ``boxes (m, 4)``, ``labels (m,)``; optional ``iscrowd (m,)``,
+            ``area (m,)`` in square pixels, ``image_id`` (int) and ``image_size`` (height, width).
+            Id and size may stand in ``preds`` instead; the size may also come with boxes that are
+            ``torchvision.tv_tensors.BoundingBoxes``. Where there are no labels, see :func:`no_labels`.
+        box_format: of all boxes: ``"xyxy"``, ``"xywh"`` or ``"cxcywh"``, in pixels.
+        min_score: detections of a lower score are checked like all others, then left out.
+
+    Raises:
+        TypeError: if a container, an id or a dtype is of the wrong type.
+        ValueError: if lengths differ, a key is missing, or a box, score, area or size makes no sense.
+            The message names the image.
+
+    Example:
+        >>> import torch
+        >>> from hardest_metrics.functional import pack
+        >>> preds = [
+        ...     {"boxes": torch.tensor([[0.0, 0, 10, 10]]), "scores": torch.tensor([0.9]), "labels": torch.tensor([1])}
+        ... ]
+        >>> target = [{"boxes": torch.empty(0, 4), "labels": torch.empty(0, dtype=torch.long), "image_id": 7}]
+        >>> batch = pack(preds, target)
+        >>> len(batch), len(batch.detections), len(batch.ground_truth), batch.image_ids
+        (1, 1, 0, tensor([7]))
+    """
+    check_box_format(box_format)
+    detected = _Side("preds", preds)
+    labelled = _Side("target", target)
+    if len(preds) != len(target):
+        raise ValueError(
+            f"`preds` holds {len(preds)} images and `target` {len(target)}: pass one dict an image in both,"
+            " with empty tensors for an image without boxes."
+        )
+    image_ids = _image_ids(labelled, detected)
+    labelled.image_ids = detected.image_ids = image_ids
+
+    d_boxes, d_labels, scores = detected.boxes(box_format), detected.labels(), detected.column("scores")
+    detected.require_dtypes("scores", _FLOATS, "floating point: divide them by their largest possible value")
+    device = d_boxes.device
+    g_boxes, g_labels = labelled.boxes(box_format), labelled.labels()
+    g_xywh = _to_xywh(g_boxes, box_format)
+    area = labelled.column("area", default=g_xywh[:, 2] * g_xywh[:, 3]).to(device, torch.float64)
+    crowd = labelled.column("iscrowd", default=torch.zeros_like(g_labels, dtype=torch.bool)).to(device, torch.bool)
+    g_boxes, g_xywh, g_labels = g_boxes.to(device), g_xywh.to(device), g_labels.to(device)
+    image_sizes = _image_sizes(labelled, detected, device)
+
+    # Everything that depends on values, in one transfer to the host
+    lowest, highest = map(torch.stack, zip(_limits(d_labels), _limits(g_labels), strict=True))
+    lowest, highest = lowest.amin(), highest.amax()
+    ranges = [d_boxes, _extent(d_boxes, box_format), g_boxes, _extent(g_boxes, box_format), scores, area]
+    limits = [limit for values in ranges for limit in _limits(values)]
+    limits += [((image_sizes <= 0) | image_sizes.isinf()).sum(), highest.double() - lowest]
+    *host, sizes_wrong, spread = torch.stack([limit.double() for limit in limits]).tolist()
+    lows, highs = host[::2], host[1::2]
+    finite = all(-math.inf < limit < math.inf for limit in host)
+    if not finite or min(lows[1], *lows[3:]) < 0 or highs[4] > 1 or sizes_wrong:
+        _refuse(detected, labelled, d_boxes, g_boxes, scores, area, image_sizes, box_format)
+
+    d_image, g_image = detected.image_index(device), labelled.image_index(device)
+    if min_score > 0:  # most detections of a detector score low: everything from here on is spared them
+        kept = (scores >= min_score).nonzero().squeeze(1)
+        d_boxes, d_labels, scores, d_image = (v.index_select(0, kept) for v in (d_boxes, d_labels, scores, d_image))
+    if (spread + 1) * len(preds) < 2**62:
+        d_index, g_index, number = d_labels - lowest, g_labels - lowest, highest - lowest + 1
+    else:  # labels too far apart to multiply: number those that occur
+        _, index = torch.cat((d_labels, g_labels)).unique(return_inverse=True)
+        d_index, g_index = index.split((len(d_labels), len(g_labels)))
+        number = index.amax() + 1 if len(index) else lowest
+    return Batch(
+        Detections(_to_xywh(d_boxes, box_format), d_labels, d_image, scores, d_image * number + d_index),
+        GroundTruth(g_xywh, g_labels, g_image, crowd, area, g_image * number + g_index),
+        image_ids,
+        image_sizes,
+    )
+
+
+class _Side:
+    """One of the two arguments on its way into flat tensors."""
+
+    def __init__(self, name: str, images: Sequence[ImageDict]) -> None:
+        if isinstance(images, Mapping | str) or not isinstance(images, Sequence):
+            raise TypeError(f"`{name}` must be a list with one dict an image, but is a {type(images).__name__}.")
+        self.name = name
+        self.images = images
+        self.image_ids: Tensor | None = None
+        if set(map(type, images)) - {dict}:
+            for index, image in enumerate(images):
+                if not isinstance(image, Mapping):
+                    raise TypeError(f"`{name}[{index}]` must be a dict, but is a {type(image).__name__}.")
+
+    @cached_property
+    def _boxes(self) -> list[Tensor]:
+        return self._tensors("boxes", self._values("boxes"))
+
+    @cached_property
+    def counts(self) -> list[int]:
+        """How many boxes each image has."""
+        return [size // 4 for size in map(Tensor.numel, self._boxes)]
+
+    def at(self, index: int, key: str | None = None) -> str:
+        """How a message names an image, or one of its entries."""
+        name = f"`{self.name}[{index}]" + ("`" if key is None else f"['{key}']`")
+        image_id = self.image_ids[index] if self.image_ids is not None else self.images[index].get("image_id")
+        if isinstance(image_id, Tensor) and image_id.numel() == 1:
+            image_id = image_id.item()
+        known = isinstance(image_id, int) and image_id != NO_ID
+        return f"{name} (image_id {image_id})" if known else name
+
+    def plain_ids(self) -> list[Any]:
+        """What stands under `image_id`; Python's integers where it is one, in memory of the host, of any type."""
+        values = [image.get("image_id") for image in self.images]
+        return values if set(map(type, values)) == {int} else list(map(_plain_id, values))
+
+    def image_index(self, device: torch.device) -> Tensor:
+        """``(n,)`` int64: the position of each box's image."""
+        counts = torch.tensor(self.counts, dtype=torch.int64, device=device)
+        images = torch.arange(len(self.counts), device=device)
+        return images.repeat_interleave(counts, output_size=sum(self.counts))
+
+    def boxes(self, box_format: BoxFormat) -> Tensor:
+        """``(n, 4)`` as given."""
+        if set(map(type, self._boxes)) - {Tensor}:
+            for index, boxes in enumerate(self._boxes):
+                own = getattr(boxes, "format", None)  # torchvision's BoundingBoxes know theirs
+                if own is not None and own.value.lower() != box_format:
+                    raise ValueError(
+                        f"{self.at(index, 'boxes')} are in {own.value.lower()} format, but `box_format` is"
+                        f" {box_format!r}: pass box_format={own.value.lower()!r} or convert them."
+                    )
+        boxes = self._cat("boxes", self._boxes, (4,))
+        return boxes if boxes.is_floating_point() else boxes.double()  # differences of unsigned integers wrap around
+
+    def labels(self) -> Tensor:
+        """``(n,)`` int64."""
+        labels = self.column("labels")
+        self.require_dtypes("labels", _INTEGERS, "integers: convert them with `.long()`")
+        return labels.long()
+
+    def require_dtypes(self, key: str, allowed: set[torch.dtype], remedy: str) -> None:
+        """Refuse tensors of another dtype, which joining them would hide."""
+        dtypes = [image[key].dtype if count else None for image, count in zip(self.images, self.counts, strict=True)]
+        if set(dtypes) - allowed - {None}:
+            index = next(i for i, dtype in enumerate(dtypes) if dtype is not None and dtype not in allowed)
+            raise TypeError(f"{self.at(index, key)} are {dtypes[index]}, but must be {remedy}.")
+
+    def column(self, key: str, default: Tensor | None = None) -> Tensor:
+        """``(n,)``: what stands under `key`, one value a box; `default` for images that don't have the key."""
+        given = [key in image for image in self.images]
+        if default is None or all(given):
+            values = self._values(key)
+        elif any(given):
+            parts = default.split(self.counts)
+            values = [image.get(key, part) for image, part in zip(self.images, parts, strict=True)]
+        else:
+            return default
+        return self._cat(key, self._tensors(key, values), ())
+
+    def _values(self, key: str) -> list[Any]:
+        try:
+            return [image[key] for image in self.images]
+        except KeyError:
+            index = next(i for i, image in enumerate(self.images) if key not in image)
+            raise ValueError(
+                f"{self.at(index)} lacks the key '{key}': add it, with an empty tensor if the image has no boxes."
+            ) from None
+
+    def _tensors(self, key: str, values: list[Any]) -> list[Tensor]:
+        if set(map(type, values)) - {Tensor}:
+            for index, value in enumerate(values):
+                if not isinstance(value, Tensor):
+                    raise TypeError(f"{self.at(index, key)} must be a tensor, but is a {type(value).__name__}.")
+        return values
+
+    def _cat(self, key: str, values: list[Tensor], width: tuple[int, ...]) -> Tensor:
+        """``(n, *width)``, of tensors that hold one value, or row, a box."""
+        # Empty tensors are left out: torch.tensor([]) is float32 and would turn integer labels into floats
+        filled = [value for value, count in zip(values, self.counts, strict=True) if count]
+        if not filled:
+            dtype = torch.int64 if key == "labels" else torch.float32
+            joined = torch.empty(0, *width, dtype=dtype, device=values[0].device if values else None)
+        else:
+            try:
+                joined = torch.cat(filled).as_subclass(Tensor)
+            except RuntimeError:
+                self._refuse_shapes_and_devices(key, values, width)
+                raise
+        # What torch.cat joins differs in the first dimension only; so this looks at every shape
+        per_box = math.prod(width)
+        if list(map(Tensor.numel, values)) != [count * per_box for count in self.counts] or joined.shape[1:] != width:
+            self._refuse_shapes_and_devices(key, values, width)
+        return joined
+
+    def _refuse_shapes_and_devices(self, key: str, values: list[Tensor], width: tuple[int, ...]) -> None:
+        """Name the first tensor that does not fit the others."""
+        for index, value in enumerate(values):
+            shape = (self.counts[index], *width) if key != "boxes" else (len(value) if value.ndim else 0, *width)
+            if value.shape != shape and not (value.numel() == 0 and shape[0] == 0):
+                wanted = f"({'n' if key == 'boxes' else shape[0]}, {'4' if width else ''})".replace(", )", ",)")
+                raise ValueError(
+                    f"{self.at(index, key)} must have shape {wanted}, one {'row' if width else 'value'} a box,"
+                    f" but has {tuple(value.shape)}."
+                )
+        devices = sorted({str(value.device) for value in values})
+        if len(devices) > 1:
+            raise ValueError(
+                f"`{self.name}[...]['{key}']` lie on several devices ({', '.join(devices)}): move them to one."
+            )
+
+
+def _image_ids(*sides: _Side) -> Tensor:
+    """``(N,)`` int64 from the first side that has ids; :data:`NO_ID` everywhere where neither has."""
+    given = [side for side in sides if any("image_id" in image for image in side.images)]
+    if not given:
+        return torch.full((len(sides[0].images),), NO_ID, dtype=torch.int64)
+    side = given[0]
+    values = side.plain_ids()
+    if len(given) > 1 and given[1].plain_ids() != values:
+        index = next(i for i, other in enumerate(given[1].plain_ids()) if other != values[i])
+        raise ValueError(
+            f"{side.at(index, 'image_id')} is another image than {given[1].at(index, 'image_id')}:"
+            " give predictions and labels in the same order."
+        )
+    if not all(type(value) is int for value in values):
+        parts = [_image_id(side, index, value) for index, value in enumerate(values)]
+        return torch.stack([part.to(parts[0].device) for part in parts])
+    if values and not NO_ID < min(values) <= max(values) < 2**63:
+        index = next(i for i, value in enumerate(values) if not NO_ID < value < 2**63)
+        raise ValueError(f"{side.at(index, 'image_id')} is no 64-bit integer: number the images differently.")
+    return torch.tensor(values, dtype=torch.int64)
+
+
+def _plain_id(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        on_host = value.is_cpu and value.dtype in _INTEGERS and value.numel() == 1
+        return value.item() if on_host else value
+    if hasattr(value, "__index__") and not isinstance(value, bool):
+        with suppress(TypeError):  # a numpy array of several
+            return operator.index(value)
+    return value
+
+
+def _image_id(side: _Side, index: int, value: Any) -> Tensor:
+    if value is None:
+        raise ValueError(
+            f"{side.at(index)} lacks the key 'image_id', which other images of the batch have:"
+            " give it to every image or to none."
+        )
+    if isinstance(value, Tensor) and value.numel() == 1 and value.dtype in _INTEGERS:
+        return value.reshape(()).long()
+    if type(value) is int:
+        return torch.tensor(value)
+    tensor = f"{value.dtype} tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else ""
+    raise TypeError(
+        f"{side.at(index, 'image_id')} must be one integer, but is a {tensor or f'{type(value).__name__} {value!r}'}:"
+        " floats lose ids above 2^53, and other names can be numbered."
+    )
+
+
+def _image_sizes(labelled: _Side, detected: _Side, device: torch.device) -> Tensor:
+    """``(N, 2)`` float64, height and width."""
+    sizes: list[Any] = [image.get("image_size") for image in labelled.images]
+    for side in (labelled, detected):
+        if any(size is None for size in sizes):
+            sizes = [_image_size(side, index) if size is None else size for index, size in enumerate(sizes)]
+    if sizes and all(isinstance(size, Tensor) and size.shape == (2,) for size in sizes):
+        # here NaN is no absent size: 0 will be refused
+        return torch.stack(sizes).to(device, torch.float64).nan_to_num(nan=0.0)
+    rows = [(torch.nan, torch.nan)] * len(sizes)
+    for index, size in enumerate(sizes):
+        if size is not None:
+            try:
+                height, width = (float(extent) for extent in size)
+                rows[index] = (0.0, 0.0) if math.isnan(height + width) else (height, width)  # 0 will be refused
+            except (TypeError, ValueError):
+                side = detected if labelled.images[index].get("image_size") is None else labelled
+                raise ValueError(
+                    f"{side.at(index, 'image_size')} must be (height, width) in pixels, but is {size!r}."
+                ) from None
+    return torch.tensor(rows, dtype=torch.float64, device=device).reshape(-1, 2)
+
+
+def _image_size(side: _Side, index: int) -> Any:
+    size = side.images[index].get("image_size")
+    return getattr(side._boxes[index], "canvas_size", None) if size is None else size
+
+
+def _to_xywh(boxes: Tensor, box_format: BoxFormat) -> Tensor:
+    """``(n, 4)`` float64 xywh, converted in the boxes' own dtype first."""
+    if box_format != "xywh":
+        from torchvision.ops import box_convert  # here: xywh alone does not need torchvision
+
+        boxes = box_convert(boxes, box_format, "xywh")
+    return boxes.double()
+
+
+def _extent(boxes: Tensor, box_format: BoxFormat) -> Tensor:
+    """``(n, 2)`` width and height."""
+    return boxes[:, 2:] - boxes[:, :2] if box_format == "xyxy" else boxes[:, 2:]
+
+
+def _limits(values: Tensor) -> tuple[Tensor, Tensor]:
+    """The lowest and the highest of all values; 0 and 0 of none. A NaN among them makes both NaN."""
+    if values.numel():
+        low, high = values.aminmax()
+        return low, high
+    return values.new_zeros(()), values.new_zeros(())
+
+
+def _refuse(
+    detected: _Side, labelled: _Side, d_boxes: Tensor, g_boxes: Tensor, scores: Tensor, area: Tensor,
+    image_sizes: Tensor, box_format: BoxFormat,
+) -> None:  # fmt: skip
+    """Name the first value that makes no sense, its image and the remedy."""
+
+    def sound_boxes(boxes: Tensor) -> Tensor:
+        extent = _extent(boxes, box_format)
+        return boxes.isfinite().all(1) & (extent.isfinite() & (extent >= 0)).all(1)
+
+    box = {"xyxy": "x1 <= x2 and y1 <= y2"}.get(box_format, "a width and height of at least 0")
+    box = f"a box in {box_format} format has finite numbers, {box}"
+    score = "a score lies in [0, 1]; pass logits through a sigmoid or softmax first"
+    checks = [
+        (detected, "boxes", sound_boxes(d_boxes), box),
+        (labelled, "boxes", sound_boxes(g_boxes), box),
+        (detected, "scores", (scores >= 0) & (scores <= 1), score),
+        (labelled, "area", (area >= 0) & area.isfinite(), "an area is finite and at least 0, in square pixels"),
+    ]
+    for side, key, sound, remedy in checks:
+        if not sound.all():
+            position = int((~sound).nonzero()[0])
+            index = int(side.image_index(torch.device("cpu"))[position])
+            value = side.images[index][key][position - sum(side.counts[:index])].tolist()
+            raise ValueError(f"{side.at(index, key)} holds {value}: {remedy}.")
+    index = int(((image_sizes <= 0) | image_sizes.isinf()).any(1).nonzero()[0])
+    side = detected if labelled.images[index].get("image_size") is None else labelled
+    raise ValueError(
+        f"{side.at(index, 'image_size')} is {tuple(image_sizes[index].tolist())}:"
+        " a size is (height, width) in pixels, both above 0."
+    )
