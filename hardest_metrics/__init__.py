@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from hardest_metrics.callbacks import HardestImages
     from hardest_metrics.detection import FalseNegatives, FalsePositives, TotalFalse
-    from hardest_metrics.metric import HardnessMetric
+    from hardest_metrics.metric import HardnessMetric, Summary
     from hardest_metrics.ranking import Ranking
 
 __version__ = "0.1.0"
 
-__all__ = ["FalseNegatives", "FalsePositives", "HardestImages", "HardnessMetric", "Ranking", "TotalFalse"]
+__all__ = ["FalseNegatives", "FalsePositives", "HardestImages", "HardnessMetric", "Ranking", "Summary", "TotalFalse"]
 
 _HOMES = {
     "FalseNegatives": "detection",
@@ -19,6 +19,7 @@ _HOMES = {
     "HardestImages": "callbacks",
     "HardnessMetric": "metric",
     "Ranking": "ranking",
+    "Summary": "metric",
     "TotalFalse": "detection",
 }
 

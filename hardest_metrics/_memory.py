@@ -11,10 +11,10 @@ from torch import Tensor
 
 from hardest_metrics.functional.packing import ImageDict
 
-_ABSENT = ()
-#: Values of one key that are kept to be compared: boxes are few, masks are not.
-_MOST_VALUES = 1 << 20
+#: Ids and rows of a batch's images.
+Rows = tuple[Tensor, Tensor]
 
+_ABSENT = ()
 _PLAIN = (int, float, str, tuple, list, type(None))
 
 
@@ -22,8 +22,7 @@ class _Column:
     """Recognises what a batch holds under one key: the same tensor objects, unchanged since, the same plain values.
 
     Tensors are held weakly, so that a remembered batch does not stay alive. A change in place shows in a
-    tensor's version counter; tensors made in inference mode have none, so their values are compared. A change that
-    goes past torch, such as through the numpy array behind a tensor, is not seen.
+    tensor's version counter; tensors made in inference mode have none, so their values are compared.
     """
 
     def __init__(self, values: list[Any]) -> None:
@@ -43,8 +42,8 @@ class _Column:
         try:
             self.versions = [tensor._version for tensor in tensors]
         except RuntimeError:  # made in inference mode
-            self.known &= sum(map(Tensor.numel, tensors)) <= _MOST_VALUES
-            self.contents = torch.cat([tensor.reshape(-1) for tensor in tensors]) if self.known else None
+            flat = tensors if all(tensor.ndim for tensor in tensors) else [tensor.reshape(-1) for tensor in tensors]
+            self.contents = torch.cat(flat)
 
     def same_as(self, other: "_Column") -> bool:
         return (
@@ -57,18 +56,30 @@ class _Column:
         )
 
 
-class _Inputs:
-    """Recognises a batch by all that its dicts hold."""
+class _Remembered:
+    """A batch, recognised by what its dicts hold under the keys that matter, and its rows.
 
-    def __init__(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> None:
+    Each metric may take them once: the members of a collection ask for a batch once each, and a metric that asks
+    again has a new one, also where its tensors were refilled in a way that torch does not count.
+    """
+
+    def __init__(self, preds: Sequence[ImageDict], target: Sequence[ImageDict], reads: frozenset[str] | None) -> None:
         self.columns = {
             (side, key): _Column([image.get(key, _ABSENT) for image in images])
             for side, images in (("preds", preds), ("target", target))
             for key in dict.fromkeys(chain.from_iterable(images))
+            if reads is None or key in reads
         }
         self.size = len(preds)
+        self.takers: set[int] = set()
+        self.rows: Rows | None = None
 
-    def same_as(self, other: "_Inputs") -> bool:
+    def note(self, taker: object) -> None:
+        """Remember who took the rows."""
+        if taker is not None:
+            self.takers.add(id(taker))
+
+    def same_as(self, other: "_Remembered") -> bool:
         return (
             self.size == other.size
             and self.columns.keys() == other.columns.keys()
@@ -77,7 +88,7 @@ class _Inputs:
 
 
 class BatchMemory:
-    """The results of the last batch, by what they were measured with.
+    """The rows of the last batch, by the settings that they were measured with.
 
     In a :class:`~torchmetrics.MetricCollection` every member sees every batch in `forward`, and the first one
     in `update`. Members of equal settings then share one measurement, at the cost of a look at the inputs.
@@ -91,28 +102,41 @@ class BatchMemory:
     def __init__(self, size: int = 8, most_images: int = 1024) -> None:
         self._size = size
         self._most_images = most_images
-        self._results: dict[str, tuple[_Inputs, tuple[Tensor, Tensor]]] = {}
+        self._batches: dict[str, _Remembered] = {}
 
     def get(
         self,
         settings: str,
         preds: Sequence[ImageDict],
         target: Sequence[ImageDict],
-        measure: Callable[[Sequence[ImageDict], Sequence[ImageDict]], tuple[Tensor, Tensor]],
-    ) -> tuple[Tensor, Tensor]:
-        """What ``measure(preds, target)`` gives, measured only if it is not the batch remembered."""
+        measure: Callable[[Sequence[ImageDict], Sequence[ImageDict]], Rows],
+        asker: object = None,
+        reads: frozenset[str] | None = None,
+    ) -> Rows:
+        """What ``measure(preds, target)`` gives, measured only if nobody else of these settings just did.
+
+        Args:
+            settings: all that the rows depend on besides the batch.
+            preds: one dict an image.
+            target: one dict an image.
+            measure: gives ids and rows.
+            asker: who may take the rows of a batch once; None for as often as it likes.
+            reads: the entries of the dicts that `measure` looks at; None for all.
+        """
         try:
             if len(preds) > self._most_images:
                 return measure(preds, target)
-            inputs = _Inputs(preds, target)
+            batch = _Remembered(preds, target, reads)
         except (AttributeError, TypeError, RuntimeError):
             return measure(preds, target)  # not a batch at all; this says why
-        known = self._results.get(settings)
-        if known is not None and known[0].same_as(inputs):
-            return known[1]
-        result = measure(preds, target)
-        self._results.pop(settings, None)
-        self._results[settings] = inputs, result
-        while len(self._results) > self._size:
-            self._results.pop(next(iter(self._results)), None)
-        return result
+        known = self._batches.get(settings)
+        if known is not None and known.rows and id(asker) not in known.takers and batch.same_as(known):
+            known.note(asker)
+            return known.rows
+        batch.rows = measure(preds, target)
+        batch.note(asker)
+        self._batches.pop(settings, None)
+        self._batches[settings] = batch
+        while len(self._batches) > self._size:
+            self._batches.pop(next(iter(self._batches)), None)
+        return batch.rows

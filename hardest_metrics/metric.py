@@ -5,7 +5,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, cast, get_args
 
 import numpy as np
 import torch
@@ -66,6 +66,8 @@ class HardnessMetric(Metric, ABC):
         settings: names everything that :meth:`_measure` depends on, as a call: ``"box_errors(labels=None)"``.
             After a ``#`` it may hold a tag that keeps metrics from sharing although they look alike.
         row_shape: shape of what :meth:`_measure` gives for one image.
+        group: metrics of equal `settings` share rows with those of equal `group` only: one that refuses what
+            others take must see every batch for itself.
         reduction: None for the ranking; ``"mean"``, ``"sum"`` or ``"max"`` over the images for a scalar,
             which is what ``self.log`` takes. Of no images the sum is 0, mean and maximum are NaN.
         kwargs: see :class:`torchmetrics.Metric`.
@@ -79,10 +81,22 @@ class HardnessMetric(Metric, ABC):
     image_ids: list[Tensor]
     rows: list[Tensor]
 
+    #: the entries of the dicts of `preds` and `target` that :meth:`_measure` looks at; None for any of them
+    reads: ClassVar[frozenset[str] | None] = None
+
     def __init__(
-        self, settings: str, row_shape: tuple[int, ...], reduction: Reduction | None = None, **kwargs: Any
+        self,
+        settings: str,
+        row_shape: tuple[int, ...],
+        reduction: Reduction | None = None,
+        group: str = "",
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if not settings.endswith(")"):
+            raise ValueError(
+                f"`settings` must be written as a call, such as 'mine(threshold=0.5)', but is {settings!r}."
+            )
         if reduction is not None and reduction not in get_args(Reduction):
             raise ValueError(f"`reduction` must be one of {get_args(Reduction)} or None, but is {reduction!r}.")
         self.settings = settings
@@ -95,7 +109,8 @@ class HardnessMetric(Metric, ABC):
         self.add_state("rows", [], dist_reduce_fx="cat")
         # MetricCollection merges metrics for good whose states have equal names and, after one batch, equal
         # values. This state, always empty, gives metrics of different settings different names.
-        self.add_state(settings, [], dist_reduce_fx=None)
+        self._state_name = f"{settings[:-1]}, {group})" if group else settings
+        self.add_state(self._state_name, [], dist_reduce_fx=None)
 
     @abstractmethod
     def _measure(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> tuple[Tensor, Tensor]:
@@ -129,7 +144,9 @@ class HardnessMetric(Metric, ABC):
         """
         with torch.no_grad():
             if self._remembers:
-                image_ids, rows = _last_batches.get(self.settings, preds, target, self._measure)
+                image_ids, rows = _last_batches.get(
+                    self.settings, preds, target, self._measure, asker=self, reads=self.reads
+                )
             else:
                 image_ids, rows = self._measure(preds, target)
             self._check(image_ids, rows)
@@ -191,7 +208,7 @@ class HardnessMetric(Metric, ABC):
         super().reset()
 
     def merge_state(self, incoming_state: "dict[str, Any] | Metric") -> None:
-        """Add the images of another metric, as if of another process.
+        """Add the images of another metric, as if of another process; those without ids follow this one's.
 
         Args:
             incoming_state: a metric of the same class and settings, or its ``metric_state``.
@@ -301,9 +318,7 @@ class HardnessMetric(Metric, ABC):
         return image_ids, rows
 
     def _ranking(self, image_ids: Tensor, rows: Tensor) -> Ranking:
-        hardness = self._hardness(rows)
-        hardest_first = hardness.argsort(descending=True, stable=True)  # ids ascend: they break ties
-        return Ranking(image_ids.index_select(0, hardest_first), hardness.index_select(0, hardest_first))
+        return Ranking.of(image_ids, self._hardness(rows))
 
     def _images(self) -> tuple[Tensor, Tensor]:
         """Ids and rows of all images so far, of the right dtype and shape also where there are none."""
@@ -336,9 +351,16 @@ class HardnessMetric(Metric, ABC):
         return whole_or_not_at_all
 
     @contextmanager
-    def sync_context(self, *args: Any, should_unsync: bool = True, **kwargs: Any) -> Generator[None, None, None]:
+    def sync_context(
+        self,
+        dist_sync_fn: Callable[..., Any] | None = None,
+        process_group: Any | None = None,
+        should_sync: bool = True,
+        should_unsync: bool = True,
+        distributed_available: Callable[..., bool] | None = None,
+    ) -> Generator[None, None, None]:
         """As :meth:`torchmetrics.Metric.sync_context`, but also an error leaves the metric unsynced."""
-        self.sync(*args, **kwargs)
+        self.sync(dist_sync_fn, process_group, should_sync, distributed_available)
         try:
             yield
         finally:
@@ -377,8 +399,8 @@ class HardnessMetric(Metric, ABC):
         for name in [name for name in state_dict if name.startswith(prefix) and name.endswith(")")]:
             saved = name.removeprefix(prefix)
             state_dict.pop(name)
-            if _without_tag(saved) != _without_tag(self.settings):
-                error_msgs.append(f"The saved state was measured with {saved}, this metric has {self.settings}.")
+            if _without_tag(saved) != _without_tag(self._state_name):
+                error_msgs.append(f"The saved state was measured with {saved}, this metric has {self._state_name}.")
                 return
         super()._load_from_state_dict(
             state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs

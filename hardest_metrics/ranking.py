@@ -77,7 +77,7 @@ class Ranking(_Ranking):
     def __eq__(self, other: object) -> bool:
         """Whether both hold the same images in the same order with exactly the same hardness."""
         if not isinstance(other, Ranking):
-            return NotImplemented
+            return False
         return all(torch.equal(ours, theirs) for ours, theirs in zip(self, other, strict=True))
 
     def __ne__(self, other: object) -> bool:

@@ -276,11 +276,6 @@ def test_a_batch_refused_in_one_process_does_not_stop_the_others(processes: Proc
 
     assert processes(2, work) == [measured(TotalFalse(), batches).compute()] * 2
 
-
-def _without(key: str, batch: Batch) -> Batch:
-    def left(image: Image) -> Image:
-        return {name: value for name, value in image.items() if name != key}
-
     return batch[0], [left(image) for image in batch[1]]
 
 
@@ -306,10 +301,6 @@ UNRANKABLE: dict[str, tuple[list[list[Batch]], str]] = {
         [[false_alarms(1)], [false_alarms(1, first_id=BIG_ID), false_alarms(2, first_id=BIG_ID)], []],
         f"Image {BIG_ID} came twice in process 1, with different results: `reset",
     ),
-    "no size in one process": (
-        [[false_alarms(1)], [], [_without("image_size", false_alarms(1, first_id=BIG_ID))]],
-        f"image {BIG_ID} has no size.*'image_size'",
-    ),
 }
 
 
@@ -318,7 +309,6 @@ def test_what_one_process_cannot_rank_all_refuse_and_go_on(processes: Processes[
     shards, says = UNRANKABLE[name]
 
     def work(rank: int) -> Any:
-        # unweighted metrics lead, so that images without sizes get as far as to `compute`
         metrics = MetricCollection({"a": FalsePositives(), "b": FalsePositives("pixel")})
         metrics.update([], [])
         for batch in shards[rank]:

@@ -8,9 +8,9 @@ from uuid import uuid4
 from torch import Tensor
 from torchmetrics import Metric
 
-from hardest_metrics.functional.hardness import error_sums, named_weighting, require_sizes
+from hardest_metrics.functional.hardness import error_sums, known_weighting, require_sizes
 from hardest_metrics.functional.matching import AreaName, Query
-from hardest_metrics.functional.packing import BoxFormat, ImageDict, check_box_format, pack
+from hardest_metrics.functional.packing import READS, BoxFormat, ImageDict, check_box_format, pack
 from hardest_metrics.functional.weighting import WEIGHTINGS, Weighting, WeightingName
 from hardest_metrics.metric import HardnessMetric, Reduction
 
@@ -45,9 +45,6 @@ class BoxErrors(HardnessMetric, ABC):
       ``iscrowd (m,)``, ``area (m,)``, ``image_id`` (int) and ``image_size`` (height, width).
 
     As output ``compute`` gives a :class:`~hardest_metrics.Ranking`, or a float32 scalar if `reduction` is set.
-    In a :class:`~torchmetrics.MetricCollection` all definitions of equal settings share one state. One that is refused
-    its first batch because sizes are missing comes after others that took it: `reset` the collection then.
-
     The state grows by 32 bytes an image (16 with a function as weighting), whatever the number of boxes.
 
     Args:
@@ -66,6 +63,8 @@ class BoxErrors(HardnessMetric, ABC):
         ValueError: if an argument is out of its range.
     """
 
+    reads = READS
+
     #: which errors count
     kind: ClassVar[ErrorKind]
 
@@ -82,7 +81,7 @@ class BoxErrors(HardnessMetric, ABC):
         **kwargs: Any,
     ) -> None:
         query = Query(score_threshold, iou_threshold, labels, area_range, max_detections)
-        named_weighting(weighting)  # refuses unknown names
+        weighting = known_weighting(weighting)
         check_box_format(box_format)
         settings = f"box_errors({query}, box_format={box_format!r})"
         if callable(weighting):
@@ -90,7 +89,9 @@ class BoxErrors(HardnessMetric, ABC):
             name = getattr(weighting, "__qualname__", type(weighting).__qualname__)
             settings = f"box_errors({query}, box_format={box_format!r}, weighting={name}#{uuid4().hex})"
         columns = 1 if callable(weighting) else len(WEIGHTINGS)
-        super().__init__(settings, (2, columns), reduction, **kwargs)
+        # pixel weighting needs to see every batch for itself: it refuses images without size, which others take
+        group = "sized" if weighting == "pixel" else ""
+        super().__init__(settings, (2, columns), reduction, group, **kwargs)
         # a function may weigh the same batch differently next time
         self._remembers = not callable(weighting)
         self.query = query

@@ -22,7 +22,7 @@ from hardest_metrics.functional.estimation import (
     sampled_moments,
 )
 from hardest_metrics.functional.hardness import named_weighting, require_sizes
-from hardest_metrics.functional.packing import ImageDict, no_labels, pack
+from hardest_metrics.functional.packing import READS, ImageDict, no_labels, pack
 from hardest_metrics.metric import HardnessMetric, Reduction
 
 Statistic = Literal["mean", "std", "bound"]
@@ -59,6 +59,7 @@ class Estimator(HardnessMetric, ABC):
         ValueError: if an argument is out of its range.
     """
 
+    reads = READS
     definition: BoxErrors
 
     def __init__(

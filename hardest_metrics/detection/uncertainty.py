@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from hardest_metrics.functional.matching import Query
-from hardest_metrics.functional.packing import BoxFormat, ImageDict, no_labels, pack
+from hardest_metrics.functional.packing import READS, BoxFormat, ImageDict, no_labels, pack
 from hardest_metrics.functional.uncertainty import OF_LOGITS, OF_SCORES, ImageReduction, image_uncertainty
 from hardest_metrics.metric import HardnessMetric, Reduction
 
@@ -48,6 +48,8 @@ class Uncertainty(HardnessMetric):
         >>> metric.compute()
         Ranking(1 images, hardest first: 0 (0.5))
     """
+
+    reads = READS | {"logits"}
 
     def __init__(
         self,

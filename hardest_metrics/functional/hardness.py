@@ -10,6 +10,9 @@ from hardest_metrics.functional.matching import AreaName, Matches, Query, match
 from hardest_metrics.functional.packing import BoxFormat, ImageDict, pack
 from hardest_metrics.functional.weighting import WEIGHTINGS, Errors, Weighting, WeightingName, errors_of
 
+#: Weights stay below this, so that sums of them are finite in float32.
+_MOST = 1e30
+
 
 @torch.no_grad()
 def error_sums(batch: Batch, query: Query, weightings: Sequence[Weighting]) -> Tensor:
@@ -156,13 +159,19 @@ def total_false(
     return _sums_of(preds, target, weighting, box_format, query).sum(1)
 
 
+def known_weighting(weighting: WeightingName | Weighting) -> WeightingName | Weighting:
+    """The name of a weighting that has one, also where its function is given; another function as it is."""
+    for name, function in WEIGHTINGS.items():
+        if weighting is function or weighting == name:
+            return name
+    if not callable(weighting):
+        raise ValueError(f"`weighting` must be one of {tuple(WEIGHTINGS)} or a function, but is {weighting!r}.")
+    return weighting
+
+
 def named_weighting(weighting: WeightingName | Weighting) -> Weighting:
     """The function that a weighting's name stands for; a function stands for itself."""
-    if callable(weighting):
-        return weighting
-    if weighting not in WEIGHTINGS:
-        raise ValueError(f"`weighting` must be one of {tuple(WEIGHTINGS)} or a function, but is {weighting!r}.")
-    return WEIGHTINGS[weighting]
+    return weighting if callable(weighting) else WEIGHTINGS[weighting]
 
 
 def require_sizes(image_ids: Tensor, known: Tensor) -> None:
@@ -195,6 +204,7 @@ def _sums_of(
     query: Query,
 ) -> Tensor:
     batch = pack(preds, target, box_format, min_score=query.score_threshold)
+    weighting = known_weighting(weighting)
     if weighting == "pixel":
         require_sizes(batch.image_ids, ~batch.image_sizes[:, 0].isnan())
     return error_sums(batch, query, [named_weighting(weighting)]).squeeze(2)
@@ -205,10 +215,11 @@ def _check_weights(weights: object, weighting: Weighting, errors: Errors, batch:
     if not isinstance(weights, Tensor) or weights.shape != (len(errors),):
         gave = f"shape {tuple(weights.shape)}" if isinstance(weights, Tensor) else f"a {type(weights).__name__}"
         raise ValueError(f"`weighting` {name} must give one weight an error, shape ({len(errors)},), but gave {gave}.")
-    sound = (weights >= 0) & weights.isfinite()
+    sound = (weights >= 0) & (weights < _MOST)
     if not sound.all():
         error = int((~sound).nonzero()[0])
         image = name_of(batch.image_ids, int(errors.image[error]))
         raise ValueError(
-            f"`weighting` {name} gave {weights[error].item()} for a box of {image}: a weight is finite and at least 0."
+            f"`weighting` {name} gave {weights[error].item()} for a box of {image}:"
+            " a weight is finite, at least 0 and below 1e30."
         )

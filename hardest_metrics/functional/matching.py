@@ -9,6 +9,7 @@ over a list that holds only pairs of equal image, equal label and sufficient IoU
 """
 
 import math
+import operator
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -95,9 +96,12 @@ class Query:
         object.__setattr__(self, "max_detections", int(most))
         if self.labels is not None:
             labels = list(self.labels) if isinstance(self.labels, Iterable) else [None]
-            if any(isinstance(label, bool) or not isinstance(label, Integral) for label in labels):
+            if not all(hasattr(label, "__index__") and not isinstance(label, bool) for label in labels):
                 raise ValueError(f"`labels` must be integers, in a list, but are {self.labels!r}.")
-            object.__setattr__(self, "labels", tuple(sorted({int(label) for label in labels})))
+            numbers = sorted({operator.index(label) for label in labels})
+            if numbers and not -(2**63) <= numbers[0] <= numbers[-1] < 2**63:
+                raise ValueError(f"`labels` must be 64-bit integers, but are {self.labels!r}.")
+            object.__setattr__(self, "labels", tuple(numbers))
         if isinstance(self.area_range, str):
             if self.area_range not in AREA_RANGES:
                 raise ValueError(
@@ -206,8 +210,8 @@ def rank(detections: Detections, query: Query) -> Tensor:
     group = detections.group.index_select(0, ranked)
     _, group, count = group.unique_consecutive(return_inverse=True, return_counts=True)
     first = (count.cumsum(0) - count).index_select(0, group)
-    within = torch.arange(len(ranked), device=ranked.device) < first + query.max_detections
-    return ranked[within]
+    place = torch.arange(len(ranked), device=ranked.device) - first
+    return ranked[place < min(query.max_detections, len(ranked) + 1)]
 
 
 def _candidates(

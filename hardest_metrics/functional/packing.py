@@ -17,6 +17,12 @@ BoxFormat = Literal["xyxy", "xywh", "cxcywh"]
 #: What one image's predictions or labels look like: `boxes`, `labels`, `scores`, ...
 ImageDict = Mapping[str, Any]
 
+#: The entries of the dicts of `preds` and `target` that :func:`pack` looks at.
+READS = frozenset({"boxes", "scores", "labels", "iscrowd", "area", "image_id", "image_size"})
+
+#: Widths and heights are at most this, so that areas and their sums are finite in float64.
+_MOST_EXTENT = 1e100
+
 _INTEGERS = {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
 _FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 
@@ -41,8 +47,9 @@ def pack(
 ) -> Batch:
     """Check one batch of predictions and labels and lay it out in flat tensors.
 
-    Everything ends on the device of the detections' boxes. Boxes given as ``xywh`` are used as they are,
-    others are converted in their own dtype first, then widened to float64, as pycocotools sees them.
+    Everything ends on the device of the detections' boxes. Boxes given as ``xywh`` are used as they are, others
+    are converted first in their own dtype (the one that those of all images have in common; float64 for integers),
+    then widened to float64, as pycocotools sees them.
 
     Args:
         preds: one dict an image: ``boxes (n, 4)``, ``scores (n,)`` in [0, 1], ``labels (n,)`` integer.
@@ -86,21 +93,23 @@ def pack(
     g_boxes, g_labels = labelled.boxes(box_format), labelled.labels()
     g_xywh = _to_xywh(g_boxes, box_format)
     area = labelled.column("area", default=g_xywh[:, 2] * g_xywh[:, 3]).to(device, torch.float64)
-    crowd = labelled.column("iscrowd", default=torch.zeros_like(g_labels, dtype=torch.bool)).to(device, torch.bool)
+    crowd = labelled.column("iscrowd", default=torch.zeros_like(g_labels, dtype=torch.bool)).to(device)
     g_boxes, g_xywh, g_labels = g_boxes.to(device), g_xywh.to(device), g_labels.to(device)
     image_sizes = _image_sizes(labelled, detected, device)
 
     # Everything that depends on values, in one transfer to the host
     lowest, highest = map(torch.stack, zip(_limits(d_labels), _limits(g_labels), strict=True))
     lowest, highest = lowest.amin(), highest.amax()
-    ranges = [d_boxes, _extent(d_boxes, box_format), g_boxes, _extent(g_boxes, box_format), scores, area]
+    extents = [_extent(boxes, box_format) for boxes in (d_boxes, g_boxes)]
+    ranges = [d_boxes, g_boxes, *extents, area, scores, crowd.double()]
     limits = [limit for values in ranges for limit in _limits(values)]
     limits += [((image_sizes <= 0) | image_sizes.isinf()).sum(), highest.double() - lowest]
     *host, sizes_wrong, spread = torch.stack([limit.double() for limit in limits]).tolist()
     lows, highs = host[::2], host[1::2]
     finite = all(-math.inf < limit < math.inf for limit in host)
-    if not finite or min(lows[1], *lows[3:]) < 0 or highs[4] > 1 or sizes_wrong:
-        _refuse(detected, labelled, d_boxes, g_boxes, scores, area, image_sizes, box_format)
+    if not finite or min(lows[2:]) < 0 or max(highs[2:4]) > _MOST_EXTENT or max(highs[5:]) > 1 or sizes_wrong:
+        _refuse(detected, labelled, d_boxes, g_boxes, scores, area, crowd, image_sizes, box_format)
+    crowd = crowd.bool()
 
     d_image, g_image = detected.image_index(device), labelled.image_index(device)
     if min_score > 0:  # most detections of a detector score low: everything from here on is spared them
@@ -174,17 +183,21 @@ class _Side:
                         f" {box_format!r}: pass box_format={own.value.lower()!r} or convert them."
                     )
         boxes = self._cat("boxes", self._boxes, (4,))
+        self.require_dtypes("boxes", _INTEGERS | _FLOATS, "numbers")
         return boxes if boxes.is_floating_point() else boxes.double()  # differences of unsigned integers wrap around
 
     def labels(self) -> Tensor:
         """``(n,)`` int64."""
         labels = self.column("labels")
-        self.require_dtypes("labels", _INTEGERS, "integers: convert them with `.long()`")
+        self.require_dtypes("labels", _INTEGERS, "integers, signed or uint8: convert them with `.long()`")
         return labels.long()
 
     def require_dtypes(self, key: str, allowed: set[torch.dtype], remedy: str) -> None:
         """Refuse tensors of another dtype, which joining them would hide."""
-        dtypes = [image[key].dtype if count else None for image, count in zip(self.images, self.counts, strict=True)]
+        dtypes = [
+            image[key].dtype if count and isinstance(image.get(key), Tensor) else None
+            for image, count in zip(self.images, self.counts, strict=True)
+        ]
         if set(dtypes) - allowed - {None}:
             index = next(i for i, dtype in enumerate(dtypes) if dtype is not None and dtype not in allowed)
             raise TypeError(f"{self.at(index, key)} are {dtypes[index]}, but must be {remedy}.")
@@ -214,7 +227,10 @@ class _Side:
         if set(map(type, values)) - {Tensor}:
             for index, value in enumerate(values):
                 if not isinstance(value, Tensor):
-                    raise TypeError(f"{self.at(index, key)} must be a tensor, but is a {type(value).__name__}.")
+                    remedy = "leave the key out" if value is None else "convert it with torch.as_tensor"
+                    raise TypeError(
+                        f"{self.at(index, key)} must be a tensor, but is a {type(value).__name__}: {remedy}."
+                    )
         return values
 
     def _cat(self, key: str, values: list[Tensor], width: tuple[int, ...]) -> Tensor:
@@ -257,7 +273,7 @@ def _image_ids(*sides: _Side) -> Tensor:
     """``(N,)`` int64 from the first side that has ids; :data:`NO_ID` everywhere where neither has."""
     given = [side for side in sides if any("image_id" in image for image in side.images)]
     if not given:
-        return torch.full((len(sides[0].images),), NO_ID, dtype=torch.int64)
+        return torch.full((len(sides[0].images),), NO_ID, dtype=torch.int64, device="cpu")
     side = given[0]
     values = side.plain_ids()
     if len(given) > 1 and given[1].plain_ids() != values:
@@ -272,7 +288,7 @@ def _image_ids(*sides: _Side) -> Tensor:
     if values and not NO_ID < min(values) <= max(values) < 2**63:
         index = next(i for i, value in enumerate(values) if not NO_ID < value < 2**63)
         raise ValueError(f"{side.at(index, 'image_id')} is no 64-bit integer: number the images differently.")
-    return torch.tensor(values, dtype=torch.int64)
+    return torch.tensor(values, dtype=torch.int64, device="cpu")
 
 
 def _plain_id(value: Any) -> Any:
@@ -303,31 +319,38 @@ def _image_id(side: _Side, index: int, value: Any) -> Tensor:
 
 
 def _image_sizes(labelled: _Side, detected: _Side, device: torch.device) -> Tensor:
-    """``(N, 2)`` float64, height and width."""
+    """``(N, 2)`` float64, height and width; NaN where none is given."""
     sizes: list[Any] = [image.get("image_size") for image in labelled.images]
     for side in (labelled, detected):
         if any(size is None for size in sizes):
             sizes = [_image_size(side, index) if size is None else size for index, size in enumerate(sizes)]
     if sizes and all(isinstance(size, Tensor) and size.shape == (2,) for size in sizes):
-        # here NaN is no absent size: 0 will be refused
+        # values are looked at with all others; here NaN is no absent size, and 0 will be refused
         return torch.stack(sizes).to(device, torch.float64).nan_to_num(nan=0.0)
-    rows = [(torch.nan, torch.nan)] * len(sizes)
+    rows = [(math.nan, math.nan)] * len(sizes)
     for index, size in enumerate(sizes):
         if size is not None:
             try:
-                height, width = (float(extent) for extent in size)
-                rows[index] = (0.0, 0.0) if math.isnan(height + width) else (height, width)  # 0 will be refused
+                height, width = (math.nan if isinstance(extent, str) else float(extent) for extent in size)
             except (TypeError, ValueError):
-                side = detected if labelled.images[index].get("image_size") is None else labelled
+                height = width = math.nan
+            if not (0 < height < math.inf and 0 < width < math.inf):
                 raise ValueError(
-                    f"{side.at(index, 'image_size')} must be (height, width) in pixels, but is {size!r}."
-                ) from None
+                    f"{_sized(labelled, detected, index).at(index, 'image_size')} must be (height, width) in pixels,"
+                    f" both above 0, but is {size!r}."
+                )
+            rows[index] = height, width
     return torch.tensor(rows, dtype=torch.float64, device=device).reshape(-1, 2)
 
 
 def _image_size(side: _Side, index: int) -> Any:
     size = side.images[index].get("image_size")
     return getattr(side._boxes[index], "canvas_size", None) if size is None else size
+
+
+def _sized(labelled: _Side, detected: _Side, index: int) -> _Side:
+    """The side that gives the size of an image."""
+    return detected if labelled.images[index].get("image_size") is None else labelled
 
 
 def _to_xywh(boxes: Tensor, box_format: BoxFormat) -> Tensor:
@@ -353,22 +376,23 @@ def _limits(values: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _refuse(
-    detected: _Side, labelled: _Side, d_boxes: Tensor, g_boxes: Tensor, scores: Tensor, area: Tensor,
+    detected: _Side, labelled: _Side, d_boxes: Tensor, g_boxes: Tensor, scores: Tensor, area: Tensor, crowd: Tensor,
     image_sizes: Tensor, box_format: BoxFormat,
 ) -> None:  # fmt: skip
     """Name the first value that makes no sense, its image and the remedy."""
 
     def sound_boxes(boxes: Tensor) -> Tensor:
         extent = _extent(boxes, box_format)
-        return boxes.isfinite().all(1) & (extent.isfinite() & (extent >= 0)).all(1)
+        return boxes.isfinite().all(1) & ((extent >= 0) & (extent.double() <= _MOST_EXTENT)).all(1)
 
-    box = {"xyxy": "x1 <= x2 and y1 <= y2"}.get(box_format, "a width and height of at least 0")
-    box = f"a box in {box_format} format has finite numbers, {box}"
+    order = "x1 <= x2 and y1 <= y2" if box_format == "xyxy" else "a width and height of at least 0"
+    box = f"a box in {box_format} format has finite numbers, {order}"
     score = "a score lies in [0, 1]; pass logits through a sigmoid or softmax first"
     checks = [
         (detected, "boxes", sound_boxes(d_boxes), box),
         (labelled, "boxes", sound_boxes(g_boxes), box),
         (detected, "scores", (scores >= 0) & (scores <= 1), score),
+        (labelled, "iscrowd", (crowd == 0) | (crowd == 1), "an object is a crowd (1) or not (0)"),
         (labelled, "area", (area >= 0) & area.isfinite(), "an area is finite and at least 0, in square pixels"),
     ]
     for side, key, sound, remedy in checks:
@@ -378,8 +402,8 @@ def _refuse(
             value = side.images[index][key][position - sum(side.counts[:index])].tolist()
             raise ValueError(f"{side.at(index, key)} holds {value}: {remedy}.")
     index = int(((image_sizes <= 0) | image_sizes.isinf()).any(1).nonzero()[0])
-    side = detected if labelled.images[index].get("image_size") is None else labelled
+    side = _sized(labelled, detected, index)
     raise ValueError(
-        f"{side.at(index, 'image_size')} is {tuple(image_sizes[index].tolist())}:"
-        " a size is (height, width) in pixels, both above 0."
+        f"{side.at(index, 'image_size')} must be (height, width) in pixels, both above 0, but is"
+        f" {side.images[index]['image_size']}."
     )

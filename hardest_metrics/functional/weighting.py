@@ -129,4 +129,4 @@ def overlap(errors: Errors, true_positives: Detections) -> Tensor:
 
 
 #: The weightings that have a name.
-WEIGHTINGS: dict[str, Weighting] = {"none": none, "pixel": pixel, "overlap": overlap}
+WEIGHTINGS: dict[WeightingName, Weighting] = {"none": none, "pixel": pixel, "overlap": overlap}

@@ -2,10 +2,13 @@
 
 import copy
 import functools
+import math
 import pickle
+import sys
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -133,9 +136,11 @@ def test_nine_definitions_share_one_state() -> None:
     metrics = MetricCollection(nine())
     for batch in epoch():
         metrics.update(*batch)
-    assert len(metrics.compute_groups) == 1
-    members = list(metrics.values(copy_state=False))
-    assert all(member.rows is members[0].rows for member in members)
+    # pixel weighting sees every batch for itself, to refuse images without size
+    assert sorted(map(len, metrics.compute_groups.values())) == [3, 6]
+    for group in metrics.compute_groups.values():
+        members = [dict(metrics.items(copy_state=False))[name] for name in group]
+        assert all(member.rows is members[0].rows for member in members)
 
 
 def test_a_collection_can_be_reset_and_used_again() -> None:
@@ -420,10 +425,9 @@ def test_pixel_weighting_is_refused_without_sizes_although_another_metric_leads(
     metrics.update(*false_alarms(1))
     preds, target = false_alarms(2, first_id=BIG_ID)
     del target[0]["image_size"]
-    metrics.update(preds, target)  # only the first of the two is asked
     for _ in range(2):
         with pytest.raises(ValueError, match=rf"image {BIG_ID} has no size.*'image_size' \(height, width\)"):
-            metrics.compute()
+            metrics.update(preds, target)
     metrics.reset()
     metrics.update(*false_alarms(2))
     assert metrics.compute()["b"].hardness.tolist() == pytest.approx([50 / 20000])
@@ -459,3 +463,63 @@ def test_each_definition_counts_its_own_errors() -> None:
     batch = [detected((0, 0, 10, 10), (50, 50, 60, 60))], [labelled((0, 0, 10, 10), (80, 80, 90, 90), (0, 80, 9, 90))]
     found = {definition.__name__: definition()(*batch).hardness.item() for definition in FUNCTIONS}
     assert found == {"FalsePositives": 1, "FalseNegatives": 2, "TotalFalse": 3}
+
+
+# What once went wrong in silence
+
+
+@pytest.mark.parametrize("most", [2**40, sys.maxsize, 10**20])
+def test_no_limit_of_detections_is_as_large_as_one_likes(most: int) -> None:
+    batch = false_alarms(5, 5, 3)
+    metric = FalsePositives(max_detections=most)
+    metric.update(*batch)
+    assert metric.compute().hardness.tolist() == [5, 5, 3]
+
+
+def test_a_weighting_with_a_name_is_the_same_given_as_a_function() -> None:
+    by_function = TotalFalse(weighting=pixel)
+    assert by_function.settings == TotalFalse(weighting="pixel").settings
+    preds, target = false_alarms(2)
+    del target[0]["image_size"]
+    with pytest.raises(ValueError, match="has no size"):
+        by_function.update(preds, target)
+
+
+def test_weights_too_large_for_a_sum_are_refused() -> None:
+    metric = FalsePositives(weighting=lambda errors, _: torch.full_like(errors.box_area, 1e300))
+    with pytest.raises(ValueError, match="below 1e30"):
+        metric.update(*false_alarms(2))
+
+
+def test_a_batch_whose_memory_was_refilled_is_measured_again() -> None:
+    array = np.array([[0, 0, 10, 10]], dtype=np.float32)
+    preds = [detected((0, 0, 10, 10)) | {"boxes": torch.from_numpy(array), "image_id": 1}]
+    target = [labelled((0, 0, 10, 10), image_id=1)]
+    metric = FalsePositives()
+    metric.update(preds, target)
+    metric.reset()
+    array[:] = [[50, 50, 60, 60]]  # past torch, which counts no change
+    metric.update(preds, target)
+    assert metric.compute().hardness.tolist() == [1]
+
+
+@pytest.mark.parametrize("value", [2, -1, math.nan])
+def test_what_is_neither_a_crowd_nor_none_is_refused(value: float) -> None:
+    target = [labelled((0, 0, 10, 10), image_id=7, iscrowd=torch.tensor([value]))]
+    with pytest.raises(ValueError, match=r"`target\[0\]\['iscrowd'\]` \(image_id 7\).*crowd \(1\) or not \(0\)"):
+        TotalFalse().update([detected()], target)
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.complex64])
+def test_boxes_are_numbers_on_a_line(dtype: torch.dtype) -> None:
+    target = [labelled((0, 0, 1, 1))]
+    target[0]["boxes"] = target[0]["boxes"].to(dtype)
+    with pytest.raises(TypeError, match=r"`target\[0\]\['boxes'\]` are torch"):
+        TotalFalse().update([detected()], target)
+
+
+def test_boxes_whose_area_is_no_number_are_refused() -> None:
+    target = [labelled((0, 0, 1, 1))]
+    target[0]["boxes"] = torch.tensor([[0, 0, 1e200, 1e200]], dtype=torch.float64)
+    with pytest.raises(ValueError, match=r"`target\[0\]\['boxes'\]` holds"):
+        TotalFalse().update([detected()], target)
