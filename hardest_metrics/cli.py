@@ -27,7 +27,7 @@ from hardest_metrics import __version__
 if TYPE_CHECKING:
     from hardest_metrics.data import Annotations
     from hardest_metrics.functional import Query
-    from hardest_metrics.functional.boxes import ImageDict
+    from hardest_metrics.functional.packing import ImageDict
     from hardest_metrics.ranking import Ranking
 
 _PROGRAM = "hardest-metrics"
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options: Namespace | None = None
     try:
         options = _parse(sys.argv[1:] if argv is None else argv)
-        _rank(options)
+        {"rank": _rank, "detect": _detect}[options.command](options)
     except (OSError, ValueError) as error:
         print(f"{_PROGRAM}: error: {_one_line(error, options)}", file=sys.stderr)
         return 2
@@ -69,8 +69,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parse(argv: Sequence[str]) -> Namespace:
     # Users of jsonargparse write --top_k, everyone else --top-k
     argv = [re.sub("^--[^=]+", lambda name: name[0].replace("_", "-"), argument) for argument in argv]
+    command = argv[0] if argv and argv[0] in ("rank", "detect") else "rank"
     try:
-        options: Namespace = _parser().parse_args(argv).rank
+        parsed = _parser().parse_args(argv)
+        options: Namespace = parsed[parsed.command]
+        options.command = parsed.command
         return options
     except ArgumentError as error:
         message = str(error)
@@ -78,7 +81,7 @@ def _parse(argv: Sequence[str]) -> Namespace:
         if wrong_type:
             name, kind, value = wrong_type.groups()
             message = f"{_option(name)} must be {'a whole number' if kind == 'int' else 'a number'}, but is {value!r}"
-        raise ValueError(f"{message.rstrip('.')}, see {_PROGRAM} rank --help.") from error
+        raise ValueError(f"{message.rstrip('.')}, see {_PROGRAM} {command} --help.") from error
 
 
 def _parser() -> ArgumentParser:
@@ -91,6 +94,7 @@ def _parser() -> ArgumentParser:
     )
     commands = parser.add_subcommands(dest="command", metavar="COMMAND")
     commands.add_subcommand("rank", _rank_parser(), help="rank labelled images by a detector's errors")
+    commands.add_subcommand("detect", _detect_parser(), help="run a torchvision detector over images")
     return parser
 
 
@@ -168,6 +172,51 @@ def _rank_parser() -> ArgumentParser:
     return parser
 
 
+def _detect_parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        usage=f"{_PROGRAM} detect --model NAME --weights FILE --images FOLDER --out FILE.json [options]",
+        description="Run a torchvision detector over images and write its detections, as rank reads them. Finished"
+        " batches are kept in OUT.part until all are done: killed, the same command goes on where it was.",
+        formatter_class=HelpFormatter,
+        exit_on_error=False,
+    )
+    detector = parser.add_argument_group("detector")
+    detector.add_argument(
+        "--model", metavar="NAME", help="torchvision's name of it, such as fasterrcnn_resnet50_fpn (required)"
+    )
+    detector.add_argument(
+        "--weights", metavar="FILE", help="its weights, as torch.save(model.state_dict(), FILE) writes them (required)"
+    )
+    detector.add_argument(
+        "--num-classes", type=int, metavar="N",
+        help="classes it was made with, background included (default: 91; 2 for Keypoint R-CNN)",
+    )  # fmt: skip
+    detector.add_argument(
+        "--score-threshold", type=float, default=0.05, metavar="SCORE",
+        help="keep detections of a higher score, in [0, 1] (default: %(default)s)",
+    )  # fmt: skip
+    detector.add_argument("--device", metavar="NAME", help="where it runs: cpu, cuda, cuda:1 (default: a GPU, or cpu)")
+    detector.add_argument(
+        "--batch-size", type=int, default=4, metavar="N", help="images at a time (default: %(default)s)"
+    )
+
+    data = parser.add_argument_group("data")
+    data.add_argument("--images", metavar="FOLDER", help="where the image files are (required)")
+    data.add_argument(
+        "--annotations", metavar="FILE",
+        help="COCO JSON file, plain or gzipped, whose images to take, with their ids; labels are not needed (default:"
+        " all images in the folder and below, numbered 1, 2, ... by name, listed in OUT.images.json)",
+    )  # fmt: skip
+
+    output = parser.add_argument_group("output")
+    output.add_argument("--out", metavar="FILE.json", help="write COCO results JSON (required)")
+    output.add_argument(
+        "--logits", metavar="FILE.json",
+        help="write detections with the logits they were scored from too, in the JSON of `hardest`",
+    )  # fmt: skip
+    return parser
+
+
 def _rank(options: Namespace) -> None:
     _check_files(options)
     if options.top_k < 1:
@@ -232,6 +281,11 @@ def _check_files(options: Namespace) -> None:
     outputs = [(path, "out", (".csv", ".json", ".parquet")) for path in options.out]
     outputs += [(options.subset, "subset", (".json",))] if options.subset else []
     outputs += [(options.grid, "grid", (".png",))] if options.grid else []
+    _check_outputs(outputs, inputs)
+
+
+def _check_outputs(outputs: Sequence[tuple[str, str, tuple[str, ...]]], inputs: Sequence[str]) -> None:
+    """Refuse files, each with its option and the suffixes it may have, that can't or shouldn't be written."""
     taken = {os.path.realpath(path) for path in inputs}
     for path, name, suffixes in outputs:
         suffix = Path(path).suffix.lower()
@@ -321,12 +375,13 @@ def _grid(
     advance: Callable[[int], None],
 ) -> bytes:
     """The content of a PNG file that shows the hardest images."""
+    from hardest_metrics.detectors.image_files import find_image
     from hardest_metrics.plot import draw_grid, draw_image, encode_png, outcome_boxes, tile_size
 
     position = {image_id: index for index, image_id in enumerate(annotations.image_ids)}
     top = ranking.top(options.top_k)
     shown = [position[image_id] for image_id in top.image_ids.tolist()]
-    files = [_image_file(options.images, index, annotations) for index in shown]
+    files = [find_image(options.images, annotations.file_names[i], annotations.image_ids[i]) for i in shown]
     boxes = outcome_boxes([preds[i] for i in shown], [annotations.target[i] for i in shown], query, "xywh")
     tiles = []
     for rank, (index, file, hardness) in enumerate(zip(shown, files, top.hardness.tolist(), strict=True), start=1):
@@ -335,19 +390,6 @@ def _grid(
         tiles.append(draw_image(file, boxes[rank - 1], caption, annotations.categories, size, image_size))
         advance(1)
     return encode_png(draw_grid(tiles, "\n".join(_in_words(options, query, annotations.categories))))
-
-
-def _image_file(folder: str, index: int, annotations: "Annotations") -> Path:
-    """Where an image is: under its name, or under the last part of it."""
-    name = annotations.file_names[index]
-    candidates = [Path(folder, name), Path(folder, Path(name).name)]
-    for path in candidates:
-        if path.is_file():
-            return path
-    raise ValueError(
-        f"{candidates[0]}: no such file, but image {annotations.image_ids[index]} has this name in the annotations."
-        " Let `images` name the folder where it is."
-    )
 
 
 def _write(options: Namespace, ranking: "Ranking", annotations: "Annotations", grid: bytes) -> list[str]:
@@ -362,6 +404,30 @@ def _write(options: Namespace, ranking: "Ranking", annotations: "Annotations", g
         with atomic_write(options.grid) as file:
             file.write(grid)
     return [*options.out, *filter(None, (options.subset, options.grid))]
+
+
+def _detect(options: Namespace) -> None:
+    for name in ("model", "weights", "images", "out"):
+        if options[name] is None:
+            raise ValueError(f"`{name}` is missing, see {_PROGRAM} detect --help.")
+    inputs = [options.weights, *filter(None, (options.annotations,))]
+    for path in inputs:
+        if not Path(path).exists():
+            raise ValueError(f"{path}: no such file. Check the path.")
+    outputs = [(options.out, "out"), (options.logits, "logits")]
+    _check_outputs([(path, name, (".json",)) for path, name in outputs if path], inputs)
+
+    from hardest_metrics.detectors import detect
+
+    terminal = Console(stderr=True)
+    with Progress(console=terminal, disable=not terminal.is_terminal, transient=True) as progress:
+        arguments = {name: value for name, value in vars(options).items() if name != "command"}
+        detected = detect(**arguments, progress=progress)
+    if detected.n_resumed:
+        print(f"Went on after {detected.n_resumed} images that were done before")
+    print(f"{detected.n_images} images, {detected.n_detections} detections of score > {options.score_threshold:g}")
+    for path in detected.written:
+        print(f"Wrote {path}")
 
 
 def _table(rankings: "dict[str, Ranking]", top_k: int, annotations: "Annotations") -> Table:

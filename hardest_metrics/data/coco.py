@@ -55,7 +55,7 @@ def read_coco_annotations(path: PathLike) -> Annotations:
     annotations = coco_section(document, "annotations", path)
 
     image_ids = distinct_ids(images)
-    image_sizes = _image_sizes(images)
+    image_sizes = image_sizes_of(images)
     names = dict(zip(distinct_ids(categories), categories.strings("name"), strict=True))
     rows = _rows(annotations, _numbered(image_ids), "the id of one of the images")
     boxes = annotations.boxes("bbox")
@@ -162,7 +162,7 @@ def distinct_ids(entries: Entries) -> list[int]:
     return numbers
 
 
-def _image_sizes(images: Entries) -> list[_Size]:
+def image_sizes_of(images: Entries) -> list[_Size]:
     sizes: list[_Size] = []
     for index, image in enumerate(images.values):
         height, width = image.get("height"), image.get("width")

@@ -1,0 +1,136 @@
+"""The image files of a data set: which there are, and what is in them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import ExifTags, Image, ImageOps
+from torch import Tensor
+
+from hardest_metrics.data.coco import coco_section, distinct_ids, image_sizes_of, load_coco
+from hardest_metrics.data.json_file import PathLike
+
+_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+
+
+class ImageFile(NamedTuple):
+    """One image of a data set.
+
+    Attributes:
+        image_id: its id.
+        name: its name in the data set.
+        path: the file.
+        n_bytes: the length of the file.
+        size: (height, width) in pixels as its annotations give it, None where nothing does.
+    """
+
+    image_id: int
+    name: str
+    path: Path
+    n_bytes: int
+    size: tuple[int, int] | None = None
+
+
+def folder_images(folder: PathLike) -> list[ImageFile]:
+    """All images in a folder and its subfolders, numbered 1, 2, ... in the order of their names.
+
+    Images are told by their suffix. Names are relative to the folder, with ``/``; names that start with a dot are
+    passed over.
+
+    Raises:
+        OSError: when it is no folder.
+        ValueError: when there is no image in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise NotADirectoryError(f"{folder}: no such folder, but `images` names it. Check the path.")
+    paths = {path.relative_to(folder).as_posix(): path for path in _visible_files(folder)}
+    names = sorted(name for name, path in paths.items() if path.suffix.lower() in _SUFFIXES)
+    if not names:
+        raise ValueError(f"{folder}: holds no images ({', '.join(sorted(_SUFFIXES))}). Check the path.")
+    return [ImageFile(i, name, paths[name], paths[name].stat().st_size) for i, name in enumerate(names, start=1)]
+
+
+def coco_images(annotations: PathLike, folder: PathLike) -> list[ImageFile]:
+    """The images that a COCO file lists, in its order.
+
+    Only its ``images`` are read: a file without annotations will do.
+
+    Args:
+        annotations: JSON file, plain or gzipped.
+        folder: where the files are, under their ``file_name`` or the last part of it.
+
+    Raises:
+        OSError: when the file cannot be read.
+        ValueError: when it is not such a file, lists no image, or one is missing from the folder.
+    """
+    if Path(annotations).is_dir():
+        raise IsADirectoryError(f"{annotations}: is a folder. Give `annotations` the path of a COCO JSON file.")
+    if not Path(folder).is_dir():
+        raise NotADirectoryError(f"{folder}: no such folder, but `images` names it. Check the path.")
+    entries = coco_section(load_coco(annotations), "images", annotations)
+    columns = distinct_ids(entries), entries.strings("file_name"), image_sizes_of(entries)
+    images = []
+    for image_id, name, size in zip(*columns, strict=True):
+        path = find_image(folder, name, image_id)
+        images.append(ImageFile(image_id, name, path, path.stat().st_size, size))
+    if not images:
+        raise ValueError(f"{annotations}: lists no images. Give a COCO file that does.")
+    return images
+
+
+def find_image(folder: PathLike, name: str, image_id: int) -> Path:
+    """Where an image is in a folder: under its name, or under the last part of it.
+
+    Raises:
+        ValueError: when it is under neither.
+    """
+    candidates = [Path(folder, name), Path(folder, Path(name).name)]
+    for path in candidates:
+        if path.is_file():
+            return path
+    raise ValueError(
+        f"{candidates[0]}: no such file, but image {image_id} has this name in the annotations."
+        " Let `images` name the folder where it is."
+    )
+
+
+def load_image(image: ImageFile) -> Tensor:
+    """The pixels of an image, ``(3, H, W)`` uint8.
+
+    They are as stored, which is what COCO annotates; only where the annotations give the size of the picture
+    turned as its EXIF orientation says, it is turned.
+
+    Raises:
+        ValueError: when the file is no image, is damaged, has more than 8 bits a channel, or has another size than
+            its annotations say; the message names the file.
+    """
+    try:
+        with Image.open(image.path) as file:
+            stored, mode = (file.height, file.width), file.mode
+            turned = file.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+            turn = turned and image.size == stored[::-1] != stored
+            pixels = np.array((ImageOps.exif_transpose(file) if turn else file).convert("RGB"))
+    except Exception as error:  # Pillow's decoders meet damaged files with errors of every kind
+        raise ValueError(f"{image.path}: not a picture that can be read ({error}).") from error
+    if mode == "F" or mode.startswith("I"):
+        raise ValueError(f"{image.path}: has more than 8 bits a channel (Pillow's mode {mode}). Convert it to 8 bits.")
+    if image.size not in (None, pixels.shape[:2]):
+        height, width = pixels.shape[:2]
+        raise ValueError(
+            f"{image.path}: is {width} x {height} pixels (width x height), but the annotations of image"
+            f" {image.image_id} say {image.size[1]} x {image.size[0]}. Correct them, or give the picture they are for."
+        )
+    return torch.from_numpy(pixels).permute(2, 0, 1)
+
+
+def _visible_files(folder: Path) -> Iterator[Path]:
+    for path in folder.iterdir():
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            yield from _visible_files(path)
+        else:
+            yield path

@@ -1,0 +1,118 @@
+"""Long work that survives being killed: what is done is kept in a file, one line a step."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from hardest_metrics.data.json_file import PathLike
+
+
+class PartFile:
+    """Records of finished steps, each on the disk before the next step begins.
+
+    The first line holds the settings that all records depend on, every other line a record, in JSON. Opened again,
+    the file goes on where it ended; a line that was cut off in the middle of being written is removed.
+
+    Args:
+        path: the file; made where there is none.
+        settings: what must be the same for records to belong together, JSON values by name.
+
+    Raises:
+        OSError: when the file cannot be read or written.
+        ValueError: when it was begun with other settings, or is not such a file.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "squares.part")
+        >>> with PartFile(path, {"power": 2}) as part:
+        ...     part.append(1)
+        ...     part.append(4)
+        >>> with PartFile(path, {"power": 2}) as part:
+        ...     part.append(9)
+        ...     list(part.records())
+        [1, 4, 9]
+        >>> PartFile(path, {"power": 3})
+        Traceback (most recent call last):
+        ValueError: ...squares.part: was begun with `power` 2, not 3. Give that again to go on, or delete the file to
+        start anew.
+    """
+
+    def __init__(self, path: PathLike, settings: Mapping[str, Any]) -> None:
+        self.path = Path(path)
+        self._file = self.path.open("a+b")
+        try:
+            self._take_up(settings)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> "PartFile":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def append(self, record: Any) -> None:
+        """Add a record and wait until it is on the disk."""
+        self._file.write(_line(record))
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def records(self) -> Iterator[Any]:
+        """All records, read one at a time.
+
+        Raises:
+            ValueError: at a record that is not JSON.
+        """
+        lines = self._lines()
+        next(lines)
+        yield from lines
+
+    def remove(self) -> None:
+        """Close and delete the file."""
+        self._file.close()
+        self.path.unlink()
+
+    def _take_up(self, settings: Mapping[str, Any]) -> None:
+        """Bring the file to where the next record belongs."""
+        self._file.seek(0)
+        lengths = [len(line) for line in self._file if line.endswith(b"\n")]
+        n_bytes = self._file.tell()
+        if lengths:
+            begun = next(self._lines())
+            if not isinstance(begun, dict) or begun.keys() != settings.keys():
+                raise self._in_the_way()
+        elif n_bytes:
+            self._file.seek(0)
+            if not _line(settings).startswith(self._file.read()):
+                raise self._in_the_way()
+        if len(lengths) <= 1:  # nothing is done, so that settings may change
+            self._file.truncate(0)
+            self.append(settings)
+            return
+        for name, value in settings.items():
+            if begun[name] != value:
+                raise ValueError(
+                    f"{self.path}: was begun with `{name}` {begun[name]}, not {value}. Give that again to go on, or"
+                    " delete the file to start anew."
+                )
+        self._file.truncate(sum(lengths))
+
+    def _in_the_way(self) -> ValueError:
+        return ValueError(f"{self.path}: is in the way, and is not unfinished work of this kind. Delete or rename it.")
+
+    def _lines(self) -> Iterator[Any]:
+        with self.path.open("rb") as file:
+            try:
+                yield from map(json.loads, file)
+            except ValueError as error:
+                raise ValueError(f"{self.path}: is damaged ({error}). Delete it to start anew.") from error
+
+
+def _line(record: Any) -> bytes:
+    return json.dumps(record, separators=(",", ":")).encode() + b"\n"

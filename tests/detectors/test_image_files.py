@@ -1,0 +1,88 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from hardest_metrics.detectors.image_files import ImageFile, coco_images, folder_images, load_image
+
+
+def save(path: Path, size: tuple[int, int] = (6, 4), mode: str = "RGB", **options: object) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    Image.new(mode, size).save(path, **options)  # type: ignore[arg-type]
+    return path
+
+
+def listed(path: Path, size: tuple[int, int] | None = None) -> ImageFile:
+    return ImageFile(7, path.name, path, path.stat().st_size, size)
+
+
+def test_images_of_a_folder_are_numbered_by_name(tmp_path: Path) -> None:
+    for name in ("b.PNG", "a.jpg", "deep/c.png", ".hidden.png", ".git/d.png"):
+        save(tmp_path / name)
+    (tmp_path / "labels.txt").write_text("")
+    images = folder_images(tmp_path)
+    assert [(image.image_id, image.name) for image in images] == [(1, "a.jpg"), (2, "b.PNG"), (3, "deep/c.png")]
+    assert [image.n_bytes for image in images] == [image.path.stat().st_size for image in images]
+
+
+def test_a_coco_file_gives_ids_order_and_sizes_and_needs_no_labels(tmp_path: Path) -> None:
+    save(tmp_path / "images" / "a.png")
+    save(tmp_path / "images" / "b.png")
+    entries = [{"id": 9, "file_name": "val/b.png", "height": 4, "width": 6}, {"id": 3, "file_name": "a.png"}]
+    (tmp_path / "info.json").write_text(json.dumps({"images": entries}))
+    images = coco_images(tmp_path / "info.json", tmp_path / "images")
+    assert [(image.image_id, image.name, image.path.name, image.size) for image in images] == [
+        (9, "val/b.png", "b.png", (4, 6)),
+        (3, "a.png", "a.png", None),
+    ]
+
+
+def test_what_is_missing_is_named(tmp_path: Path) -> None:
+    (tmp_path / "info.json").write_text('{"images": [{"id": 3, "file_name": "a.png"}]}')
+    (tmp_path / "empty.json").write_text('{"images": []}')
+    with pytest.raises(ValueError, match=r"a\.png: no such file, but image 3 has this name"):
+        coco_images(tmp_path / "info.json", tmp_path)
+    with pytest.raises(ValueError, match=r"empty\.json: lists no images"):
+        coco_images(tmp_path / "empty.json", tmp_path)
+    with pytest.raises(ValueError, match="holds no images"):
+        folder_images(tmp_path)
+    with pytest.raises(OSError, match="nowhere: no such folder, but `images`"):
+        folder_images(tmp_path / "nowhere")
+    with pytest.raises(OSError, match="nowhere: no such folder, but `images`"):
+        coco_images(tmp_path / "info.json", tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P", "1", "CMYK"])
+def test_pictures_of_all_kinds_become_rgb(tmp_path: Path, mode: str) -> None:
+    pixels = load_image(listed(save(tmp_path / "a.tif", mode=mode)))
+    assert (pixels.shape, pixels.dtype) == ((3, 4, 6), torch.uint8)
+
+
+def test_pixels_are_those_of_the_file(tmp_path: Path) -> None:
+    expected = torch.randint(256, (4, 6, 3), dtype=torch.uint8)
+    Image.fromarray(expected.numpy()).save(tmp_path / "a.png")
+    assert torch.equal(load_image(listed(tmp_path / "a.png")), expected.permute(2, 0, 1))
+
+
+@pytest.mark.parametrize(("size", "shape"), [(None, (4, 6)), ((4, 6), (4, 6)), ((6, 4), (6, 4))])
+def test_a_picture_is_turned_only_where_its_annotations_are(
+    tmp_path: Path, size: tuple[int, int] | None, shape: tuple[int, int]
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert load_image(listed(save(tmp_path / "a.jpg", exif=exif), size)).shape[1:] == shape
+
+
+def test_pictures_that_would_mislead_are_refused(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.png")
+    with pytest.raises(ValueError, match=r"a\.png: is 6 x 4 pixels .* image 7 say 4 x 6"):
+        load_image(listed(path, (6, 4)))
+    Image.fromarray(np.zeros((4, 6), np.uint16)).save(path)
+    with pytest.raises(ValueError, match=r"a\.png: has more than 8 bits a channel"):
+        load_image(listed(path))
+    path.write_bytes(save(tmp_path / "b.png", (60, 60)).read_bytes()[:60])
+    with pytest.raises(ValueError, match=r"a\.png: not a picture that can be read"):
+        load_image(listed(path))

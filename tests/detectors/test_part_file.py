@@ -1,0 +1,78 @@
+from pathlib import Path
+
+import pytest
+
+from hardest_metrics.detectors.part_file import PartFile
+
+SETTINGS = {"model": "small", "classes": 5}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A file of two records."""
+    path = tmp_path / "out.part"
+    with PartFile(path, SETTINGS) as part:
+        part.append([1.5, 2])
+        part.append({"two": None})
+    return path
+
+
+def test_records_are_those_that_were_added_in_every_session(path: Path) -> None:
+    with PartFile(path, SETTINGS) as part:
+        assert list(part.records()) == [[1.5, 2], {"two": None}]
+        part.append(3)
+        assert list(part.records()) == [[1.5, 2], {"two": None}, 3]
+    with PartFile(path, SETTINGS) as part:
+        assert list(part.records()) == [[1.5, 2], {"two": None}, 3]
+        part.remove()
+    assert not path.exists()
+
+
+def test_a_file_cut_anywhere_goes_on_after_the_last_whole_record(path: Path) -> None:
+    content = path.read_bytes()
+    for length in range(len(content) + 1):
+        path.write_bytes(content[:length])
+        with PartFile(path, SETTINGS) as part:
+            kept = list(part.records())
+            n_lines = content[:length].count(b"\n")
+            assert kept == [[1.5, 2], {"two": None}][: max(n_lines - 1, 0)]
+            for record in [[1.5, 2], {"two": None}][len(kept) :]:
+                part.append(record)
+        assert path.read_bytes() == content
+
+
+def test_a_record_is_on_the_disk_before_the_next_step(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced = []
+    with PartFile(path, SETTINGS) as part:
+        monkeypatch.setattr("os.fsync", lambda _: synced.append(path.read_bytes()))
+        part.append("three")
+    assert [content.splitlines()[-1] for content in synced] == [b'"three"']
+
+
+def test_other_settings_are_refused_and_nothing_is_lost(path: Path) -> None:
+    content = path.read_bytes()
+    with pytest.raises(ValueError, match=r"out\.part: was begun with `classes` 5, not 6\. Give that again .* delete"):
+        PartFile(path, {**SETTINGS, "classes": 6})
+    assert path.read_bytes() == content
+
+
+def test_settings_may_change_while_nothing_is_done(tmp_path: Path) -> None:
+    PartFile(tmp_path / "out.part", SETTINGS).__exit__(None, None, None)
+    with PartFile(tmp_path / "out.part", {**SETTINGS, "classes": 6}) as part:
+        assert list(part.records()) == []
+
+
+@pytest.mark.parametrize("content", [b"notes", b"notes\n", b"[1]\n", b'{"model": 1}\n2\n'])
+def test_files_of_others_are_left_alone(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "out.part"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"out\.part: is (in the way|damaged)"):
+        PartFile(path, SETTINGS)
+    assert path.read_bytes() == content
+
+
+def test_a_damaged_record_is_named(path: Path) -> None:
+    first, second, third = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(first + second[:-3] + b"\n" + third)
+    with PartFile(path, SETTINGS) as part, pytest.raises(ValueError, match=r"out\.part: is damaged"):
+        list(part.records())

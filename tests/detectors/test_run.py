@@ -1,0 +1,128 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torchvision.ops import box_convert
+
+from hardest_metrics.data import read_annotations, read_detections, read_hardest_detections
+from hardest_metrics.detectors import Detected, WithLogits, detect
+from hardest_metrics.detectors.image_files import folder_images, load_image
+from hardest_metrics.detectors.load import load_detector, read_weights
+from tests.detectors.small import MODEL, N_CLASSES, save_pictures, save_weights
+
+N_IMAGES = 7
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A folder of pictures and weights."""
+    save_weights(tmp_path / "weights.pt")
+    save_pictures(tmp_path / "images", N_IMAGES)
+    return tmp_path
+
+
+def run(data: Path, out: str = "out.json", **options: Any) -> Detected:
+    settings = {"num_classes": N_CLASSES, "score_threshold": 0.4, "batch_size": 3, "device": "cpu", **options}
+    return detect(MODEL, data / "weights.pt", data / "images", data / out, **settings)
+
+
+def expected(data: Path, batch_size: int = 3) -> list[dict[str, Tensor]]:
+    model = WithLogits(load_detector(MODEL, read_weights(data / "weights.pt"), N_CLASSES, 0.4))
+    images = [load_image(image) / 255 for image in folder_images(data / "images")]
+    with torch.inference_mode():
+        return [found for i in range(0, len(images), batch_size) for found in model(images[i : i + batch_size])]
+
+
+def test_files_read_back_are_what_the_detector_gave(data: Path) -> None:
+    detected = run(data, logits=data / "logits.json")
+    assert detected.written == [data / name for name in ("out.json", "logits.json", "out.images.json")]
+    assert not (data / "out.json.part").exists()
+
+    images = read_annotations(data / "out.images.json")
+    reference = expected(data)
+    assert 20 < sum(len(image["scores"]) for image in reference) == detected.n_detections
+    plain, with_logits = (read_detections(data / name, images) for name in ("out.json", "logits.json"))
+    for model, coco, hardest in zip(reference, plain, with_logits, strict=True):
+        boxes = box_convert(model["boxes"], "xyxy", "xywh").double()
+        for found in (coco, hardest):
+            assert torch.equal(found["boxes"], boxes)
+            assert torch.equal(found["scores"].double(), model["scores"].double())
+            assert torch.equal(found["labels"], model["labels"])
+        assert torch.equal(hardest["logits"], model["logits"])
+    assert len(read_hardest_detections(data / "logits.json")) == N_IMAGES
+
+
+def test_images_numbered_by_name_are_listed_as_coco(data: Path) -> None:
+    run(data)
+    images = read_annotations(data / "out.images.json")
+    assert images.image_ids == list(range(1, N_IMAGES + 1))
+    assert images.file_names == [f"{index:02}.png" for index in range(N_IMAGES)]
+    assert images.image_sizes[:2] == [(40, 60), (50, 45)]
+    assert images.categories == {label: str(label) for label in range(N_CLASSES)}
+
+
+def test_images_of_a_coco_file_keep_its_ids_and_order(data: Path) -> None:
+    entries = [{"id": 10**12, "file_name": "03.png"}, {"id": 5, "file_name": "01.png", "height": 50, "width": 45}]
+    (data / "info.json").write_text(json.dumps({"images": entries}))
+    assert run(data, annotations=data / "info.json", batch_size=1).written == [data / "out.json"]
+    found = {image["image_id"]: image for image in read_detections(data / "out.json")}
+    reference = expected(data, 1)
+    assert torch.equal(found[10**12]["scores"], reference[3]["scores"].double())
+    assert torch.equal(found[5]["scores"], reference[1]["scores"].double())
+
+
+def test_no_detections_at_all_are_an_empty_list(data: Path) -> None:
+    assert run(data, score_threshold=1.0, logits=data / "logits.json").n_detections == 0
+    assert json.loads((data / "out.json").read_text()) == []
+    assert [len(image["scores"]) for image in read_detections(data / "logits.json")] == [0] * N_IMAGES
+
+
+def test_an_unreadable_image_is_named_and_what_is_done_is_kept(data: Path) -> None:
+    run(data, "whole.json")
+    broken = data / "images" / "05.png"
+    content = broken.read_bytes()
+    broken.write_bytes(content[:50])
+    with pytest.raises(ValueError, match=r"05\.png: not a picture that can be read .* after the 3 images done"):
+        run(data)
+    broken.write_bytes(content)
+    assert run(data).n_resumed == 3
+    assert (data / "out.json").read_bytes() == (data / "whole.json").read_bytes()
+
+
+def test_work_goes_on_only_with_the_same_options_weights_and_images(data: Path) -> None:
+    broken = data / "images" / "05.png"
+    broken.write_bytes(b"")
+    with pytest.raises(ValueError, match="not a picture"):
+        run(data)
+    with pytest.raises(ValueError, match=r"was begun with `score_threshold` 0\.4, not 0\.3"):
+        run(data, score_threshold=0.3)
+    with pytest.raises(ValueError, match="was begun with `logits` no, not yes"):
+        run(data, logits=data / "logits.json")
+    weights = (data / "weights.pt").read_bytes()
+    save_weights(data / "weights.pt", seed=1)
+    with pytest.raises(ValueError, match="was begun with `weights` sha256:"):
+        run(data)
+    (data / "weights.pt").write_bytes(weights)
+    first = (data / "images" / "01.png").read_bytes()
+    (data / "images" / "01.png").write_bytes(first + b" ")
+    with pytest.raises(ValueError, match=r"was begun with other `images` .* up to image 3 \(02\.png\)"):
+        run(data)
+    (data / "images" / "01.png").write_bytes(first)
+    broken.unlink()  # what is still to be done may change
+    detected = run(data, batch_size=1)
+    assert (detected.n_images, detected.n_resumed) == (N_IMAGES - 1, 3)
+
+
+def test_bad_arguments_are_refused_before_anything_is_written(data: Path) -> None:
+    before = sorted(data.rglob("*"))
+    with pytest.raises(ValueError, match="`batch_size` must be at least 1"):
+        run(data, batch_size=0)
+    with pytest.raises(ValueError, match="`device` is 'gpu'"):
+        run(data, device="gpu")
+    for name in ("out.json", "out.images.json"):
+        with pytest.raises(ValueError, match="`logits` another name"):
+            run(data, logits=data / name)
+    assert sorted(data.rglob("*")) == before
