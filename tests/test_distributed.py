@@ -17,7 +17,7 @@ from torch import Tensor
 from torchmetrics import MetricCollection
 
 from hardest_metrics import FalseNegatives, FalsePositives, HardnessMetric, Ranking, TotalFalse
-from tests.scenes import BIG_ID, Batch, Image, Scenery, false_alarms
+from tests.scenes import BIG_ID, Batch, Scenery, false_alarms
 
 Result = TypeVar("Result")
 
@@ -275,8 +275,6 @@ def test_a_batch_refused_in_one_process_does_not_stop_the_others(processes: Proc
         return measured(metric, [batches[rank]]).compute()
 
     assert processes(2, work) == [measured(TotalFalse(), batches).compute()] * 2
-
-    return batch[0], [left(image) for image in batch[1]]
 
 
 #: Batches of three processes that cannot be ranked, and what each says of them.

@@ -163,6 +163,7 @@ def distinct_ids(entries: Entries) -> list[int]:
 
 
 def image_sizes_of(images: Entries) -> list[_Size]:
+    """Height and width of each image, None where the file gives neither."""
     sizes: list[_Size] = []
     for index, image in enumerate(images.values):
         height, width = image.get("height"), image.get("width")
