@@ -56,7 +56,7 @@ $(STAMP): pyproject.toml
 	@echo "Installing hardest_metrics and what it needs into $(VENV)."
 	@echo "The first time this downloads about 3 GB, most of it torch with CUDA, and takes minutes."
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install -e ".[dev,demo]"
+	$(PIP) install -e ".[dev]"
 	@touch $@
 	@echo "$(VENV) is ready."
 

@@ -473,7 +473,7 @@ def test_no_limit_of_detections_is_as_large_as_one_likes(most: int) -> None:
     batch = false_alarms(5, 5, 3)
     metric = FalsePositives(max_detections=most)
     metric.update(*batch)
-    assert metric.compute().hardness.tolist() == [5, 5, 3]
+    assert metric.summary().ranking.hardness.tolist() == [5, 5, 3]
 
 
 def test_a_weighting_with_a_name_is_the_same_given_as_a_function() -> None:
@@ -500,7 +500,7 @@ def test_a_batch_whose_memory_was_refilled_is_measured_again() -> None:
     metric.reset()
     array[:] = [[50, 50, 60, 60]]  # past torch, which counts no change
     metric.update(preds, target)
-    assert metric.compute().hardness.tolist() == [1]
+    assert metric.summary().ranking.hardness.tolist() == [1]
 
 
 @pytest.mark.parametrize("value", [2, -1, math.nan])
