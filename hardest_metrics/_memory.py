@@ -39,11 +39,11 @@ class _Column:
         self.refs = list(map(weakref.ref, tensors))
         self.versions: list[int] | None = None
         self.contents: Tensor | None = None
-        try:
-            self.versions = [tensor._version for tensor in tensors]
-        except RuntimeError:  # made in inference mode
+        if any(map(torch.is_inference, tensors)):
             flat = tensors if all(tensor.ndim for tensor in tensors) else [tensor.reshape(-1) for tensor in tensors]
             self.contents = torch.cat(flat)
+        else:
+            self.versions = [tensor._version for tensor in tensors]
 
     def same_as(self, other: "_Column") -> bool:
         return (

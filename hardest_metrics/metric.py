@@ -162,6 +162,10 @@ class HardnessMetric(Metric, ABC):
             ValueError: if an id came twice with different results, if only some images have ids, or if none
                 have while several processes run.
         """
+        return self._value()
+
+    def _value(self) -> Ranking | Tensor:
+        """What `compute` gives for the images that are in the state."""
         ranking = self._ranking(*self._checked_images())
         if self.reduction is None:
             return ranking
@@ -179,26 +183,28 @@ class HardnessMetric(Metric, ABC):
         """
         if self._is_synced:
             raise TorchMetricsUserError("The metric is synced: call `unsync` before adding batches.")
-        before = {name: getattr(self, name) for name in self._defaults}
-        bookkeeping = self._update_count, self._computed
+        before = {"image_ids": self.image_ids, "rows": self.rows}
+        bookkeeping = {"_update_count": self._update_count, "_computed": self._computed}
+        # `vars`, not `setattr`: this runs for each member of a collection and batch, and a module looks at every
+        # attribute that is set
+        state = vars(self)
         try:
-            for name in before:
-                setattr(self, name, [])
+            state.update(image_ids=[], rows=[])
             self.update(*args, **kwargs)
-            self._to_sync = self.dist_sync_on_step
-            batch_value = self.compute()
-            image_ids, rows = self.image_ids, self.rows
+            if self.dist_sync_on_step:
+                self._to_sync = True
+                batch_value = self.compute()
+            else:
+                batch_value = self._value()
+            batch = {"image_ids": self.image_ids, "rows": self.rows}
         except BaseException:
-            for name, value in before.items():
-                setattr(self, name, value)
-            self._update_count, self._computed = bookkeeping
+            state.update(before | bookkeeping)
             raise
         finally:
-            self._to_sync = self.sync_on_compute
-        self.image_ids = functools.reduce(_with_chunk, image_ids, before["image_ids"])
-        self.rows = functools.reduce(_with_chunk, rows, before["rows"])
-        self._computed = None
-        self._forward_cache = batch_value  # type: ignore[assignment]  # torchmetrics declares it as None
+            state.update(_to_sync=self.sync_on_compute)
+        for name, chunks in batch.items():
+            state[name] = functools.reduce(_with_chunk, chunks, before[name])
+        state.update(_computed=None, _forward_cache=batch_value)
         return batch_value
 
     def reset(self) -> None:
@@ -309,7 +315,7 @@ class HardnessMetric(Metric, ABC):
         return self.image_ids[-1][len(self.image_ids[-1]) - number :], self._hardness(rows)
 
     def _checked_images(self) -> tuple[Tensor, Tensor]:
-        """Ids, ascending, and rows of all images, each once."""
+        """Ids and rows of all images, each once."""
         image_ids, rows = self._images()
         if len(image_ids) and _without_ids(image_ids):
             image_ids = torch.arange(len(image_ids), device=image_ids.device)
@@ -445,21 +451,21 @@ def _without_ids(image_ids: Tensor) -> bool:
 
 
 def _each_once(image_ids: Tensor, rows: Tensor, where: str = "") -> tuple[Tensor, Tensor]:
-    """Hold each image of one process once, by ascending id; an error if an id came with different results."""
-    image_ids, order = image_ids.sort()
-    rows = rows.index_select(0, order)
-    again = image_ids[1:] == image_ids[:-1]
+    """Hold each image of one process once; an error if an id came with different results."""
+    in_order, order = image_ids.sort()
+    again = in_order[1:] == in_order[:-1]
     if not again.any():
         return image_ids, rows
+    rows = rows.index_select(0, order)
     differs = (rows[1:] != rows[:-1]).flatten(1).any(1) & again
     if differs.any():
-        image_id = int(image_ids[1:][differs][0])
+        image_id = int(in_order[1:][differs][0])
         raise ValueError(
             f"Image {image_id} came twice{where}, with different results: `reset()` the metric between epochs,"
             " and give different images different ids."
         )
     first = torch.cat((again.new_ones(1), ~again))
-    return image_ids[first], rows[first]
+    return in_order[first], rows[first]
 
 
 def _larger(image_ids: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
