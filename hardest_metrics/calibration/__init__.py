@@ -1,0 +1,22 @@
+"""Scores into probabilities of being right: fitted where there are labels, applied where there are none.
+
+Estimates of hardness take a score for the probability that its detection is right. Few detectors' scores are that.
+"""
+
+from hardest_metrics.calibration.curves import Isotonic, Platt
+from hardest_metrics.calibration.file import read_calibration, write_calibration
+from hardest_metrics.calibration.fit import Method, fit_calibration, right_or_wrong
+from hardest_metrics.calibration.reliability import Reliability, plot_reliability, reliability
+
+__all__ = [
+    "Isotonic",
+    "Method",
+    "Platt",
+    "Reliability",
+    "fit_calibration",
+    "plot_reliability",
+    "read_calibration",
+    "reliability",
+    "right_or_wrong",
+    "write_calibration",
+]
