@@ -1,12 +1,15 @@
 """After every validation: which images are hardest, and why."""
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
+from lightning_utilities.core.rank_zero import rank_zero_warn
+from PIL.Image import Image
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -18,17 +21,14 @@ from hardest_metrics.callbacks.loggers import Report, show
 from hardest_metrics.callbacks.participants import Participants
 from hardest_metrics.callbacks.top_images import Snapshot, TopImages
 from hardest_metrics.data import atomic_write, write_ranking
-from hardest_metrics.functional.boxes import ImageDict
 from hardest_metrics.functional.matching import Query
+from hardest_metrics.functional.packing import ImageDict
 from hardest_metrics.metric import HardnessMetric, Summary
-from hardest_metrics.plot import draw_grid, draw_image, encode_png, outcome_boxes, tile_size
+from hardest_metrics.plot import MAX_TILES, draw_grid, draw_image, encode_png, outcome_boxes, tile_size
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback, LightningModule, Trainer
-    from lightning_fabric.utilities.rank_zero import rank_zero_warn
 else:
-    from lightning_utilities.core.rank_zero import rank_zero_warn
-
     from hardest_metrics.callbacks.base import Callback
 
     LightningModule = Trainer = Any
@@ -78,9 +78,11 @@ class HardestImages(Callback):
         ... )
     """
 
+    log: Callable[..., None]  # set by the trainer
+
     def __init__(
         self,
-        metrics: HardnessMetric | MetricCollection | list[HardnessMetric] | dict[str, HardnessMetric],
+        metrics: HardnessMetric | MetricCollection | Sequence[HardnessMetric] | Mapping[str, HardnessMetric],
         top_k: int = 16,
         every_n_epochs: int = 1,
         class_names: list[str] | dict[int, str] | None = None,
@@ -95,8 +97,14 @@ class HardestImages(Callback):
         for name, number in (("top_k", top_k), ("every_n_epochs", every_n_epochs), ("window", window)):
             if type(number) is not int or number < 1:
                 raise ValueError(f"`{name}` must be an integer of at least 1, but is {number!r}.")
+        if top_k > MAX_TILES:
+            raise ValueError(f"`top_k` must be at most {MAX_TILES}, as many as a picture shows, but is {top_k}.")
+        if class_names is not None and not isinstance(class_names, list | tuple | Mapping):
+            raise TypeError(f"`class_names` must be a list or a dict, but is a {type(class_names).__name__}.")
         if (mean is None) != (std is None):
             raise ValueError("`mean` and `std` belong together: give both or neither.")
+        if mean is not None and std is not None and (len(mean) not in (1, 3) or len(std) != len(mean) or min(std) <= 0):
+            raise ValueError(f"`mean` and `std` must be one or three numbers each, `std` above 0: {mean}, {std}.")
         if mean is not None and unnormalize is not None:
             raise ValueError("`unnormalize` already says what `mean` and `std` say: give one or the other.")
         self.metrics = _collection(metrics)
@@ -131,7 +139,12 @@ class HardestImages(Callback):
             self._history(tag).load_state_dict(state)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Find the folder to write to and refuse one that can't be."""
+        """Find the folder to write to; refuse one that can't be, and metrics of one name in two of these callbacks."""
+        callbacks = trainer.callbacks  # type: ignore[attr-defined]  # one of the trainer's connectors sets it
+        names = list(chain.from_iterable(map(str, c.metrics) for c in callbacks if isinstance(c, HardestImages)))
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"Two HardestImages have a metric {name!r}: name them differently, in a dict.")
         log_dir = trainer.log_dir  # asks the other processes: all of them come here
         self._folder = self.dirpath or Path(log_dir or trainer.default_root_dir) / "hardest_images"
         self._participants.watch(trainer)
@@ -142,7 +155,9 @@ class HardestImages(Callback):
                     pass
                 (self._folder / ".writable").unlink()
             except OSError as error:
-                raise ValueError(f"`dirpath` {self._folder} cannot be written to: {error}. Choose another one.") from error
+                raise ValueError(
+                    f"`dirpath` {self._folder} cannot be written to: {error}. Choose another one."
+                ) from error
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget the last epoch."""
@@ -156,9 +171,8 @@ class HardestImages(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:  # fmt: skip
-        """Measure a batch."""
-        if not trainer.sanity_checking:
-            self._add(pl_module, outputs, batch, dataloader_idx)
+        """Measure a batch, in the sanity check too: what is wrong with it shows before the training."""
+        self._add(pl_module, outputs, batch, dataloader_idx)
 
     def on_test_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int,
@@ -169,7 +183,9 @@ class HardestImages(Callback):
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Rank, log, write and show."""
-        if not trainer.sanity_checking:
+        if trainer.sanity_checking:
+            self._loaders = {}
+        else:
             self._finish(trainer, pl_module, "val", len(trainer.num_val_batches))
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -177,10 +193,12 @@ class HardestImages(Callback):
         self._finish(trainer, pl_module, "test", len(trainer.num_test_batches))
 
     def _add(self, pl_module: LightningModule, outputs: Any, batch: Any, index: int) -> None:
-        inputs = self.to_inputs(outputs, batch)
-        if not isinstance(inputs, tuple) or not 2 <= len(inputs) <= 3:
-            raise TypeError(f"`to_inputs` must give Inputs(preds, target, images), but gave a {type(inputs).__name__}.")
-        inputs = Inputs(*inputs)
+        given: Any = self.to_inputs(outputs, batch)
+        if not isinstance(given, tuple) or not 2 <= len(given) <= 3:
+            raise TypeError(f"`to_inputs` must give Inputs(preds, target, images), but gave a {type(given).__name__}.")
+        inputs = Inputs(*given)
+        if inputs.images is not None and len(inputs.images) != len(inputs.preds):
+            raise ValueError(f"HardestImages got {len(inputs.images)} images, but predictions for {len(inputs.preds)}.")
         target = _with_sizes(inputs)
         loader = self._loader(index, pl_module)
         loader.metrics.update(inputs.preds, target)
@@ -247,29 +265,39 @@ class HardestImages(Callback):
         stem = f"{name}-epoch={trainer.current_epoch:03d}-step={step:06d}"
         columns = _columns(summary, history)
         rows = {column: list(values[: self.top_k]) for column, values in columns.items()}
-        table = self._folder / f"{stem}.csv"
-        files = []
-        if self._try("file", table, lambda: write_ranking(summary.ranking, table, columns=_added(columns))):
+        table, picture = self._folder / f"{stem}.csv", self._folder / f"{stem}.png"
+        files: list[Path] = []
+        tiles: dict[int, Image] = {}
+        grid: Image | None = None
+        with self._going_on("files", f"write {table}"):
+            write_ranking(summary.ranking, table, columns={name: columns[name] for name in ("hard_for", "status")})
             files.append(table)
-        tiles = self._tiles(metric, summary, snapshots, rows)
-        grid = b""
-        if tiles:
-            title = f"{tag}: the {len(tiles)} hardest of {len(summary.ranking.image_ids)} images\n"
-            title += f"epoch {trainer.current_epoch}, step {step}, mean hardness {summary.mean:.4g}"
-            grid = encode_png(draw_grid(list(tiles.values()), title))
-            picture = self._folder / f"{stem}.png"
-            if self._try("file", picture, lambda: _write(picture, grid)):
+        with self._going_on("pictures", f"draw {picture.name}"):
+            tiles = self._tiles(metric, summary, snapshots, rows)
+            if tiles:
+                title = f"{tag}: the {len(tiles)} hardest of {len(summary.ranking.image_ids)} images\n"
+                title += f"epoch {trainer.current_epoch}, step {step}, mean hardness {summary.mean:.4g}"
+                grid = draw_grid(list(tiles.values()), title)
+        if grid is not None:
+            with self._going_on("files", f"write {picture}"), atomic_write(picture) as file:
+                file.write(encode_png(grid))
                 files.append(picture)
         report = Report(tag, step, summary.ranking, rows, grid, tiles, files)
         for logger in trainer.loggers:
-            self._try(f"logger {type(logger).__name__}", type(logger).__name__, lambda: show(logger, report))  # noqa: B023
+            name = type(logger).__name__
+            with self._going_on(name, f"write to {name}"):
+                show(logger, report)
         bar = trainer.progress_bar_callback
-        if bar is not None and bar.is_enabled:
-            bar.print(_terminal_table(tag, trainer, summary, rows))
+        if bar is not None and getattr(bar, "is_enabled", True):
+            solved = [
+                id_ for id_, status in zip(columns["image_id"], columns["status"], strict=True) if status == "solved"
+            ]
+            with self._going_on("terminal", "print to the terminal"):
+                bar.print(_terminal_table(tag, trainer, summary, rows, solved))
 
     def _tiles(
         self, metric: HardnessMetric, summary: Summary, snapshots: Mapping[int, Snapshot], rows: Mapping[str, Any]
-    ) -> dict[int, Any]:
+    ) -> dict[int, Image]:
         """A picture of each of the hardest images, hardest first."""
         ranked = zip(rows["rank"], rows["image_id"], rows["hardness"], rows["hard_for"], strict=True)
         shown = [row for row in ranked if row[1] in snapshots]
@@ -290,29 +318,34 @@ class HardestImages(Callback):
         image = image.detach().as_subclass(Tensor)
         if self.unnormalize is not None:
             image = self.unnormalize(image)
-        elif self.mean is not None and self.std is not None:
-            mean, std = (image.new_tensor(values).reshape(-1, 1, 1) for values in (self.mean, self.std))
-            image = image * std + mean
+        if image.ndim != 3 or image.shape[0] not in (1, 3):
+            raise ValueError(
+                f"HardestImages draws images of 3 channels or 1, but got one of shape {tuple(image.shape)}: pass a"
+                " function `unnormalize` that makes it so."
+            )
         if image.dtype != torch.uint8:
-            if (image.amin() < -0.05 or image.amax() > 1.05) and "range" not in self._warned:
+            image = image.float()
+            if self.mean is not None and self.std is not None:
+                mean, std = (image.new_tensor(values).reshape(-1, 1, 1) for values in (self.mean, self.std))
+                image = image * std + mean
+            if "range" not in self._warned and (image.amin() < -0.05 or image.amax() > 1.05):
                 self._warn(
                     "range", "HardestImages draws images whose values leave [0, 1], as if normalised: pass `mean` and"
                     " `std`, or `unnormalize`."
                 )  # fmt: skip
-            image = image.float().clamp(0, 1).mul(255).round().to(torch.uint8)
+            image = image.clamp(0, 1).mul(255).round().to(torch.uint8)
         return image.cpu().clone()
 
     def _history(self, tag: str) -> History:
         return self._histories.setdefault(tag, History(self.window))
 
-    def _try(self, what: str, name: object, do: Callable[[], object]) -> bool:
-        """Whether it went well; where not, say so once and let the training go on."""
+    @contextmanager
+    def _going_on(self, what: str, doing: str) -> Iterator[None]:
+        """Where what is done inside fails, say so once and let the training go on."""
         try:
-            do()
+            yield
         except Exception as error:  # loggers raise whatever their services do
-            self._warn(what, f"HardestImages could not write to {name}: {type(error).__name__}: {error}. Training goes on.")
-            return False
-        return True
+            self._warn(what, f"HardestImages could not {doing}: {type(error).__name__}: {error}. Training goes on.")
 
     def _warn(self, what: str, message: str) -> None:
         if what not in self._warned:
@@ -320,16 +353,16 @@ class HardestImages(Callback):
             rank_zero_warn(message)
 
 
-class _Loader:
+class _Loader(NamedTuple):
     """What is known of one loader's images so far."""
 
-    def __init__(self, metrics: MetricCollection, top: TopImages) -> None:
-        self.metrics, self.top = metrics, top
+    metrics: MetricCollection
+    top: TopImages
 
 
 def _collection(metrics: Any) -> MetricCollection:
     if isinstance(metrics, MetricCollection):
-        collection = metrics.clone()
+        collection = metrics
     elif isinstance(metrics, Metric):
         collection = MetricCollection([metrics])
     elif isinstance(metrics, Mapping):
@@ -344,6 +377,7 @@ def _collection(metrics: Any) -> MetricCollection:
     for name, metric in _items(collection):
         if not isinstance(metric, HardnessMetric):
             raise TypeError(f"`metrics` must be hardness metrics, but {name!r} is a {type(metric).__name__}.")
+    collection = collection.clone()  # the user's own may be in use elsewhere
     collection.reset()
     return collection
 
@@ -377,22 +411,18 @@ def _columns(summary: Summary, history: History) -> dict[str, Sequence[Any]]:
     }
 
 
-def _added(columns: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
-    return {name: columns[name] for name in ("hard_for", "status")}
-
-
-def _write(path: Path, content: bytes) -> None:
-    with atomic_write(path) as file:
-        file.write(content)
-
-
-def _terminal_table(tag: str, trainer: Trainer, summary: Summary, rows: Mapping[str, Sequence[Any]]) -> str:
-    table = Table(title=f"{tag}, epoch {trainer.current_epoch}: mean {summary.mean:.4g}, p95 {summary.p95:.4g}, "
-                        f"{summary.share_in_error:.1%} of images in error")  # fmt: skip
+def _terminal_table(
+    tag: str, trainer: Trainer, summary: Summary, rows: Mapping[str, Sequence[Any]], solved: Sequence[int]
+) -> str:
+    table = Table()
     for column in ("rank", "image id", "hardness", "hard for", "status"):
         table.add_column(column, justify="left" if column == "status" else "right")
     for rank, image_id, hardness, hard_for, status in zip(*rows.values(), strict=True):
         table.add_row(str(rank), str(image_id), f"{hardness:.5g}", str(hard_for), status)
     text = io.StringIO()
     Console(file=text, width=100).print(table)
-    return text.getvalue()
+    return (
+        f"{tag}, epoch {trainer.current_epoch}: mean {summary.mean:.4g}, p95 {summary.p95:.4g},"
+        f" {summary.share_in_error:.1%} of images in error\n{text.getvalue()}"
+        f"solved: {', '.join(map(str, solved)) or 'none'}\n"
+    )

@@ -18,7 +18,7 @@ class Report(NamedTuple):
         step: of the scalars logged beside it.
         ranking: of all images.
         rows: of the hardest images, by column, as in the file of the ranking.
-        grid: the picture of the hardest images as PNG; empty for none.
+        grid: the picture of the hardest images; None for none.
         tiles: the pictures of which the grid is made, by image id.
         files: what was written to disk.
     """
@@ -27,7 +27,7 @@ class Report(NamedTuple):
     step: int
     ranking: Ranking
     rows: Mapping[str, Sequence[Any]]
-    grid: bytes
+    grid: Image.Image | None
     tiles: Mapping[int, Image.Image]
     files: Sequence[Path]
 
@@ -48,13 +48,15 @@ def _tensorboard(logger: Any, report: Report) -> None:
     writer = logger.experiment
     if len(report.ranking.hardness):
         writer.add_histogram(f"{report.tag}/hardness", report.ranking.hardness, report.step)
-    if report.grid:
+    if report.grid is not None:
         from tensorboard.compat.proto.summary_pb2 import Summary
 
-        # encoded already; `add_image` would take an array and encode it again
-        with Image.open(io.BytesIO(report.grid)) as picture:
-            width, height = picture.size
-        image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=report.grid)
+        # Not as `add_image` has it, PNG: the writer checks its bytes in Python, which takes a second for some MB,
+        # and the pictures of all epochs stay in one file
+        encoded = io.BytesIO()
+        report.grid.save(encoded, format="JPEG", quality=80, subsampling=0)
+        width, height = report.grid.size
+        image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=encoded.getvalue())
         value = Summary.Value(tag=f"{report.tag}/hardest", image=image)
         writer._get_file_writer().add_summary(Summary(value=[value]), report.step)
     writer.flush()

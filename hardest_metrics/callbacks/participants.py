@@ -21,6 +21,7 @@ class Participants:
         self.group: Any | None = None
         self.all_present = True
         self.is_first = True
+        self._groups: dict[tuple[int, ...], Any] = {}  # torch keeps groups for good: make each only once
 
     def watch(self, trainer: "Trainer") -> None:
         """Find out anew at the start of every evaluation.
@@ -28,7 +29,8 @@ class Participants:
         There is no hook that all processes run by then. What all of them do run is the loop's `setup_data`, which
         itself asks the others for the lengths of their loaders; right after it, they tell each other who has any.
         """
-        self.is_first = trainer.is_global_zero
+        self.group, self.all_present, self.is_first = None, True, trainer.is_global_zero
+        self._groups = {}
         if trainer.world_size == 1:
             return
         for loop in (trainer.fit_loop.epoch_loop.val_loop, trainer.validate_loop, trainer.test_loop):
@@ -48,7 +50,9 @@ class Participants:
         self.is_first = dist.get_rank() == (ranks[0] if ranks else 0)
         self.group = None
         if present and not self.all_present:
-            self.group = dist.new_group(ranks, use_local_synchronization=True)
+            if tuple(ranks) not in self._groups:
+                self._groups[tuple(ranks)] = dist.new_group(ranks, use_local_synchronization=True)
+            self.group = self._groups[tuple(ranks)]
 
 
 def _telling(loop: Any, trainer: "Trainer", watchers: list[Participants]) -> Any:

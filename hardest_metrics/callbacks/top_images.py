@@ -7,7 +7,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from hardest_metrics.functional.boxes import NO_ID, ImageDict
+from hardest_metrics.functional.boxes import NO_ID
+from hardest_metrics.functional.packing import ImageDict
 from hardest_metrics.metric import HardnessMetric
 from hardest_metrics.ranking import Ranking
 
@@ -71,8 +72,9 @@ class TopImages:
             index = position[image_id]
             if image_id not in self._snapshots or self._snapshots[image_id][0] < totals[index]:
                 image = self._to_uint8(images[index])
-                self._snapshots[image_id] = totals[index], Snapshot(
-                    image, _boxes_of(preds[index]), _boxes_of(target[index])
+                self._snapshots[image_id] = (
+                    totals[index],
+                    Snapshot(image, _boxes_of(preds[index]), _boxes_of(target[index])),
                 )
 
     def gather(self, rankings: Sequence[Ranking], group: Any | None = None) -> dict[int, Snapshot]:
