@@ -10,6 +10,7 @@ from hardest_metrics.calibration.fit import right_or_wrong
 from hardest_metrics.functional.estimation import Calibration, Uncalibrated
 from hardest_metrics.functional.matching import Query
 from hardest_metrics.functional.packing import BoxFormat, ImageDict
+from hardest_metrics.plot.axes import given_or_new
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -88,13 +89,7 @@ def plot_reliability(
     Raises:
         ModuleNotFoundError: if matplotlib is not installed.
     """
-    try:
-        import matplotlib.pyplot as plt
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError('Plots need matplotlib: pip install "hardest_metrics[plot]".') from error
-
-    if ax is None:
-        _, ax = plt.subplots(layout="constrained")
+    ax = given_or_new(ax)
     if not ax.lines:
         ax.plot([0, 1], [0, 1], color="black", linestyle="--", linewidth=1)
     kept = reliability.number > 0

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from hardest_metrics.plot.axes import given_or_new
 from hardest_metrics.ranking import Ranking
 
 if TYPE_CHECKING:
@@ -24,15 +25,10 @@ def plot_hardness(ranking: Ranking, ax: "Axes | None" = None, name: str = "Hardn
     Raises:
         ModuleNotFoundError: if matplotlib is not installed.
     """
-    try:
-        import matplotlib.pyplot as plt
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError('Plots need matplotlib: pip install "hardest_metrics[plot]".') from error
-
-    if ax is None:
-        _, ax = plt.subplots(layout="constrained")
+    ax = given_or_new(ax)
     hardness = ranking.hardness.double().cpu()
-    counts = bool((hardness == hardness.round()).all()) and len(hardness) > 0 and float(hardness.max()) < 50
+    whole = len(hardness) > 0 and bool((hardness == hardness.round()).all())
+    counts = whole and float(hardness.min()) >= 0 and float(hardness.max()) < 50
     bins = torch.arange(-0.5, float(hardness.max()) + 1).tolist() if counts else 30
     ax.hist(hardness.numpy(), bins=bins, color="tab:blue", edgecolor="white", linewidth=0.5)
     if len(hardness):
