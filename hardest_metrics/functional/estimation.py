@@ -245,29 +245,39 @@ def expected_moments(
         tensor([0.3000, 0.2000, 0.5000], dtype=torch.float64)
     """
     boxes = batch.detections
-    takes_part = participants(boxes, query)
     above = torch.zeros(len(boxes), dtype=torch.bool, device=boxes.labels.device)
-    above[takes_part] = True
+    above[rank(boxes, query)] = True
     counts = query.counts_label(boxes.labels) & query.counts_area(boxes.box_area)
-    s = calibration(boxes.scores)
-    v = s * (1 - s)
-    above, below = above & counts, ~above & counts
+    right = calibration(boxes.scores)
     if weighting == "overlap":
-        # linear terms of each box's draw, and quadratic terms, of false positives and false negatives
-        mean, linear, quadratic = _overlap_terms(batch, s, v, above, below)
+        mean, variance = _overlap_moments(batch, right, above & counts, ~above & counts)
     else:
-        w = boxes.box_area / batch.image_sizes.prod(1)[boxes.image] if weighting == "pixel" else torch.ones_like(s)
-        mean = torch.stack(((1 - s) * w * above, s * w * below))
-        linear = torch.stack((-w * above, w * below))
-        quadratic = torch.zeros_like(linear)
-    mean = torch.cat((mean, mean.sum(0, keepdim=True)))
-    linear = torch.cat((linear, linear.sum(0, keepdim=True)))
-    quadratic = torch.cat((quadratic, quadratic.sum(0, keepdim=True)))
-    moments = torch.zeros(2, 3, len(batch), dtype=torch.float64, device=s.device)
-    for kind in range(3):
-        moments[0, kind].index_add_(0, boxes.image, mean[kind])
-        moments[1, kind].index_add_(0, boxes.image, v * linear[kind].square() + quadratic[kind])
-    return torch.stack((moments[0].T, moments[1].clamp(min=0).sqrt().T), dim=2)
+        # each box can be an error of one kind only, independently of all others
+        wrong = torch.where(above, 1 - right, right) * counts
+        w = boxes.box_area / batch.image_sizes.prod(1).index_select(0, boxes.image) if weighting == "pixel" else 1.0
+        kind_of_image = boxes.image * 2 + ~above
+        mean, variance = (
+            torch.zeros(2 * len(batch), dtype=torch.float64, device=right.device).index_add_(0, kind_of_image, terms)
+            for terms in (wrong * w, wrong * (1 - wrong) * w**2)
+        )
+        mean, variance = (_with_total(sums.reshape(-1, 2)) for sums in (mean, variance))
+    return torch.stack((mean, variance.clamp(min=0).sqrt()), dim=2)
+
+
+def _with_total(sums: Tensor) -> Tensor:
+    """``(n, 3)``: what is of false positives, of false negatives, and both together."""
+    return torch.cat((sums, sums.sum(1, keepdim=True)), dim=1)
+
+
+def _overlap_moments(batch: Batch, s: Tensor, above: Tensor, below: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance, ``(N, 3)`` each, of overlap-weighted errors."""
+    v = s * (1 - s)
+    mean, linear, quadratic = (_with_total(terms.T) for terms in _overlap_terms(batch, s, v, above, below))
+    of_box = torch.cat((mean, v[:, None] * linear.square() + quadratic), dim=1)
+    sums = torch.zeros(len(batch), 6, dtype=torch.float64, device=s.device)
+    for kind in range(6):
+        sums[:, kind].index_add_(0, batch.detections.image, of_box[:, kind].contiguous())
+    return sums[:, :3], sums[:, 3:]
 
 
 def _overlap_terms(batch: Batch, s: Tensor, v: Tensor, above: Tensor, below: Tensor) -> tuple[Tensor, Tensor, Tensor]:
