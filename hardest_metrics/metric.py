@@ -32,8 +32,9 @@ class Summary(NamedTuple):
     Attributes:
         ranking: of all images.
         mean: of their hardness; NaN of no images.
-        p95: the hardness that 95 % of the images do not exceed; NaN of no images.
-        share_in_error: of images with any error that the query counts, whatever its weight; NaN of no images.
+        p95: the 95th percentile of their hardness, interpolated; NaN of no images.
+        share_in_error: of images with any error that the query counts, whatever its weight (with a function as
+            weighting, and of estimates: of images of hardness above 0); NaN of no images.
     """
 
     ranking: Ranking

@@ -39,9 +39,9 @@ class HardestImages(Callback):
 
     At the end of each validation and test epoch, for each metric and each loader by itself:
 
-    - scalars are logged: ``val/<metric>/mean``, ``val/<metric>/p95`` (the hardness that 95 % of the images do not
-      exceed) and ``val/<metric>/share_in_error`` (of images with any error), which ModelCheckpoint and
-      EarlyStopping can monitor; ``test/...`` in `test`, and ``.../loader_1`` and so on for further loaders;
+    - scalars are logged: ``val/<metric>/mean``, ``val/<metric>/p95`` (their 95th percentile) and
+      ``val/<metric>/share_in_error`` (of images with any error), which ModelCheckpoint and EarlyStopping can monitor;
+      ``test/...`` in `test`, and ``.../loader_1`` and so on for further loaders;
     - every `every_n_epochs`, the ranking of all images is written as CSV and the hardest images are drawn as PNG
       (true positives green, false positives red, missed objects blue and dashed), in `dirpath`;
     - the picture, the distribution and the files also go to the run's loggers, as far as those take them
@@ -148,6 +148,7 @@ class HardestImages(Callback):
         log_dir = trainer.log_dir  # asks the other processes: all of them come here
         self._folder = self.dirpath or Path(log_dir or trainer.default_root_dir) / "hardest_images"
         self._participants.watch(trainer)
+        problem = None
         if trainer.is_global_zero:
             try:
                 self._folder.mkdir(parents=True, exist_ok=True)
@@ -155,9 +156,10 @@ class HardestImages(Callback):
                     pass
                 (self._folder / ".writable").unlink()
             except OSError as error:
-                raise ValueError(
-                    f"`dirpath` {self._folder} cannot be written to: {error}. Choose another one."
-                ) from error
+                problem = f"`dirpath` {self._folder} cannot be written to: {error}. Choose another one."
+        problem = trainer.strategy.broadcast(problem)  # all processes stop, or none
+        if problem is not None:
+            raise ValueError(problem)
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget the last epoch."""
@@ -279,8 +281,9 @@ class HardestImages(Callback):
                 title += f"epoch {trainer.current_epoch}, step {step}, mean hardness {summary.mean:.4g}"
                 grid = draw_grid(list(tiles.values()), title)
         if grid is not None:
-            with self._going_on("files", f"write {picture}"), atomic_write(picture) as file:
-                file.write(encode_png(grid))
+            with self._going_on("files", f"write {picture}"):
+                with atomic_write(picture) as file:
+                    file.write(encode_png(grid))
                 files.append(picture)
         report = Report(tag, step, summary.ranking, rows, grid, tiles, files)
         for logger in trainer.loggers:
@@ -305,7 +308,9 @@ class HardestImages(Callback):
             return {}
         query = getattr(metric, "query", Query())
         kept = [snapshots[image_id] for _, image_id, _, _ in shown]
-        boxes = outcome_boxes([s.preds for s in kept], [s.target for s in kept], query, metric.box_format)  # type: ignore[arg-type]
+        boxes = outcome_boxes(
+            [s.preds for s in kept], [s.target for s in kept], query, getattr(metric, "box_format", "xyxy")
+        )
         tiles = {}
         for (rank, image_id, hardness, hard_for), snapshot, outcomes in zip(shown, kept, boxes, strict=True):
             caption = f"{rank}. id {image_id}, hardness {hardness:.5g}\nhard in {hard_for} of the last validations"
@@ -388,14 +393,18 @@ def _items(metrics: MetricCollection) -> list[tuple[str, HardnessMetric]]:
 
 
 def _with_sizes(inputs: Inputs) -> Sequence[ImageDict]:
-    """Labels with the size of each image, where neither side gives one and there are images to read it from."""
+    """Labels with the size of each image, where neither side gives one: that of its tensor, padding included."""
     if inputs.images is None or len(inputs.images) != len(inputs.target):
         return inputs.target
     sized = zip(inputs.preds, inputs.target, inputs.images, strict=False)
     return [
-        target if "image_size" in target or "image_size" in pred else {**target, "image_size": tuple(image.shape[-2:])}
+        target if _has_size(target) or _has_size(pred) else {**target, "image_size": tuple(image.shape[-2:])}
         for pred, target, image in sized
     ]
+
+
+def _has_size(image: ImageDict) -> bool:
+    return "image_size" in image or hasattr(image["boxes"], "canvas_size")
 
 
 def _columns(summary: Summary, history: History) -> dict[str, Sequence[Any]]:

@@ -37,11 +37,11 @@ class History:
 
     def add(self, validation: Validation) -> None:
         """Add the newest validation and forget those that the window has passed."""
-        self.validations = [*self.validations, validation][-self.window :]
+        self.validations = [*self.validations, validation][-max(self.window, 2) :]  # two tell what is new
 
     def counts(self, image_ids: Sequence[int]) -> list[int]:
         """In how many of the validations kept each image was hard."""
-        hard = [set(validation.image_ids.tolist()) for validation in self.validations]
+        hard = [set(validation.image_ids.tolist()) for validation in self.validations[-self.window :]]
         return [sum(image_id in ids for ids in hard) for image_id in image_ids]
 
     def statuses(self, image_ids: Sequence[int]) -> list[str]:
@@ -60,7 +60,7 @@ class History:
 
     def load_state_dict(self, state: list[dict[str, Any]]) -> None:
         """Go on from where :meth:`state_dict` was taken."""
-        self.validations = [Validation(**validation) for validation in state][-self.window :]
+        self.validations = [Validation(**validation) for validation in state][-max(self.window, 2) :]
 
 
 _NOTHING = Validation(0, 0, torch.empty(0, dtype=torch.int64))

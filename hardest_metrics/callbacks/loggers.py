@@ -49,7 +49,10 @@ def _tensorboard(logger: Any, report: Report) -> None:
     if len(report.ranking.hardness):
         writer.add_histogram(f"{report.tag}/hardness", report.ranking.hardness, report.step)
     if report.grid is not None:
-        from tensorboard.compat.proto.summary_pb2 import Summary
+        try:
+            from tensorboard.compat.proto.summary_pb2 import Summary
+        except ModuleNotFoundError:  # Lightning's logger then writes through tensorboardX
+            from tensorboardX.proto.summary_pb2 import Summary
 
         # Not as `add_image` has it, PNG: the writer checks its bytes in Python, which takes a second for some MB,
         # and the pictures of all epochs stay in one file

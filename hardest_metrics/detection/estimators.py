@@ -22,7 +22,7 @@ from hardest_metrics.functional.estimation import (
     sampled_moments,
 )
 from hardest_metrics.functional.hardness import named_weighting, require_sizes
-from hardest_metrics.functional.packing import READS, ImageDict, no_labels, pack
+from hardest_metrics.functional.packing import READS, ImageDict, ids_alone, pack
 from hardest_metrics.metric import HardnessMetric, Reduction
 
 Statistic = Literal["mean", "std", "bound"]
@@ -107,11 +107,14 @@ class Estimator(HardnessMetric, ABC):
         Raises:
             TypeError, ValueError: on input that makes no sense; the metric is as it was before.
         """
-        super().update(preds, no_labels(len(preds)) if target is None else target)
+        super().update(preds, ids_alone(len(preds), target))
 
     def _measure(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> tuple[Tensor, Tensor]:
         batch = pack(preds, target, self.definition.box_format)
-        return batch.image_ids, self._moments(batch).nan_to_num(nan=_NO_SIZE).float()
+        moments = self._moments(batch).float()
+        if self.definition.weighting == "pixel":
+            moments[batch.image_sizes[:, 0].isnan()] = _NO_SIZE
+        return batch.image_ids, moments
 
     def _check(self, image_ids: Tensor, rows: Tensor) -> None:
         if self.definition.weighting == "pixel":

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from hardest_metrics.functional.matching import Query
-from hardest_metrics.functional.packing import READS, BoxFormat, ImageDict, no_labels, pack
+from hardest_metrics.functional.packing import READS, BoxFormat, ImageDict, check_box_format, ids_alone, pack
 from hardest_metrics.functional.uncertainty import OF_LOGITS, OF_SCORES, ImageReduction, image_uncertainty
 from hardest_metrics.metric import HardnessMetric, Reduction
 
@@ -69,6 +69,7 @@ class Uncertainty(HardnessMetric):
             raise ValueError(
                 f"`image_reduction` must be one of {get_args(ImageReduction)}, but is {image_reduction!r}."
             )
+        check_box_format(box_format)
         query = Query(score_threshold, labels=labels)
         settings = f"uncertainty({measure!r}, {image_reduction!r}, {query}, box_format={box_format!r})"
         super().__init__(settings, (1,), reduction, **kwargs)
@@ -88,7 +89,7 @@ class Uncertainty(HardnessMetric):
         Raises:
             TypeError, ValueError: on input that makes no sense; the metric is as it was before.
         """
-        super().update(preds, no_labels(len(preds)) if target is None else target)
+        super().update(preds, ids_alone(len(preds), target))
 
     def _measure(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> tuple[Tensor, Tensor]:
         batch = pack(preds, target, self.box_format)

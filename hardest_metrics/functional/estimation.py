@@ -121,7 +121,7 @@ class ScoreSampler:
         of_image = hash_of(self.seed, batch.ids_or_places)
         of_box = hash_of(of_image.index_select(0, boxes.image), place)
         # one draw a box and sample, in 32 bits: below the probability's share of 2^32, the box is kept
-        share = (self.calibration(boxes.scores) * 2.0**32).long()
+        share = (self.calibration(boxes.scores).double() * 2.0**32).long()
         sample, source = (mix(of_box ^ hash_of(samples)[:, None]) < share).nonzero().unbind(1)
         kept = boxes.take(source)
         return PseudoGroundTruth(sample, kept.image, kept.xywh, kept.labels, source)
@@ -196,6 +196,7 @@ def sampled_moments(
     shares = torch.tensor(
         [1 / n_samples] * n_samples if weights is None else weights, dtype=torch.float64, device=device
     )
+    origin = None
     for samples in torch.arange(n_samples, device=device).split(at_once):
         objects = sampler(batch, samples)
         source = place_taking_part[objects.source]
@@ -204,10 +205,13 @@ def sampled_moments(
         sums = weighted_sums(copies, associate(copies, source, query), [weighting])
         sums = sums.squeeze(2).reshape(len(samples), len(batch), 2)
         sums = torch.cat((sums, sums.sum(2, keepdim=True)), dim=2)
+        # from the first sample on: where all agree, the deviation is exactly 0
+        origin = sums[0] if origin is None else origin
+        sums = sums - origin
         share = shares[samples][:, None, None]
         moments += torch.stack(((share * sums).sum(0), (share * sums.square()).sum(0)))
     mean, square = moments
-    return torch.stack((mean, (square - mean.square()).clamp(min=0).sqrt()), dim=2)
+    return torch.stack((mean if origin is None else mean + origin, (square - mean.square()).clamp(min=0).sqrt()), dim=2)
 
 
 @torch.no_grad()
@@ -248,7 +252,7 @@ def expected_moments(
     above = torch.zeros(len(boxes), dtype=torch.bool, device=boxes.labels.device)
     above[rank(boxes, query)] = True
     counts = query.counts_label(boxes.labels) & query.counts_area(boxes.box_area)
-    right = calibration(boxes.scores)
+    right = calibration(boxes.scores).double()
     if weighting == "overlap":
         mean, variance = _overlap_moments(batch, right, above & counts, ~above & counts)
     else:

@@ -25,11 +25,38 @@ _MOST_EXTENT = 1e100
 
 _INTEGERS = {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
 _FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
+_NUMBERS = _INTEGERS | _FLOATS
+
+_DTYPE = operator.attrgetter("dtype")
+
+_DTYPE_REMEDY = {
+    "labels": "integers, signed or uint8: convert them with `.long()`",
+    "scores": "floating point: divide them by their largest possible value",
+}
+
+
+#: Labels of an image of which nothing is known.
+_NOTHING: ImageDict = {"boxes": torch.empty(0, 4), "labels": torch.empty(0, dtype=torch.int64)}
 
 
 def no_labels(number: int) -> list[ImageDict]:
     """A `target` for so many images of which nothing is known."""
-    return [{"boxes": torch.empty(0, 4), "labels": torch.empty(0, dtype=torch.int64)}] * number
+    return [_NOTHING] * number
+
+
+def ids_alone(number: int, target: Sequence[ImageDict] | None) -> Sequence[ImageDict]:
+    """A `target` that says of each image its id and size at most, as far as the one given does."""
+    if target is None:
+        return no_labels(number)
+    return [
+        {**_NOTHING, **{key: image[key] for key in ("image_id", "image_size") if key in image}, **_canvas(image)}
+        for image in target
+    ]
+
+
+def _canvas(image: ImageDict) -> ImageDict:
+    size = getattr(image.get("boxes"), "canvas_size", None)
+    return {} if size is None or "image_size" in image else {"image_size": size}
 
 
 def check_box_format(box_format: str) -> None:
@@ -87,13 +114,14 @@ def pack(
     image_ids = _image_ids(labelled, detected)
     labelled.image_ids = detected.image_ids = image_ids
 
-    d_boxes, d_labels, scores = detected.boxes(box_format), detected.labels(), detected.column("scores")
-    detected.require_dtypes("scores", _FLOATS, "floating point: divide them by their largest possible value")
+    d_boxes, d_labels, scores = detected.boxes(box_format), detected.labels(), detected.column("scores", _FLOATS)
     device = d_boxes.device
     g_boxes, g_labels = labelled.boxes(box_format), labelled.labels()
     g_xywh = _to_xywh(g_boxes, box_format)
-    area = labelled.column("area", default=g_xywh[:, 2] * g_xywh[:, 3]).to(device, torch.float64)
-    crowd = labelled.column("iscrowd", default=torch.zeros_like(g_labels, dtype=torch.bool)).to(device)
+    area = labelled.column("area", _NUMBERS, default=g_xywh[:, 2] * g_xywh[:, 3]).to(device, torch.float64)
+    crowd = labelled.column(
+        "iscrowd", _NUMBERS | {torch.bool}, default=torch.zeros_like(g_labels, dtype=torch.bool)
+    ).to(device)
     g_boxes, g_xywh, g_labels = g_boxes.to(device), g_xywh.to(device), g_labels.to(device)
     image_sizes = _image_sizes(labelled, detected, device)
 
@@ -182,29 +210,16 @@ class _Side:
                         f"{self.at(index, 'boxes')} are in {own.value.lower()} format, but `box_format` is"
                         f" {box_format!r}: pass box_format={own.value.lower()!r} or convert them."
                     )
-        boxes = self._cat("boxes", self._boxes, (4,))
-        self.require_dtypes("boxes", _INTEGERS | _FLOATS, "numbers")
+        boxes = self._cat("boxes", self._boxes, (4,), _NUMBERS)
         return boxes if boxes.is_floating_point() else boxes.double()  # differences of unsigned integers wrap around
 
     def labels(self) -> Tensor:
         """``(n,)`` int64."""
-        labels = self.column("labels")
-        self.require_dtypes("labels", _INTEGERS, "integers, signed or uint8: convert them with `.long()`")
-        return labels.long()
+        return self.column("labels", _INTEGERS).long()
 
-    def require_dtypes(self, key: str, allowed: set[torch.dtype], remedy: str) -> None:
-        """Refuse tensors of another dtype, which joining them would hide."""
-        dtypes = [
-            image[key].dtype if count and isinstance(image.get(key), Tensor) else None
-            for image, count in zip(self.images, self.counts, strict=True)
-        ]
-        if set(dtypes) - allowed - {None}:
-            index = next(i for i, dtype in enumerate(dtypes) if dtype is not None and dtype not in allowed)
-            raise TypeError(f"{self.at(index, key)} are {dtypes[index]}, but must be {remedy}.")
-
-    def column(self, key: str, default: Tensor | None = None) -> Tensor:
+    def column(self, key: str, dtypes: set[torch.dtype], default: Tensor | None = None) -> Tensor:
         """``(n,)``: what stands under `key`, one value a box; `default` for images that don't have the key."""
-        given = [key in image for image in self.images]
+        given = [True] if default is None else [key in image for image in self.images]
         if default is None or all(given):
             values = self._values(key)
         elif any(given):
@@ -212,7 +227,7 @@ class _Side:
             values = [image.get(key, part) for image, part in zip(self.images, parts, strict=True)]
         else:
             return default
-        return self._cat(key, self._tensors(key, values), ())
+        return self._cat(key, self._tensors(key, values), (), dtypes)
 
     def _values(self, key: str) -> list[Any]:
         try:
@@ -233,7 +248,7 @@ class _Side:
                     )
         return values
 
-    def _cat(self, key: str, values: list[Tensor], width: tuple[int, ...]) -> Tensor:
+    def _cat(self, key: str, values: list[Tensor], width: tuple[int, ...], dtypes: set[torch.dtype]) -> Tensor:
         """``(n, *width)``, of tensors that hold one value, or row, a box."""
         # Empty tensors are left out: torch.tensor([]) is float32 and would turn integer labels into floats
         filled = [value for value, count in zip(values, self.counts, strict=True) if count]
@@ -242,7 +257,7 @@ class _Side:
             joined = torch.empty(0, *width, dtype=dtype, device=values[0].device if values else None)
         else:
             try:
-                joined = torch.cat(filled).as_subclass(Tensor)
+                joined = _join(filled).as_subclass(Tensor)
             except RuntimeError:
                 self._refuse_shapes_and_devices(key, values, width)
                 raise
@@ -250,6 +265,10 @@ class _Side:
         per_box = math.prod(width)
         if list(map(Tensor.numel, values)) != [count * per_box for count in self.counts] or joined.shape[1:] != width:
             self._refuse_shapes_and_devices(key, values, width)
+        if set(map(_DTYPE, filled)) - dtypes:  # joining them would hide it
+            index = next(i for i, value in enumerate(values) if self.counts[i] and value.dtype not in dtypes)
+            remedy = _DTYPE_REMEDY.get(key, "numbers")
+            raise TypeError(f"{self.at(index, key)} are {values[index].dtype}, but must be {remedy}.")
         return joined
 
     def _refuse_shapes_and_devices(self, key: str, values: list[Tensor], width: tuple[int, ...]) -> None:
@@ -267,6 +286,15 @@ class _Side:
             raise ValueError(
                 f"`{self.name}[...]['{key}']` lie on several devices ({', '.join(devices)}): move them to one."
             )
+
+
+def _join(tensors: list[Tensor]) -> Tensor:
+    """Many small tensors as one."""
+    # Above its grain size torch.cat works in parallel, input by input, which for thousands of small inputs takes twice
+    # as long as copying them one after the other: so first in pieces that stay below
+    if len(tensors) > 64:
+        tensors = [torch.cat(tensors[start : start + 64]) for start in range(0, len(tensors), 64)]
+    return torch.cat(tensors)
 
 
 def _image_ids(*sides: _Side) -> Tensor:
@@ -324,9 +352,15 @@ def _image_sizes(labelled: _Side, detected: _Side, device: torch.device) -> Tens
     for side in (labelled, detected):
         if any(size is None for size in sizes):
             sizes = [_image_size(side, index) if size is None else size for index, size in enumerate(sizes)]
-    if sizes and all(isinstance(size, Tensor) and size.shape == (2,) for size in sizes):
+    types = set(map(type, sizes))
+    if types == {Tensor} and all(size.shape == (2,) for size in sizes):
         # values are looked at with all others; here NaN is no absent size, and 0 will be refused
         return torch.stack(sizes).to(device, torch.float64).nan_to_num(nan=0.0)
+    if types == {tuple} and all(map((2).__eq__, map(len, sizes))):
+        with suppress(TypeError, ValueError, RuntimeError):
+            known = torch.tensor(sizes, dtype=torch.float64, device="cpu")
+            if bool(((known > 0) & known.isfinite()).all()):
+                return known.to(device)
     rows = [(math.nan, math.nan)] * len(sizes)
     for index, size in enumerate(sizes):
         if size is not None:
