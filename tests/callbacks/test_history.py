@@ -203,3 +203,11 @@ def test_detections_are_told_apart_by_epoch() -> None:
     """What the tests above rely on."""
     target = {"boxes": torch.rand(3, 4), "labels": torch.ones(3).long(), "image_id": 3}
     assert any(len(detections(target, e)["boxes"]) != len(detections(target)["boxes"]) for e in range(1, 9))
+
+
+def test_a_window_of_one_validation_still_tells_what_is_new() -> None:
+    history = History(window=1)
+    for step, ids in enumerate(([1, 2], [2, 3])):
+        history.add(Validation(0, step, torch.tensor(ids)))
+    assert history.statuses([1, 2, 3]) == ["solved", "still", "new"]
+    assert history.counts([1, 2, 3]) == [0, 1, 1]

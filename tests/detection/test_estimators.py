@@ -428,3 +428,56 @@ def test_pixel_weighting_is_refused_without_sizes(estimator: str) -> None:
     metric = ESTIMATORS[estimator](TotalFalse(weighting="pixel"))
     with pytest.raises(ValueError, match="image 4 has no size, which pixel weighting needs"):
         metric.update([{**detected((0, 0, 1, 1)), "image_id": 4}])
+
+
+# What once went wrong in silence
+
+
+def unsure(score: float = 0.3, **entries: Any) -> dict[str, Any]:
+    """An image with one detection."""
+    return {
+        "boxes": torch.tensor([[0.0, 0, 10, 10]]),
+        "scores": torch.tensor([score]),
+        "labels": torch.tensor([1]),
+        **entries,
+    }
+
+
+@pytest.mark.parametrize("score", [0.3, 1.0])
+@pytest.mark.parametrize("definition", [FalsePositives, FalseNegatives, TotalFalse])
+def test_pixel_weighting_needs_sizes_whatever_was_drawn(definition: Any, score: float) -> None:
+    for estimator in (ScoreSampling, FastScoreSampling, ExpectedHardness):
+        with pytest.raises(ValueError, match="image 7 has no size"):
+            estimator(definition(weighting="pixel")).update([unsure(score, image_id=7)])
+
+
+def test_what_does_not_vary_has_no_deviation() -> None:
+    metric = ScoreSampling(TotalFalse(lambda errors, _: errors.box_area / 7), n_samples=30, statistic="std")
+    metric.update([unsure(0.0, image_id=1), unsure(1.0, image_id=2)])
+    assert metric.summary().ranking.hardness.tolist() == [0, 0]
+
+
+def test_of_a_target_ids_and_sizes_are_looked_at_alone() -> None:
+    target = [{"image_id": 5, "image_size": (10, 20), "boxes": "not looked at"}]
+    metric = ExpectedHardness(TotalFalse(weighting="pixel"))
+    metric.update([unsure(0.25)], target)
+    ids, hardness = metric.summary().ranking
+    assert ids.tolist() == [5]
+    assert hardness.tolist() == pytest.approx([0.25 * 100 / 200])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_a_calibration_may_keep_the_dtype_of_scores(dtype: torch.dtype) -> None:
+    class Halved:
+        settings = "halved()"
+
+        def __call__(self, scores: torch.Tensor) -> torch.Tensor:
+            return scores / 2
+
+    image = unsure(0.4, image_id=1)
+    image["scores"] = image["scores"].to(dtype)
+    expected = ExpectedHardness(FalseNegatives(), calibration=Halved())
+    sampled = ScoreSampling(FalseNegatives(), n_samples=3000, calibration=Halved())
+    for metric in (expected, sampled):
+        metric.update([image])
+        assert metric.summary().ranking.hardness.tolist() == pytest.approx([0.2], abs=0.03)
