@@ -71,13 +71,18 @@ class _Remembered:
             if reads is None or key in reads
         }
         self.size = len(preds)
-        self.takers: set[int] = set()
+        self._takers: dict[int, weakref.ref[Any]] = {}  # by identity: hashing a metric hashes its states
         self.rows: Rows | None = None
 
     def note(self, taker: object) -> None:
         """Remember who took the rows."""
         if taker is not None:
-            self.takers.add(id(taker))
+            self._takers[id(taker)] = weakref.ref(taker)
+
+    def taken_by(self, asker: object) -> bool:
+        """Whether `asker` took the rows; not somebody whose address it got since."""
+        taker = self._takers.get(id(asker))
+        return taker is not None and taker() is asker
 
     def same_as(self, other: "_Remembered") -> bool:
         return (
@@ -130,7 +135,7 @@ class BatchMemory:
         except (AttributeError, TypeError, RuntimeError):
             return measure(preds, target)  # not a batch at all; this says why
         known = self._batches.get(settings)
-        if known is not None and known.rows and id(asker) not in known.takers and batch.same_as(known):
+        if known is not None and known.rows and not known.taken_by(asker) and batch.same_as(known):
             known.note(asker)
             return known.rows
         batch.rows = measure(preds, target)

@@ -182,6 +182,20 @@ def test_a_batch_given_to_nine_definitions_is_measured_once(monkeypatch: pytest.
     assert len(measured) == 1
 
 
+def test_an_asker_at_the_address_of_a_dead_one_is_not_taken_for_it() -> None:
+    counter, memory = Counter(), BatchMemory()
+    batch = false_alarms(1)
+    addresses = set()
+    for _ in range(20):
+        metric = TotalFalse()
+        addresses.add(id(metric))
+        memory.get("settings", *batch, counter, asker=metric)
+        del metric
+        gc.collect()
+    assert len(addresses) < 20  # else this shows nothing
+    assert counter.calls == 1
+
+
 def test_a_weighting_that_has_changed_weighs_anew() -> None:
     factor = 1.0
     metric = FalsePositives(lambda errors, _: torch.full((len(errors),), factor), reduction="sum")
