@@ -1,0 +1,56 @@
+"""The values that a comparison consists of."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hardest_metrics.data.annotations import Annotations
+from hardest_metrics.functional.matching import Query
+from hardest_metrics.functional.packing import ImageDict
+from hardest_metrics.ranking import Ranking
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: The estimator of rankings that go by labels: the truth that estimates are judged by.
+LABELS = "labels"
+
+
+@dataclass(frozen=True, eq=False)
+class RankedBy:
+    """A ranking, and what it was made with.
+
+    Args:
+        detector: the name of its detections.
+        definition: of hardness, ``"kind/weighting"``, such as ``"total_false/pixel"``.
+        estimator: :data:`LABELS` for the truth, else what hardness without labels was estimated with.
+        ranking: all images of the set.
+    """
+
+    detector: str
+    definition: str
+    estimator: str
+    ranking: Ranking
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison:
+    """Rankings of the images of one set by several detectors, definitions and estimators, and how they agree.
+
+    Args:
+        annotations: the set. Without labels, the target boxes of its images are None.
+        detections: by detector, one dict an image in the order of the annotations, boxes as (x, y, width, height).
+        query: which boxes count.
+        rankings: every detector's, definition by definition.
+        agreement: one row a detector, definition and estimator (columns of these names, then a column a measure),
+            in the order of `rankings` without those by labels; empty without labels.
+    """
+
+    annotations: Annotations
+    detections: dict[str, list[ImageDict]]
+    query: Query
+    rankings: list[RankedBy]
+    agreement: "pd.DataFrame"
+
+    def __repr__(self) -> str:
+        n_images, detectors = len(self.annotations.image_ids), ", ".join(self.detections)
+        return f"Comparison({n_images} images, {len(self.rankings)} rankings, detectors: {detectors})"
