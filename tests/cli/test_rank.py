@@ -2,8 +2,6 @@ import csv
 import inspect
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,74 +10,12 @@ import pytest
 import torch
 from PIL import Image
 
-from hardest_metrics import cli, detection, functional
+from hardest_metrics import detection, functional
+from hardest_metrics.cli import main, program
+from hardest_metrics.cli import rank as rank_command
 from hardest_metrics.data import read_annotations, read_detections
 from hardest_metrics.functional.weighting import WEIGHTINGS
-
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs the command in this process; gives exit code, stdout and stderr."""
-
-    def run_(*arguments: object) -> tuple[int, str, str]:
-        code = cli.main([str(argument) for argument in arguments])
-        return code, *capsys.readouterr()
-
-    return run_
-
-
-@pytest.fixture
-def coco(tmp_path: Path) -> Path:
-    """A folder with a data set of four images and detections on it.
-
-    ===== ============================ ========= =================== ====== ======
-    image file                         size      errors              small? labels
-    ===== ============================ ========= =================== ====== ======
-    1     one.png                      100 x 50  none
-    2     two.png                      100 x 50  1 false, 1 missed   no     person
-    3     deep/folder/[three].png      200 x 100 2 missed            yes    car
-    2**60 four.png                     100 x 50  3 false, 2 doubles  no     car
-    ===== ============================ ========= =================== ====== ======
-    """
-    sizes = {1: (100, 50), 2: (100, 50), 3: (200, 100), 2**60: (100, 50)}
-    names = {1: "one.png", 2: "two.png", 3: "deep/folder/[three].png", 2**60: "four.png"}
-    annotations = [(1, 1, [0, 0, 40, 40]), (2, 1, [0, 0, 40, 40]), (3, 2, [0, 0, 20, 20]), (3, 2, [50, 0, 20, 20])]
-    annotations += [(2**60, 2, [0, 0, 40, 40])]
-    results = [(1, 1, [0, 0, 40, 40], 0.9), (1, 1, [50, 0, 40, 40], 0.4), (2, 1, [60, 10, 40, 40], 0.9)]
-    results += [(2**60, 2, [0, 0, 40, 40], 0.9), (2**60, 2, [0, 0, 40, 39], 0.8), (2**60, 2, [0, 0, 39, 40], 0.7)]
-    results += [(2**60, 1, [50, 0, 40, 40], 0.6)]
-    document = {
-        "images": [
-            {"id": id_, "file_name": names[id_], "width": width, "height": height}
-            for id_, (width, height) in sizes.items()
-        ],
-        "annotations": [
-            {"id": number, "image_id": image, "category_id": label, "bbox": box, "area": box[2] * box[3]}
-            for number, (image, label, box) in enumerate(annotations)
-        ],
-        "categories": [{"id": 1, "name": "person"}, {"id": 2, "name": "car"}, {"id": 3, "name": "traffic light"}],
-        "info": {"year": 2024},
-    }
-    detections = [
-        {"image_id": image, "category_id": label, "bbox": box, "score": score} for image, label, box, score in results
-    ]
-    (tmp_path / "instances.json").write_text(json.dumps(document))
-    (tmp_path / "results.json").write_text(json.dumps(detections))
-    (tmp_path / "images").mkdir()
-    for image, size in sizes.items():
-        Image.new("RGB", size, (128, 128, 128)).save(tmp_path / "images" / Path(names[image]).name)
-    return tmp_path
-
-
-def rank(folder: Path) -> list[object]:
-    return ["rank", "--annotations", folder / "instances.json", "--detections", folder / "results.json"]
-
-
-def ranking_of(path: Path) -> list[tuple[int, float]]:
-    return [(row["image_id"], row["hardness"]) for row in json.loads(path.read_text())]
-
+from tests.cli.commands import Run, rank, ranking_of
 
 # What is ranked
 
@@ -171,7 +107,7 @@ def test_every_option_of_the_query_counts(
 
 def test_many_batches_are_one_ranking(coco: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     run(*rank(coco), "--out", coco / "whole.json")
-    monkeypatch.setattr(cli, "_BATCH_SIZE", 1)
+    monkeypatch.setattr(rank_command, "_BATCH_SIZE", 1)
     run(*rank(coco), "--out", coco / "parts.json")
     assert (coco / "whole.json").read_text() == (coco / "parts.json").read_text()
 
@@ -226,7 +162,7 @@ def test_nothing_is_written_unless_asked(coco: Path, run: Run) -> None:
 
 def test_help_names_units_and_defaults_of_every_option(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match=r"^0$"):
-        cli.main(["rank", "--help"])
+        main(["rank", "--help"])
     text = " ".join(capsys.readouterr().out.split())
     # An option is followed by its choices or by a placeholder in capitals
     _, *found = re.split(r" --([a-z-]+) (?=\{|[A-Z])", text.split("data:")[1])
@@ -255,13 +191,13 @@ def test_help_names_units_and_defaults_of_every_option(capsys: pytest.CaptureFix
 
 
 def test_choices_and_defaults_are_those_of_the_classes() -> None:
-    options = cli._parse(["rank"])
+    _, options = program.parse(["rank"])
     signature = inspect.signature(detection.TotalFalse).parameters
     for name in ("weighting", "score_threshold", "iou_threshold", "labels", "area_range", "max_detections"):
         assert options[name] == signature[name].default
-    for query in cli._QUERIES:
+    for query in rank_command.QUERIES:
         for weighting in WEIGHTINGS:
-            chosen = cli._parse(["rank", "--query", query, "--weighting", weighting])
+            _, chosen = program.parse(["rank", "--query", query, "--weighting", weighting])
             assert (chosen.query, chosen.weighting) == (query, weighting)
 
 
@@ -391,35 +327,3 @@ def test_parquet_without_pyarrow_is_refused_before_long_work(
     code, _, err = run(*rank(coco), "--out", coco / "ranking.parquet")
     assert code == 2
     assert 'pip install "hardest_metrics[parquet]"' in err
-
-
-def test_a_full_disk_is_one_line_too(coco: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device", "ranking.csv")
-
-    monkeypatch.setattr("hardest_metrics.data.write_ranking", full)
-    code, out, err = run(*rank(coco), "--out", coco / "ranking.csv")
-    assert (code, out, err) == (2, "", "hardest-metrics: error: ranking.csv: No space left on device\n")
-
-
-def test_a_bug_is_not_taken_for_bad_input(coco: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "_summary", lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        run(*rank(coco))
-
-
-def test_an_interrupted_run_ends_quietly(coco: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(cli, "_rankings", interrupted)
-    assert run(*rank(coco)) == (130, "", "")
-
-
-def test_a_process_of_its_own_behaves_alike(coco: Path) -> None:
-    command = [sys.executable, "-c", "import sys; from hardest_metrics.cli import main; sys.exit(main())"]
-    result = subprocess.run([*command, *map(str, rank(coco)), "--labels", "cat"], capture_output=True, text=True)
-    assert result.returncode == 2
-    assert result.stdout == ""
-    expected = "No category is named 'cat'. Choose from: 'person', 'car', 'traffic light'."
-    assert result.stderr == f"hardest-metrics: error: {expected}\n"

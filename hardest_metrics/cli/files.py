@@ -1,0 +1,49 @@
+"""Files that commands read and write, checked before anything is done."""
+
+import importlib.util
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Output(NamedTuple):
+    """A file to be written.
+
+    Attributes:
+        path: the file.
+        option: the option that names it.
+        suffixes: how its name may end.
+    """
+
+    path: str
+    option: str
+    suffixes: tuple[str, ...]
+
+
+def check_inputs(paths: Sequence[str]) -> None:
+    """Refuse files and folders that are missing."""
+    for path in paths:
+        if not Path(path).exists():
+            raise ValueError(f"{path}: no such file. Check the path.")
+
+
+def check_outputs(outputs: Sequence[Output], inputs: Sequence[str]) -> None:
+    """Refuse files that can't be written, or would overwrite an input or each other."""
+    taken = {os.path.realpath(path) for path in inputs}
+    for path, name, suffixes in outputs:
+        suffix = Path(path).suffix.lower()
+        folder = Path(os.path.realpath(path)).parent
+        if suffix not in suffixes:
+            raise ValueError(f"{path}: `{name}` writes {', '.join(suffixes)}. End the file's name so.")
+        if suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
+            raise ValueError(f'{path}: Parquet needs pyarrow: pip install "hardest_metrics[parquet]", or write CSV.')
+        if Path(path).is_dir():
+            raise ValueError(f"{path}: is a folder. Give the path of a file to `{name}`.")
+        if not folder.is_dir():
+            raise ValueError(f"{path}: its folder does not exist. Create it, or choose another one.")
+        if not os.access(folder, os.W_OK):
+            raise ValueError(f"{path}: its folder cannot be written to. Choose another one.")
+        if os.path.realpath(path) in taken:
+            raise ValueError(f"{path}: would overwrite a file of this very command. Give `{name}` another name.")
+        taken.add(os.path.realpath(path))

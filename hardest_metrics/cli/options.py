@@ -1,0 +1,109 @@
+"""Options that several commands share, and what they mean."""
+
+from argparse import HelpFormatter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from jsonargparse import ArgumentParser, Namespace
+
+if TYPE_CHECKING:
+    from hardest_metrics.data import Annotations
+    from hardest_metrics.functional import Query
+
+PROGRAM = "hardest-metrics"
+
+
+def new_parser(**kwargs: Any) -> ArgumentParser:
+    """A parser without any options, as every command begins with; `kwargs` are those of `ArgumentParser`."""
+    return ArgumentParser(formatter_class=HelpFormatter, exit_on_error=False, **kwargs)
+
+
+def option(name: str) -> str:
+    """How users write an option: ``top_k`` is ``--top-k``."""
+    return f"--{name.replace('_', '-')}"
+
+
+def require_given(options: Namespace, command: str, names: Sequence[str]) -> None:
+    """Refuse options that are missing: the parser lets all be left out, so that its help is in the order of use."""
+    for name in names:
+        if not options[name]:
+            raise ValueError(f"`{name}` is missing, see {PROGRAM} {command} --help.")
+
+
+def add_box_options(group: Any) -> None:
+    """The options that say which boxes count, for :func:`query_settings`."""
+    group.add_argument(
+        "--score-threshold", type=float, default=0.5, metavar="SCORE",
+        help="leave out detections of a lower score, in [0, 1] (default: %(default)s)",
+    )  # fmt: skip
+    group.add_argument(
+        "--iou-threshold", type=float, default=0.5, metavar="IOU",
+        help="least intersection over union of a match, in (0, 1] (default: %(default)s)",
+    )  # fmt: skip
+    group.add_argument(
+        "--labels", nargs="+", metavar="NAME",
+        help="categories that count, by name: --labels person car, or person,car (default: all)",
+    )  # fmt: skip
+    group.add_argument(
+        "--area-range", metavar="RANGE",
+        help="objects that count, by area in square pixels: small (up to 32^2), medium, large (from 96^2), or"
+        " LOW,HIGH (default: all)",
+    )  # fmt: skip
+    group.add_argument(
+        "--max-detections", type=int, default=100, metavar="N",
+        help="detections that count per image and category, those of highest score (default: %(default)s)",
+    )  # fmt: skip
+
+
+def query_settings(options: Namespace) -> dict[str, Any]:
+    """The arguments of :class:`~hardest_metrics.functional.Query` but its labels, which only a data set tells.
+
+    Raises:
+        ValueError: if an option makes no sense.
+    """
+    from hardest_metrics.functional import Query
+
+    settings: dict[str, Any] = {
+        "score_threshold": options.score_threshold,
+        "iou_threshold": options.iou_threshold,
+        "area_range": _area_range(options.area_range),
+        "max_detections": options.max_detections,
+    }
+    Query(**settings)
+    return settings
+
+
+def labels_of(options: Namespace, annotations: "Annotations") -> list[int] | None:
+    """The labels that ``--labels`` names, None for all.
+
+    Raises:
+        ValueError: if a name is no category's.
+    """
+    if options.labels is None:
+        return None
+    known = annotations.categories.values()
+    return annotations.labels_named([
+        part for name in options.labels for part in ([name] if name in known else map(str.strip, name.split(",")))
+    ])  # fmt: skip
+
+
+def boxes_in_words(options: Namespace, query: "Query", categories: Mapping[int, str]) -> str:
+    """Which boxes count, as the options were understood."""
+    labels = None if query.labels is None else ", ".join(categories[label] for label in query.labels)
+    return ", ".join((
+        f"score >= {query.score_threshold:g}",
+        f"IoU >= {query.iou_threshold:g}",
+        "all labels" if labels is None else f"labels {labels}",
+        "all areas" if options.area_range is None else f"areas {options.area_range}",
+        f"at most {query.max_detections} detections per image and label",
+    ))  # fmt: skip
+
+
+def _area_range(text: str | None) -> str | tuple[float, float] | None:
+    if text is None or "," not in text:
+        return text
+    try:
+        low, high = map(float, text.split(","))
+    except ValueError:
+        raise ValueError(f"`area_range` must be small, medium, large or LOW,HIGH, but is {text!r}.") from None
+    return low, high

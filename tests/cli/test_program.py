@@ -1,0 +1,60 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hardest_metrics.cli import program
+from hardest_metrics.cli import rank as rank_command
+from tests.cli.commands import Run, rank
+
+
+def test_a_full_disk_is_one_line_too(coco: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", "ranking.csv")
+
+    monkeypatch.setattr("hardest_metrics.data.write_ranking", full)
+    code, out, err = run(*rank(coco), "--out", coco / "ranking.csv")
+    assert (code, out, err) == (2, "", "hardest-metrics: error: ranking.csv: No space left on device\n")
+
+
+def test_a_bug_is_not_taken_for_bad_input(coco: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rank_command, "_summary", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run(*rank(coco))
+
+
+def test_an_interrupted_run_ends_quietly(coco: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(rank_command, "_rankings", interrupted)
+    assert run(*rank(coco)) == (130, "", "")
+
+
+def test_a_process_of_its_own_behaves_alike(coco: Path) -> None:
+    command = [sys.executable, "-m", "hardest_metrics.cli"]
+    result = subprocess.run([*command, *map(str, rank(coco)), "--labels", "cat"], capture_output=True, text=True)
+    assert result.returncode == 2
+    assert result.stdout == ""
+    expected = "No category is named 'cat'. Choose from: 'person', 'car', 'traffic light'."
+    assert result.stderr == f"hardest-metrics: error: {expected}\n"
+
+
+def test_help_of_every_command_comes_without_waiting_for_torch() -> None:
+    code = """
+import sys
+from contextlib import suppress
+from hardest_metrics.cli import main
+for command in sys.argv[1:]:
+    with suppress(SystemExit):
+        main(command.split())
+print("imported:", sorted({"torch", "numpy", "pandas", "matplotlib", "sklearn", "lightning"} & set(sys.modules)))
+"""
+    commands = ["--help", *(f"{command} --help" for command in program.COMMANDS)]
+    result = subprocess.run([sys.executable, "-c", code, *commands], capture_output=True, text=True, check=True)
+    assert result.stdout.count("usage:") == len(commands)
+    assert result.stdout.endswith("imported: []\n")
+    for command, does in program.COMMANDS.items():
+        assert command in result.stdout
+        assert does in result.stdout
