@@ -100,14 +100,21 @@ class BoxErrors(HardnessMetric, ABC):
 
     def merge_state(self, incoming_state: dict[str, Any] | Metric) -> None:
         """As :meth:`HardnessMetric.merge_state`; two functions are equal settings only if they compare equal."""
-        if isinstance(incoming_state, BoxErrors) and incoming_state.settings != self.settings:
-            theirs = incoming_state.weighting
-            if callable(self.weighting) and theirs != self.weighting:
-                raise ValueError(
-                    f"`incoming_state` weighs with {theirs}, this metric with {self.weighting}:"
-                    " only metrics of equal settings can be merged."
-                )
+        if isinstance(incoming_state, BoxErrors):
+            self.require_same_function(incoming_state)
         super().merge_state(incoming_state)
+
+    def require_same_function(self, other: "BoxErrors") -> None:
+        """Refuse a definition that weighs with another function.
+
+        Raises:
+            ValueError: if it does.
+        """
+        if callable(self.weighting) and self.settings != other.settings and self.weighting != other.weighting:
+            raise ValueError(
+                f"`incoming_state` weighs with {other.weighting}, this metric with {self.weighting}:"
+                " only metrics of equal settings can be merged."
+            )
 
     def _measure(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> tuple[Tensor, Tensor]:
         batch = pack(preds, target, self.box_format, min_score=self.query.score_threshold)

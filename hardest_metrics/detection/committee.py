@@ -33,7 +33,8 @@ class CommitteeHardness(Estimator):
         weights: how much each member counts, in the order of `members`; None for all alike.
         n_samples: how many samples to draw; None for the exact average over confident detections.
         seed: another one gives other samples.
-        calibration: turns scores into probabilities for sampling; None to take scores for probabilities.
+        calibration: turns the members' scores into probabilities to draw with: one for all, or a sequence with one
+            (or None) a member, in the order of `members`; None to take scores for probabilities. Needs `n_samples`.
         statistic: ``"mean"``, ``"std"`` or ``"bound"`` (mean + c · standard deviation) over members or samples.
         c: of the bound; negative for a lower one.
         reduction: None for the ranking; ``"mean"``, ``"sum"`` or ``"max"`` over the images for a scalar.
@@ -59,7 +60,7 @@ class CommitteeHardness(Estimator):
         weights: Sequence[float] | None = None,
         n_samples: int | None = None,
         seed: int = 0,
-        calibration: Calibration | None = None,
+        calibration: Calibration | Sequence[Calibration | None] | None = None,
         statistic: Statistic = "mean",
         c: float = 1.0,
         reduction: Reduction | None = None,
@@ -69,8 +70,16 @@ class CommitteeHardness(Estimator):
             check_n_samples(n_samples)
         if weights is not None and not (all(0 <= w < math.inf for w in weights) and sum(weights) > 0):
             raise ValueError(f"`weights` must be finite, at least 0 and not all 0, but are {weights}.")
-        calibrated = "" if calibration is None else f", calibration={calibration.settings}"
-        settings = f"committee(weights={weights}, n_samples={n_samples}, seed={seed}{calibrated}"
+        if calibration is not None and n_samples is None:
+            raise ValueError(
+                "`calibration` gives probabilities to draw samples with: give `n_samples`, or leave it out."
+            )
+        if isinstance(calibration, Sequence) and weights is not None and len(calibration) != len(weights):
+            raise ValueError(
+                f"`calibration` holds {len(calibration)} calibrations, but `weights` {len(weights)} numbers: pass one"
+                " of each a member."
+            )
+        settings = f"committee(weights={weights}, n_samples={n_samples}, seed={seed}{_in_settings(calibration)}"
         super().__init__(definition, settings, statistic, c, reduction, **kwargs)
         self.weights = weights
         self.n_samples = n_samples
@@ -116,6 +125,14 @@ class CommitteeHardness(Estimator):
             )
         weighting = named_weighting(self.definition.weighting)
         return sampled_moments(batch, query, weighting, number, sampler, weights=shares)
+
+
+def _in_settings(calibration: Calibration | Sequence[Calibration | None] | None) -> str:
+    if calibration is None:
+        return ""
+    if isinstance(calibration, Sequence):
+        return f", calibration=[{', '.join('None' if one is None else one.settings for one in calibration)}]"
+    return f", calibration={calibration.settings}"
 
 
 def _packed(index: int, member: Sequence[ImageDict], batch: Batch, box_format: BoxFormat) -> Batch:

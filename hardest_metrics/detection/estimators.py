@@ -6,6 +6,7 @@ from copy import deepcopy
 from typing import Any, Literal, get_args
 
 from torch import Tensor
+from torchmetrics import Metric
 
 from hardest_metrics.detection.box_errors import BoxErrors, ErrorKind
 from hardest_metrics.functional.boxes import Batch
@@ -108,6 +109,12 @@ class Estimator(HardnessMetric, ABC):
             TypeError, ValueError: on input that makes no sense; the metric is as it was before.
         """
         super().update(preds, ids_alone(len(preds), target))
+
+    def merge_state(self, incoming_state: dict[str, Any] | Metric) -> None:
+        """As :meth:`HardnessMetric.merge_state`; two functions are equal settings only if they compare equal."""
+        if isinstance(incoming_state, Estimator):
+            self.definition.require_same_function(incoming_state.definition)
+        super().merge_state(incoming_state)
 
     def _measure(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> tuple[Tensor, Tensor]:
         batch = pack(preds, target, self.definition.box_format)

@@ -1,12 +1,13 @@
 """Hardness as the detector's uncertainty, which serves any query."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
-from hardest_metrics.functional.matching import Query
+from hardest_metrics.functional.estimation import Calibration, Uncalibrated, participants
+from hardest_metrics.functional.matching import AreaName, Query
 from hardest_metrics.functional.packing import READS, BoxFormat, ImageDict, check_box_format, ids_alone, pack
 from hardest_metrics.functional.uncertainty import OF_LOGITS, OF_SCORES, ImageReduction, image_uncertainty
 from hardest_metrics.metric import HardnessMetric, Reduction
@@ -32,6 +33,10 @@ class Uncertainty(HardnessMetric):
         labels: the labels that count; None for all.
         box_format: of all boxes: ``"xyxy"``, ``"xywh"`` or ``"cxcywh"``.
         reduction: None for the ranking; ``"mean"``, ``"sum"`` or ``"max"`` over the images for a scalar.
+        calibration: of measures that go by scores, turns these into probabilities; None to take scores for
+            probabilities. The threshold is compared with scores.
+        area_range: detections outside take no part, see :class:`BoxErrors`; None for all.
+        max_detections: only this many detections of highest score take part, per image and label.
         kwargs: see :class:`torchmetrics.Metric`.
 
     Raises:
@@ -56,9 +61,12 @@ class Uncertainty(HardnessMetric):
         measure: Measure = "binary_entropy",
         image_reduction: ImageReduction | None = None,
         score_threshold: float = 0.5,
-        labels: Sequence[int] | None = None,
+        labels: Collection[int] | None = None,
         box_format: BoxFormat = "xyxy",
         reduction: Reduction | None = None,
+        calibration: Calibration | None = None,
+        area_range: AreaName | tuple[float, float] | None = None,
+        max_detections: int = 100,
         **kwargs: Any,
     ) -> None:
         if measure not in get_args(Measure):
@@ -69,13 +77,20 @@ class Uncertainty(HardnessMetric):
             raise ValueError(
                 f"`image_reduction` must be one of {get_args(ImageReduction)}, but is {image_reduction!r}."
             )
+        if calibration is not None and measure in OF_LOGITS:
+            raise ValueError(
+                f"`calibration` turns scores into probabilities, but {measure} goes by logits: leave it out, or choose"
+                f" one of {tuple(OF_SCORES)}."
+            )
         check_box_format(box_format)
-        query = Query(score_threshold, labels=labels)
-        settings = f"uncertainty({measure!r}, {image_reduction!r}, {query}, box_format={box_format!r})"
+        query = Query(score_threshold, labels=labels, area_range=area_range, max_detections=max_detections)
+        calibrated = "" if calibration is None else f", calibration={calibration.settings}"
+        settings = f"uncertainty({measure!r}, {image_reduction!r}, {query}, box_format={box_format!r}{calibrated})"
         super().__init__(settings, (1,), reduction, **kwargs)
         self.measure = measure
         self.image_reduction = image_reduction
         self.query = query
+        self.calibration = Uncalibrated() if calibration is None else calibration
         self.box_format = box_format
 
     def update(self, preds: Sequence[ImageDict], target: Sequence[ImageDict] | None = None) -> None:
@@ -95,11 +110,11 @@ class Uncertainty(HardnessMetric):
         batch = pack(preds, target, self.box_format)
         boxes = batch.detections
         if self.measure in OF_SCORES:
-            values = OF_SCORES[self.measure](boxes.scores)
+            values = OF_SCORES[self.measure](self.calibration(boxes.scores))
         else:
             values = OF_LOGITS[self.measure](_logits(preds, self.measure).to(boxes.scores.device))
-        takes_part = (boxes.scores >= self.query.score_threshold) & self.query.counts_label(boxes.labels)
-        kept = takes_part.nonzero().squeeze(1)
+        kept = participants(boxes, self.query)
+        kept = kept[self.query.counts_area(boxes.box_area.index_select(0, kept))]
         image = boxes.image.index_select(0, kept)
         result = image_uncertainty(values.index_select(0, kept), image, len(batch), self.image_reduction)
         return batch.image_ids, result.float()[:, None]

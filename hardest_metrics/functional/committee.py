@@ -47,7 +47,11 @@ class SampledMembers:
         members: detections of each member, for the same images.
         weights: how likely each member is, adding up to 1.
         seed: another one gives other samples.
-        calibration: turns scores into the probabilities to draw with.
+        calibration: turns scores into the probabilities to draw with: one for all members, or a sequence with one
+            a member; None to take scores for probabilities.
+
+    Raises:
+        ValueError: if there is not one calibration a member.
     """
 
     def __init__(
@@ -55,13 +59,19 @@ class SampledMembers:
         members: Sequence[Batch],
         weights: Sequence[float],
         seed: int = 0,
-        calibration: Calibration | None = None,
+        calibration: Calibration | Sequence[Calibration | None] | None = None,
     ) -> None:
-        calibration = calibration or Uncalibrated()
+        given = calibration if isinstance(calibration, Sequence) else [calibration] * len(members)
+        if len(given) != len(members):
+            raise ValueError(
+                f"`calibration` holds {len(given)} calibrations, but there are {len(members)} members: pass one each,"
+                " or one for all."
+            )
+        calibrations = [Uncalibrated() if one is None else one for one in given]
         self._members, self._seed = members, seed
         self._bounds = torch.tensor(weights, dtype=torch.float64).cumsum(0)[:-1] * 2.0**32
-        self._samplers = [ScoreSampler(seed + 1 + number, calibration) for number in range(len(members))]
-        self.settings = f"sampled_members(seed={seed}, calibration={calibration.settings})"
+        self._samplers = [ScoreSampler(seed + 1 + number, one) for number, one in enumerate(calibrations)]
+        self.settings = f"sampled_members(seed={seed}, calibration=[{', '.join(one.settings for one in calibrations)}])"
 
     def __call__(self, batch: Batch, samples: Tensor) -> PseudoGroundTruth:
         """Draw samples."""

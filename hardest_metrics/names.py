@@ -1,0 +1,23 @@
+"""What definitions, weightings and estimators are called on a command line, in tables and in files.
+
+Nothing is imported here, so that help comes at once; :mod:`hardest_metrics.detection.naming` makes metrics of names.
+"""
+
+DEFINITIONS = ("false_positives", "false_negatives", "total_false")
+
+WEIGHTINGS = ("none", "pixel", "overlap")
+
+#: Those that go by other detectors.
+COMMITTEES = ("committee", "sampled_committee")
+
+#: Those that go by logits, which COCO results do not hold.
+OF_LOGITS = ("entropy", "evidential")
+
+#: The detector's own uncertainty, whatever the definition.
+UNCERTAINTIES = (*OF_LOGITS, "binary_entropy", "binary_evidential", "max_uncertainty")
+
+ESTIMATORS = ("score_sampling", "fast_score_sampling", "expected_hardness", *COMMITTEES, *UNCERTAINTIES)
+
+STATISTICS = ("mean", "std", "bound")
+
+CALIBRATIONS = ("platt", "temperature", "isotonic")
