@@ -3,14 +3,18 @@
 All readers give boxes as float64 (x, y, width, height): ``box_format="xywh"``.
 """
 
-from hardest_metrics.data.annotations import Annotations
-from hardest_metrics.data.atomic import atomic_write
-from hardest_metrics.data.coco import read_coco_annotations, read_coco_results
-from hardest_metrics.data.coco_subset import write_coco_subset
-from hardest_metrics.data.formats import read_annotations, read_detections
-from hardest_metrics.data.hardest_json import read_hardest_detections
-from hardest_metrics.data.ranking_file import write_ranking
-from hardest_metrics.data.voc import read_voc_annotations
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hardest_metrics.data.annotations import Annotations
+    from hardest_metrics.data.atomic import atomic_write
+    from hardest_metrics.data.coco import read_coco_annotations, read_coco_results
+    from hardest_metrics.data.coco_subset import write_coco_subset
+    from hardest_metrics.data.formats import read_annotations, read_detections
+    from hardest_metrics.data.hardest_json import read_hardest_detections
+    from hardest_metrics.data.ranking_file import write_ranking
+    from hardest_metrics.data.voc import read_voc_annotations
 
 __all__ = [
     "Annotations",
@@ -24,3 +28,27 @@ __all__ = [
     "write_coco_subset",
     "write_ranking",
 ]
+
+_HOMES = {
+    "Annotations": "annotations",
+    "atomic_write": "atomic",
+    "read_annotations": "formats",
+    "read_coco_annotations": "coco",
+    "read_coco_results": "coco",
+    "read_detections": "formats",
+    "read_hardest_detections": "hardest_json",
+    "read_voc_annotations": "voc",
+    "write_coco_subset": "coco_subset",
+    "write_ranking": "ranking_file",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import what is asked for when it is asked for: a file can be hashed or written whole without torch."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
