@@ -3,7 +3,9 @@
 from hardest_metrics.plot.distribution import plot_hardness
 from hardest_metrics.plot.grid import (
     MAX_TILES,
+    UNJUDGED,
     OutcomeBoxes,
+    detection_boxes,
     draw_grid,
     draw_image,
     encode_png,
@@ -13,7 +15,9 @@ from hardest_metrics.plot.grid import (
 
 __all__ = [
     "MAX_TILES",
+    "UNJUDGED",
     "OutcomeBoxes",
+    "detection_boxes",
     "draw_grid",
     "draw_image",
     "encode_png",

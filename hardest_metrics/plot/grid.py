@@ -18,13 +18,16 @@ from PIL import ExifTags, Image, ImageDraw, ImageFont, ImageOps
 from torch import Tensor
 
 from hardest_metrics.functional.matching import Outcome, Query, match
-from hardest_metrics.functional.packing import BoxFormat, ImageDict, pack
+from hardest_metrics.functional.packing import BoxFormat, ImageDict, no_labels, pack
 
 #: An image as it is to be drawn: ``(3, H, W)`` or ``(1, H, W)`` uint8, or the path of a picture.
 ImageSource = Tensor | str | os.PathLike[str]
 
 #: A picture of more images than this is too large to look at.
 MAX_TILES = 400
+
+#: In place of an outcome, for a detection that no labels judge.
+UNJUDGED = 255
 
 _Rectangle = tuple[int, int, int, int]
 _Color = tuple[int, int, int]
@@ -35,7 +38,8 @@ class OutcomeBoxes(NamedTuple):
 
     Attributes:
         xyxy: ``(n, 4)`` float64: left, top, right, bottom in pixels of the image.
-        outcomes: ``(n,)`` uint8, the :class:`~hardest_metrics.functional.Outcome` of each box, never ignored.
+        outcomes: ``(n,)`` uint8, the :class:`~hardest_metrics.functional.Outcome` of each box, never ignored;
+            :data:`UNJUDGED` for detections on an image without labels.
         labels: ``(n,)`` int64.
         scores: ``(n,)`` float64; NaN for missed objects.
     """
@@ -55,10 +59,11 @@ class _Style(NamedTuple):
 
 
 # Told apart by colour, and without it by width and dashes. In drawing order: errors lie on top.
-_STYLES = {
+_STYLES: dict[int, _Style] = {
     Outcome.TRUE_POSITIVE: _Style("true positive", (40, 200, 90), (0, 0, 0), 2, None),
     Outcome.FALSE_NEGATIVE: _Style("missed", (40, 110, 255), (255, 255, 255), 3, 7),
     Outcome.FALSE_POSITIVE: _Style("false positive", (225, 30, 45), (255, 255, 255), 3, None),
+    UNJUDGED: _Style("detection", (255, 170, 0), (0, 0, 0), 3, None),
 }
 
 _LABEL_SIZE, _CAPTION_SIZE, _TITLE_SIZE = 12, 15, 18  # font sizes in pixels
@@ -119,6 +124,31 @@ def outcome_boxes(
     return [OutcomeBoxes(*parts) for parts in zip(*split, strict=True)]
 
 
+def detection_boxes(preds: Sequence[ImageDict], query: Query, box_format: BoxFormat = "xyxy") -> list[OutcomeBoxes]:
+    """The detections that take part, of images without labels, as pictures show them.
+
+    Args:
+        preds: one dict an image, see :func:`~hardest_metrics.functional.pack`.
+        query: which boxes count.
+        box_format: of all boxes: ``"xyxy"``, ``"xywh"`` or ``"cxcywh"``, in pixels.
+
+    Returns:
+        One item an image, its outcomes :data:`UNJUDGED`.
+
+    Raises:
+        TypeError, ValueError: on input that makes no sense, see :func:`~hardest_metrics.functional.pack`.
+
+    Example:
+        >>> from hardest_metrics.functional import Query
+        >>> boxes = torch.tensor([[0.0, 0, 9, 9], [50, 50, 60, 60]])
+        >>> preds = [{"boxes": boxes, "scores": torch.tensor([0.9, 0.1]), "labels": torch.tensor([1, 1])}]
+        >>> detection_boxes(preds, Query())[0].xyxy
+        tensor([[0., 0., 9., 9.]], dtype=torch.float64)
+    """
+    all_boxes = outcome_boxes(preds, no_labels(len(preds)), query, box_format)
+    return [boxes._replace(outcomes=torch.full_like(boxes.outcomes, UNJUDGED)) for boxes in all_boxes]
+
+
 def draw_image(
     image: ImageSource,
     boxes: OutcomeBoxes,
@@ -129,9 +159,9 @@ def draw_image(
 ) -> Image.Image:
     """Draw an image with its boxes and a caption.
 
-    True positives are green, with a thin line; false positives red; missed objects blue, with a dashed line.
-    Each box is labelled with its class, a detection also with its score, where the label hides no other one;
-    errors come first.
+    True positives are green, with a thin line; false positives red; missed objects blue, with a dashed line;
+    detections that no labels judge are orange. Each box is labelled with its class, a detection also with its
+    score, where the label hides no other one; errors come first.
 
     Pictures of any mode are drawn as Pillow turns them into RGB (transparency is dropped); those with more than
     8 bits a pixel are stretched from their darkest to their brightest value. A picture whose EXIF data say that
@@ -177,12 +207,13 @@ def draw_image(
     return tile
 
 
-def draw_grid(tiles: Sequence[Image.Image], title: str = "") -> Image.Image:
+def draw_grid(tiles: Sequence[Image.Image], title: str = "", judged: bool = True) -> Image.Image:
     """Arrange pictures in a grid, row by row, under a title and the legend of :func:`draw_image`.
 
     Args:
         tiles: 1 to :data:`MAX_TILES` pictures, best of width :func:`tile_size`.
         title: text of any number of lines, the first the largest; lines that are too long are shortened.
+        judged: whether boxes were judged by labels, which the legend goes by.
 
     Raises:
         ValueError: if there are no tiles, or too many.
@@ -197,7 +228,7 @@ def draw_grid(tiles: Sequence[Image.Image], title: str = "") -> Image.Image:
     rows = [tiles[start : start + columns] for start in range(0, len(tiles), columns)]
     column_width = max(tile.width for tile in tiles) + _GAP
     width = columns * column_width + _GAP
-    header = _header(title, width - 2 * _GAP)
+    header = _header(title, width - 2 * _GAP, judged)
     row_heights = [max(tile.height for tile in row) + _GAP for row in rows]
 
     grid = Image.new("RGB", (width, header.height + 2 * _GAP + sum(row_heights)), _PAPER)
@@ -333,13 +364,13 @@ def _free_place(
     return None
 
 
-def _header(title: str, width: int) -> Image.Image:
+def _header(title: str, width: int, judged: bool) -> Image.Image:
     """Title and legend, the legend on as many lines as the width asks for."""
     lines, fonts = title.splitlines(), [_font(_TITLE_SIZE), _font(_CAPTION_SIZE)]
     line_height, swatch, gap = 24, 28, 24
     font, top = fonts[1], len(lines) * line_height
     entries, left = [], 0.0
-    for style in reversed(_STYLES.values()):
+    for style in [style for outcome, style in reversed(_STYLES.items()) if (outcome != UNJUDGED) == judged]:
         entry_width = swatch + 8 + font.getlength(style.name)
         if left and left + entry_width > width:
             left, top = 0, top + line_height

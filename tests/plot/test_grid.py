@@ -9,7 +9,16 @@ from PIL import Image
 from torch import Tensor
 
 from hardest_metrics.functional import Outcome, Query
-from hardest_metrics.plot import OutcomeBoxes, draw_grid, draw_image, encode_png, outcome_boxes, tile_size
+from hardest_metrics.plot import (
+    UNJUDGED,
+    OutcomeBoxes,
+    detection_boxes,
+    draw_grid,
+    draw_image,
+    encode_png,
+    outcome_boxes,
+    tile_size,
+)
 from hardest_metrics.plot.grid import _STYLES, MAX_TILES, _font, _free_place, _shortened
 
 RED = _STYLES[Outcome.FALSE_POSITIVE].color
@@ -318,3 +327,19 @@ def test_tensors_of_other_kinds_are_refused() -> None:
 
 def test_greyscale_tensors_are_drawn() -> None:
     assert share_of(GREY, pixels(draw_image(grey(30, 40)[:1], boxes(), size=40))) == 1
+
+
+# Images without labels
+
+
+def test_detections_that_nobody_judged_are_of_one_colour() -> None:
+    corners = torch.tensor([[10.0, 10, 60, 60], [70, 70, 90, 90], [20, 60, 60, 90], [5, 5, 9, 9]])
+    preds = [{"boxes": corners, "scores": torch.tensor([0.9, 0.8, 0.7, 0.1]), "labels": torch.tensor([1, 2, 3, 1])}]
+    (shown,) = detection_boxes(preds, Query(labels=[1, 2]))
+    assert shown.xyxy.tolist() == corners[:2].tolist()
+    assert shown.outcomes.tolist() == [UNJUDGED] * 2
+    tile = draw_image(grey(100, 100), shown, size=400)
+    assert share_of(_STYLES[UNJUDGED].color, pixels(tile)) > 0.01
+    for color in (RED, GREEN, BLUE):
+        assert share_of(color, pixels(draw_grid([tile], judged=False))) == 0
+        assert share_of(color, pixels(draw_grid([tile]))) > 0  # in the legend
