@@ -22,7 +22,8 @@ class RankedBy:
     Args:
         detector: the name of its detections.
         definition: of hardness, ``"kind/weighting"``, such as ``"total_false/pixel"``.
-        estimator: :data:`LABELS` for the truth, else what hardness without labels was estimated with.
+        estimator: :data:`LABELS` for the truth, else what hardness without labels was estimated with, as
+            :func:`hardest_metrics.comparison.estimates.estimate_named` knows it.
         ranking: all images of the set.
     """
 
@@ -37,12 +38,14 @@ class Comparison:
     """Rankings of the images of one set by several detectors, definitions and estimators, and how they agree.
 
     Args:
-        annotations: the set. Without labels, the target boxes of its images are None.
+        annotations: the set. Without labels, the target boxes of its images are absent or None.
         detections: by detector, one dict an image in the order of the annotations, boxes as (x, y, width, height).
         query: which boxes count.
-        rankings: every detector's, definition by definition.
-        agreement: one row a detector, definition and estimator (columns of these names, then a column a measure),
-            in the order of `rankings` without those by labels; empty without labels.
+        rankings: by detector, then by estimator (:data:`LABELS` first), then by definition.
+        agreement: one row a detector, estimator and definition (columns ``detector``, ``definition``, ``estimator``,
+            then one of each of :data:`hardest_metrics.functional.agreement.MEASURES`), in the order of `rankings`
+            without those by labels; empty without labels.
+        notes: what a reader should know: which estimates are missing and why, and what makes little sense.
     """
 
     annotations: Annotations
@@ -50,6 +53,7 @@ class Comparison:
     query: Query
     rankings: list[RankedBy]
     agreement: "pd.DataFrame"
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         n_images, detectors = len(self.annotations.image_ids), ", ".join(self.detections)

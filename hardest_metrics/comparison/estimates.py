@@ -1,0 +1,90 @@
+"""What estimates of hardness are called, and what their names mean. Needs no torch."""
+
+from typing import NamedTuple
+
+from hardest_metrics.names import CALIBRATIONS, COMMITTEES, OF_LOGITS, UNCERTAINTIES
+
+_CALIBRATED = ("score_sampling", "fast_score_sampling", "expected_hardness", "sampled_committee")
+_SAMPLED = ("score_sampling", "fast_score_sampling", "sampled_committee")
+_ALL = "all"
+
+
+class Estimate(NamedTuple):
+    """A way to estimate hardness without the labels of the images that are ranked.
+
+    Attributes:
+        name: ``ESTIMATOR`` or ``ESTIMATOR+VARIANT``.
+        estimator: as :data:`hardest_metrics.names.ESTIMATORS` calls it.
+        calibration: how scores are calibrated by cross-validation; None if they are not.
+        all_scores: whether detections below the query's score threshold take part in a measure of uncertainty.
+    """
+
+    name: str
+    estimator: str
+    calibration: str | None
+    all_scores: bool
+
+    @property
+    def of_committee(self) -> bool:
+        """Whether other detectors are asked."""
+        return self.estimator in COMMITTEES
+
+    @property
+    def of_logits(self) -> bool:
+        """Whether detections need logits."""
+        return self.estimator in OF_LOGITS
+
+    @property
+    def of_any_query(self) -> bool:
+        """Whether the estimate is the same for all definitions."""
+        return self.estimator in UNCERTAINTIES
+
+    @property
+    def sampled(self) -> bool:
+        """Whether it depends on a number of samples and a seed."""
+        return self.estimator in _SAMPLED
+
+
+#: What is compared unless something else is asked for.
+ESTIMATES = (
+    "score_sampling",
+    "score_sampling+platt",
+    "fast_score_sampling",
+    "fast_score_sampling+platt",
+    "expected_hardness",
+    "expected_hardness+platt",
+    *COMMITTEES,
+    "sampled_committee+platt",
+    *UNCERTAINTIES,
+    *(f"{name}+{_ALL}" for name in UNCERTAINTIES),
+)
+
+
+def estimate_named(name: str) -> Estimate:
+    """What a name means.
+
+    - ``score_sampling``, ``fast_score_sampling``, ``expected_hardness``: from the detector's own scores.
+    - ``committee``, ``sampled_committee``: from what the other detectors see.
+    - ``entropy`` and the other measures of uncertainty: of detections that the query counts; with ``+all`` of those
+      below its score threshold too.
+    - with ``+platt``, ``+temperature`` or ``+isotonic`` scores are calibrated by cross-validation first.
+
+    Raises:
+        ValueError: if it means nothing.
+
+    Example:
+        >>> estimate_named("expected_hardness+platt").calibration
+        'platt'
+    """
+    estimator, _, variant = name.partition("+")
+    if estimator in UNCERTAINTIES and variant in ("", _ALL) and not name.endswith("+"):
+        return Estimate(name, estimator, None, variant == _ALL)
+    if estimator in _CALIBRATED and variant in CALIBRATIONS:
+        return Estimate(name, estimator, variant, False)
+    if name in (*_CALIBRATED, *COMMITTEES):
+        return Estimate(name, name, None, False)
+    methods = ", ".join(CALIBRATIONS)
+    raise ValueError(
+        f"`estimators` has no {name!r}. Choose from {', '.join(ESTIMATES)}; what ends in +platt also with one of"
+        f" {methods}."
+    )

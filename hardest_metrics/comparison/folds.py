@@ -1,0 +1,67 @@
+"""Calibration by cross-validation: no image is ranked with a calibration that saw its labels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from hardest_metrics.calibration import Isotonic, Method, Platt, fit_calibration
+from hardest_metrics.functional.matching import Query
+from hardest_metrics.functional.packing import ImageDict
+
+Calibration = Platt | Isotonic
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """Some of the images, and the calibration that all others make.
+
+    Args:
+        images: their positions.
+        calibration: fitted to the detections and labels of all other images.
+    """
+
+    images: list[int]
+    calibration: Calibration
+
+
+def cross_validate(
+    preds: Sequence[ImageDict],
+    target: Sequence[ImageDict],
+    method: Method = "platt",
+    query: Query | None = None,
+    n_folds: int = 5,
+) -> list[Fold]:
+    """Split images into folds at random, always the same, and calibrate for each fold on the others.
+
+    Args:
+        preds: one dict an image, boxes as (x, y, width, height).
+        target: their labels, in the same order.
+        method: the family of curves, see :func:`hardest_metrics.calibration.fit_calibration`.
+        query: which boxes count and when they match; None for the defaults.
+        n_folds: how many; as many as there are images where there are fewer.
+
+    Raises:
+        ModuleNotFoundError: if scikit-learn is not installed.
+        ValueError: if there are fewer than two images, `n_folds` is below 2, or no detection counts outside a fold.
+
+    Example:
+        >>> boxes = torch.tensor([[0.0, 0, 10, 10]])
+        >>> preds = [{"boxes": boxes, "scores": torch.tensor([0.9]), "labels": torch.tensor([1])}] * 10
+        >>> folds = cross_validate(preds, [{"boxes": boxes, "labels": torch.tensor([1])}] * 10)
+        >>> sorted(image for fold in folds for image in fold.images)
+        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+    """
+    if n_folds < 2:
+        raise ValueError(f"`n_folds` must be at least 2, but is {n_folds}.")
+    if len(preds) < 2:
+        raise ValueError(f"`preds` holds {len(preds)} images: cross-validation needs 2 or more.")
+    shuffled = torch.randperm(len(preds), generator=torch.Generator().manual_seed(0))
+    folds = []
+    for part in shuffled.chunk(n_folds):
+        others = torch.ones(len(preds), dtype=torch.bool).index_fill_(0, part, False).nonzero().squeeze(1).tolist()
+        calibration = fit_calibration(
+            [preds[i] for i in others], [target[i] for i in others], method, query, box_format="xywh"
+        )
+        folds.append(Fold(part.tolist(), calibration))
+    return folds

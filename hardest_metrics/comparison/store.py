@@ -1,0 +1,121 @@
+"""What was computed before, kept under a hash of everything that it depends on. Needs no torch."""
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from hardest_metrics import __version__
+from hardest_metrics.data.atomic import atomic_write
+
+#: Of the entries. Another one makes all that was kept before unknown.
+FORMAT = 1
+
+_TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.tmp")  # what `atomic_write` leaves when it is killed
+
+
+def content_key(kind: str, **parts: Any) -> str:
+    """The name of what is computed from these parts: a hash of them, this package's version and the format.
+
+    Args:
+        kind: what is computed.
+        parts: everything that it depends on, of types that JSON knows.
+
+    Example:
+        >>> content_key("ranking", seed=0) == content_key("ranking", seed=0) != content_key("ranking", seed=1)
+        True
+    """
+    document = {"format": FORMAT, "version": __version__, "kind": kind, "parts": parts}
+    return sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+class Store:
+    """A folder of entries, each a file that carries its own checksum.
+
+    An entry is written whole or not at all, so that a run that is killed leaves none in part. One that is damaged
+    all the same is named in :attr:`damaged` and counts as absent. Nothing is ever removed: the folder may be deleted
+    at any time.
+
+    Args:
+        folder: created when something is first kept.
+
+    Example:
+        >>> import tempfile
+        >>> store = Store(Path(tempfile.mkdtemp(), "store"))
+        >>> key = content_key("greeting", language="en")
+        >>> store.kept(key, lambda: b"hello")
+        b'hello'
+        >>> store.kept(key, lambda: b"not computed again")
+        b'hello'
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+        self.damaged: list[Path] = []
+
+    def get(self, key: str) -> bytes | None:
+        """What is kept under a key; None where there is nothing, or nothing sound.
+
+        Raises:
+            OSError: when the entry cannot be read.
+        """
+        path = self.folder / key
+        try:
+            checksum, _, content = path.read_bytes().partition(b"\n")
+        except FileNotFoundError:
+            return None
+        if checksum != _checksum(key, content):
+            self.damaged.append(path)
+            return None
+        return content
+
+    def put(self, key: str, content: bytes) -> None:
+        """Keep something under a key.
+
+        Raises:
+            OSError: when the entry cannot be written.
+        """
+        self.folder.mkdir(exist_ok=True)
+        with atomic_write(self.folder / key) as file:
+            file.write(_checksum(key, content) + b"\n" + content)
+
+    def kept(self, key: str, make: Callable[[], bytes]) -> bytes:
+        """What is kept under a key, made and kept now if it was not yet."""
+        content = self.get(key)
+        if content is None:
+            content = make()
+            self.put(key, content)
+        return content
+
+    @contextmanager
+    def locked(self, on_wait: Callable[[], None]) -> Iterator[None]:
+        """Let only one process at a time work with this folder; a process that ends in any way lets go.
+
+        Args:
+            on_wait: called once if another process works with it.
+        """
+        self.folder.mkdir(exist_ok=True)
+        lock = FileLock(self.folder / "lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            on_wait()
+            lock.acquire()
+        try:
+            for file in self.folder.iterdir():
+                if _TEMPORARY.fullmatch(file.name):
+                    file.unlink()  # of a process that was killed: nobody else writes here
+            yield
+        finally:
+            lock.release()
+
+
+def _checksum(key: str, content: bytes) -> bytes:
+    # with the key, so that an entry under another's name is noticed
+    return sha256(key.encode() + content).hexdigest().encode()
