@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from hardest_metrics.data.coco_subset import write_coco_subset
     from hardest_metrics.data.formats import read_annotations, read_detections
     from hardest_metrics.data.hardest_json import read_hardest_detections
+    from hardest_metrics.data.image_list import read_image_list
     from hardest_metrics.data.ranking_file import write_ranking
     from hardest_metrics.data.voc import read_voc_annotations
 
@@ -24,6 +25,7 @@ __all__ = [
     "read_coco_results",
     "read_detections",
     "read_hardest_detections",
+    "read_image_list",
     "read_voc_annotations",
     "write_coco_subset",
     "write_ranking",
@@ -37,6 +39,7 @@ _HOMES = {
     "read_coco_results": "coco",
     "read_detections": "formats",
     "read_hardest_detections": "hardest_json",
+    "read_image_list": "image_list",
     "read_voc_annotations": "voc",
     "write_coco_subset": "coco_subset",
     "write_ranking": "ranking_file",

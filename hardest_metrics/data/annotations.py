@@ -1,7 +1,7 @@
 """The labels of a data set, whichever format they were read from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -25,6 +25,8 @@ class Annotations:
             - ``image_id``: int.
             - ``image_size``: (height, width), only where it is known.
 
+            Of images without labels only these last two.
+
     Example:
         >>> annotations = Annotations([], [], [], {1: "person", 3: "car"}, [])
         >>> annotations
@@ -40,9 +42,15 @@ class Annotations:
     target: list[dict[str, Any]]
 
     def __repr__(self) -> str:
-        n_boxes = sum(len(image["labels"]) for image in self.target)
+        n_boxes = sum(len(image.get("labels", ())) for image in self.target)
         counts = f"{len(self.image_ids)} images, {n_boxes} boxes, {len(self.categories)} categories"
         return f"Annotations({counts})"
+
+    def without_labels(self) -> "Annotations":
+        """The same images, their `target` with no more than ids and sizes."""
+        sizes: list[dict[str, Any]] = [{} if size is None else {"image_size": size} for size in self.image_sizes]
+        ids = [{"image_id": image_id} for image_id in self.image_ids]
+        return replace(self, target=[one | size for one, size in zip(ids, sizes, strict=True)])
 
     def labels_named(self, names: Sequence[str]) -> list[int]:
         """The labels of the categories with these names, in the order of ``names``.

@@ -61,8 +61,16 @@ def read_detections(path: PathLike, annotations: Annotations | None = None) -> l
         >>> read_detections(path)[0]["boxes"]
         tensor([[10., 20., 30., 40.]], dtype=torch.float64)
     """
-    document = load_json(path)
-    first = document[0] if isinstance(document, list) and document else None
-    if isinstance(first, dict) and "boxes" in first:
+    return parse_detections(load_json(path), path, annotations)
+
+
+def parse_detections(document: Any, path: PathLike, annotations: Annotations | None = None) -> list[dict[str, Any]]:
+    """What :func:`read_detections` does once the file is loaded."""
+    if is_hardest_export(document):
         return parse_hardest_detections(document, path, annotations)
     return parse_coco_results(document, path, annotations)
+
+
+def is_hardest_export(document: Any) -> bool:
+    """Whether the content of a file of detections is in the format of ``hardest``, not COCO results."""
+    return isinstance(document, list) and bool(document) and isinstance(document[0], dict) and "boxes" in document[0]

@@ -97,6 +97,19 @@ def find_image(folder: PathLike, name: str, image_id: int) -> Path:
     )
 
 
+def image_size(path: PathLike) -> tuple[int, int]:
+    """(height, width) in pixels of a picture as it is stored; only the head of the file is read.
+
+    Raises:
+        ValueError: when the file is no image; the message names it.
+    """
+    try:
+        with Image.open(path) as file:
+            return file.height, file.width
+    except Exception as error:  # Pillow's decoders meet damaged files with errors of every kind
+        raise ValueError(f"{path}: not a picture that can be read ({error}).") from error
+
+
 def load_image(image: ImageFile) -> Tensor:
     """The pixels of an image, ``(3, H, W)`` uint8.
 
