@@ -57,7 +57,8 @@ class Detections(Boxes):
 
     Attributes:
         scores: ``(n,)`` floating point in [0, 1], in the dtype they were given in.
-        group: ``(n,)`` int64, equal for boxes of the same image and label, in both halves of a batch.
+        group: ``(n,)`` int32 or int64, at least 0, equal for boxes of the same image and label, in both halves of a
+            batch.
     """
 
     scores: Tensor
@@ -176,8 +177,8 @@ def ragged_pairs(first: Tensor, count: Tensor) -> Iterator[tuple[Tensor, Tensor]
             rows = torch.arange(row, stop, device=count.device).repeat_interleave(counts, output_size=size)
             # position of each pair within its row, moved to where the row's partners start
             shift = first[row:stop] - (ends[row:stop] - counts - done)
-            partners = torch.arange(size, device=count.device) + shift[rows - row]
-            yield rows, partners
+            partners = shift.index_select(0, rows - row if row else rows)
+            yield rows, partners.add_(torch.arange(size, device=count.device))
         if stop == len(count):
             return
         row = stop

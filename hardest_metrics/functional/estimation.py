@@ -367,8 +367,8 @@ def _copies(batch: Batch, detections: Detections, objects: PseudoGroundTruth, nu
     if bool((source >= 0).all()) and torch.equal(batch.detections.labels.index_select(0, source), objects.labels):
         # an object of a detection's label has its group; those of a sample lie `size` groups after the sample before
         size = int(batch.detections.group.amax()) + 1 if len(batch.detections) else 1
-        d_group = detections.group.repeat(number) + shift * size
-        g_group = batch.detections.group.index_select(0, source) + objects.sample * size
+        d_group = shift * size + detections.group.repeat(number)
+        g_group = objects.sample * size + batch.detections.group.index_select(0, source)
     else:  # labels need not be those of the detections
         _, index = torch.cat((detections.labels, objects.labels)).unique(return_inverse=True)
         size = int(index.amax()) + 1 if len(index) else 1

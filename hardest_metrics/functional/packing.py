@@ -2,6 +2,7 @@
 
 import math
 import operator
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -22,6 +23,7 @@ READS = frozenset({"boxes", "scores", "labels", "iscrowd", "area", "image_id", "
 
 #: Widths and heights are at most this, so that areas and their sums are finite in float64.
 _MOST_EXTENT = 1e100
+_ABOVE_0, _FINITE = math.ulp(0.0), sys.float_info.max
 
 _INTEGERS = {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
 _FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
@@ -125,17 +127,19 @@ def pack(
     g_boxes, g_xywh, g_labels = g_boxes.to(device), g_xywh.to(device), g_labels.to(device)
     image_sizes = _image_sizes(labelled, detected, device)
 
-    # Everything that depends on values, in one transfer to the host
-    lowest, highest = map(torch.stack, zip(_limits(d_labels), _limits(g_labels), strict=True))
-    lowest, highest = lowest.amin(), highest.amax()
-    extents = [_extent(boxes, box_format) for boxes in (d_boxes, g_boxes)]
-    ranges = [d_boxes, g_boxes, *extents, area, scores, crowd.double()]
-    limits = [limit for values in ranges for limit in _limits(values)]
-    limits += [((image_sizes <= 0) | image_sizes.isinf()).sum(), highest.double() - lowest]
-    *host, sizes_wrong, spread = torch.stack([limit.double() for limit in limits]).tolist()
-    lows, highs = host[::2], host[1::2]
-    finite = all(-math.inf < limit < math.inf for limit in host)
-    if not finite or min(lows[2:]) < 0 or max(highs[2:4]) > _MOST_EXTENT or max(highs[5:]) > 1 or sizes_wrong:
+    bounds = [
+        *((_extent(boxes, box_format), 0.0, _MOST_EXTENT) for boxes in (d_boxes, g_boxes)),
+        (scores, 0.0, 1.0),
+        (area, 0.0, _FINITE),
+        (torch.where(image_sizes.isnan(), 1.0, image_sizes), _ABOVE_0, _FINITE),
+    ]
+    if box_format != "xyxy":  # corners are finite if what lies between them is
+        bounds += [(d_boxes, -_FINITE, _FINITE), (g_boxes, -_FINITE, _FINITE)]
+    if crowd.dtype != torch.bool:
+        bounds.append((crowd.double(), 0.0, 1.0))
+    limits, (lowest, highest) = _limits([values for values, _, _ in bounds], [d_labels, g_labels])
+    # a NaN is within no bounds
+    if not all(least <= low and high <= most for (low, high), (_, least, most) in zip(limits, bounds, strict=True)):
         _refuse(detected, labelled, d_boxes, g_boxes, scores, area, crowd, image_sizes, box_format)
     crowd = crowd.bool()
 
@@ -143,15 +147,19 @@ def pack(
     if min_score > 0:  # most detections of a detector score low: everything from here on is spared them
         kept = (scores >= min_score).nonzero().squeeze(1)
         d_boxes, d_labels, scores, d_image = (v.index_select(0, kept) for v in (d_boxes, d_labels, scores, d_image))
-    if (spread + 1) * len(preds) < 2**62:
-        d_index, g_index, number = d_labels - lowest, g_labels - lowest, highest - lowest + 1
+    number = highest - lowest + 1
+    if number * len(preds) < 2**62:
+        d_place, g_place = d_labels - lowest, g_labels - lowest
     else:  # labels too far apart to multiply: number those that occur
-        _, index = torch.cat((d_labels, g_labels)).unique(return_inverse=True)
-        d_index, g_index = index.split((len(d_labels), len(g_labels)))
-        number = index.amax() + 1 if len(index) else lowest
+        _, place = torch.cat((d_labels, g_labels)).unique(return_inverse=True)
+        d_place, g_place = place.split((len(d_labels), len(g_labels)))
+        number = len(place)
+    d_group, g_group = torch.add(d_place, d_image, alpha=number), torch.add(g_place, g_image, alpha=number)
+    if number * len(preds) < 2**31:  # sorted and searched in half the time
+        d_group, g_group = d_group.int(), g_group.int()
     return Batch(
-        Detections(_to_xywh(d_boxes, box_format), d_labels, d_image, scores, d_image * number + d_index),
-        GroundTruth(g_xywh, g_labels, g_image, crowd, area, g_image * number + g_index),
+        Detections(_to_xywh(d_boxes, box_format), d_labels, d_image, scores, d_group),
+        GroundTruth(g_xywh, g_labels, g_image, crowd, area, g_group),
         image_ids,
         image_sizes,
     )
@@ -251,7 +259,8 @@ class _Side:
     def _cat(self, key: str, values: list[Tensor], width: tuple[int, ...], dtypes: set[torch.dtype]) -> Tensor:
         """``(n, *width)``, of tensors that hold one value, or row, a box."""
         # Empty tensors are left out: torch.tensor([]) is float32 and would turn integer labels into floats
-        filled = [value for value, count in zip(values, self.counts, strict=True) if count]
+        sizes = list(map(Tensor.numel, values))
+        filled = [value for value, size in zip(values, sizes, strict=True) if size] if 0 in sizes else values
         if not filled:
             dtype = torch.int64 if key == "labels" else torch.float32
             joined = torch.empty(0, *width, dtype=dtype, device=values[0].device if values else None)
@@ -263,10 +272,10 @@ class _Side:
                 raise
         # What torch.cat joins differs in the first dimension only; so this looks at every shape
         per_box = math.prod(width)
-        if list(map(Tensor.numel, values)) != [count * per_box for count in self.counts] or joined.shape[1:] != width:
+        if sizes != [count * per_box for count in self.counts] or joined.shape[1:] != width:
             self._refuse_shapes_and_devices(key, values, width)
         if set(map(_DTYPE, filled)) - dtypes:  # joining them would hide it
-            index = next(i for i, value in enumerate(values) if self.counts[i] and value.dtype not in dtypes)
+            index = next(i for i, value in enumerate(values) if sizes[i] and value.dtype not in dtypes)
             remedy = _DTYPE_REMEDY.get(key, "numbers")
             raise TypeError(f"{self.at(index, key)} are {values[index].dtype}, but must be {remedy}.")
         return joined
@@ -401,12 +410,21 @@ def _extent(boxes: Tensor, box_format: BoxFormat) -> Tensor:
     return boxes[:, 2:] - boxes[:, :2] if box_format == "xyxy" else boxes[:, 2:]
 
 
-def _limits(values: Tensor) -> tuple[Tensor, Tensor]:
-    """The lowest and the highest of all values; 0 and 0 of none. A NaN among them makes both NaN."""
-    if values.numel():
-        low, high = values.aminmax()
-        return low, high
-    return values.new_zeros(()), values.new_zeros(())
+def _limits(
+    floats: Sequence[Tensor], integers: Sequence[Tensor]
+) -> tuple[list[tuple[float, float]], tuple[int, int]]:
+    """The lowest and highest of each column of floats, and of all int64 together, in one transfer to the host.
+
+    1 and 1 of an empty column; a NaN among values makes both NaN.
+    """
+    float_limits, integer_limits = (
+        [limit for column in columns for limit in (column.aminmax() if column.numel() else [column.new_ones(())] * 2)]
+        for columns in (floats, integers)
+    )
+    bits = torch.stack(float_limits).double().view(torch.int64)
+    host = torch.cat((bits, torch.stack(integer_limits))).cpu()
+    limits, found = host[: len(bits)].view(torch.float64).tolist(), host[len(bits) :].tolist()
+    return list(zip(limits[::2], limits[1::2], strict=True)), (min(found), max(found))
 
 
 def _refuse(

@@ -32,6 +32,11 @@ class Errors:
     def __len__(self) -> int:
         return len(self._wrong) + len(self._missed)
 
+    @property
+    def num_images(self) -> int:
+        """How many images the batch has."""
+        return len(self._batch)
+
     def _gather(self, of_detections: Tensor, of_ground_truth: Tensor) -> Tensor:
         return torch.cat((of_detections.index_select(0, self._wrong), of_ground_truth.index_select(0, self._missed)))
 
@@ -119,8 +124,9 @@ def overlap(errors: Errors, true_positives: Detections) -> Tensor:
     Returns:
         ``(n,)`` float64; 0 for a box without area.
     """
-    first = torch.searchsorted(true_positives.image, errors.image)
-    count = torch.searchsorted(true_positives.image, errors.image, right=True) - first
+    starts = torch.searchsorted(true_positives.image, torch.arange(errors.num_images + 1, device=errors.image.device))
+    first = starts.index_select(0, errors.image)
+    count = starts.diff().index_select(0, errors.image)
     shared = torch.zeros_like(errors.box_area)
     for error, positive in ragged_pairs(first, count):
         shared.index_add_(0, error, intersection(errors.xywh, true_positives.xywh, error, positive))
