@@ -16,6 +16,7 @@ from hardest_metrics.cli.options import PROGRAM, new_parser, option
 #: Every command and what it does. Its module here, of the same name, has a ``parser()`` and a ``run(options)``.
 COMMANDS = {
     "rank": "rank labelled images by a detector's errors",
+    "compare": "tell how far rankings without labels can be trusted",
     "detect": "run a torchvision detector over images",
 }
 
@@ -66,7 +67,7 @@ def parse(argv: Sequence[str]) -> tuple[str, Namespace]:
         parsed = parser.parse_args(argv)
     except ArgumentError as error:
         message = str(error)
-        wrong_type = re.search(r"\"(\w+)\":\s*Expected an? <class '(\w+)'>\. Got value: (.*)", message)
+        wrong_type = re.search(r"\"(\w+)\"(?: element \d+)?:\s*Expected an? <class '(\w+)'>\. Got value: (.*)", message)
         if wrong_type:
             name, kind, value = wrong_type.groups()
             message = f"{option(name)} must be {'a whole number' if kind == 'int' else 'a number'}, but is {value!r}"

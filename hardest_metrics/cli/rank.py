@@ -1,7 +1,6 @@
 """``hardest-metrics rank``: the images of a data set, hardest first."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,14 @@ from jsonargparse import ArgumentParser, Namespace
 from rich.table import Table
 from rich.text import Text
 
+from hardest_metrics.cli.estimator import (
+    add_estimator_options,
+    check_estimator,
+    estimator_in_words,
+    estimator_settings,
+)
 from hardest_metrics.cli.files import Output, check_inputs, check_outputs
+from hardest_metrics.cli.images import ImageSet, unlabelled_images, with_sizes
 from hardest_metrics.cli.options import (
     PROGRAM,
     add_box_options,
@@ -20,35 +26,31 @@ from hardest_metrics.cli.options import (
     query_settings,
     require_given,
 )
+from hardest_metrics.cli.ranked import Ranked, estimated, measured
 from hardest_metrics.cli.terminal import progress_bar, results_console
+from hardest_metrics.names import DEFINITIONS, OF_LOGITS, UNCERTAINTIES, WEIGHTINGS
 
 if TYPE_CHECKING:
-    from hardest_metrics.data import Annotations
     from hardest_metrics.functional import Query
     from hardest_metrics.functional.packing import ImageDict
     from hardest_metrics.ranking import Ranking
-
-#: What is counted, and in the words of the summary line, which images have any of it.
-QUERIES = {
-    "false_positives": ("FalsePositives", "with a false positive"),
-    "false_negatives": ("FalseNegatives", "with a missed object"),
-    "total_false": ("TotalFalse", "with an error"),
-}
-
-_BATCH_SIZE = 256  # images at a time: few enough for the progress bar to move
 
 
 def parser() -> ArgumentParser:
     """Its options."""
     rank = new_parser(
-        usage=f"{PROGRAM} rank --annotations FILE|FOLDER --detections FILE [options]",
-        description="Rank labelled images by a detector's errors, the hardest first. Detections are matched to"
-        " labels by COCO's protocol at one IoU threshold.",
+        usage=f"{PROGRAM} rank --annotations FILE|FOLDER --detections FILE [options]\n"
+        f"       {PROGRAM} rank --estimator NAME --detections FILE [options]",
+        description="Rank images by a detector's errors, the hardest first: by labels, to which detections are"
+        " matched by COCO's protocol at one IoU threshold; or without labels, estimated.",
     )
     data = rank.add_argument_group("data")
     data.add_argument(
         "--annotations", metavar="FILE|FOLDER",
-        help="labels: a COCO JSON file, plain or gzipped, or a Pascal VOC folder (required)",
+        help="labels: a COCO JSON file, plain or gzipped, or a Pascal VOC folder (required). With --estimator the"
+        " list of images, of which ids, names and sizes are taken and labels not looked at: the file needs none, nor"
+        " categories (default: the files in --images if detections name them, else the images that detections name,"
+        " where those without any are not known)",
     )  # fmt: skip
     data.add_argument(
         "--detections", metavar="FILE",
@@ -58,17 +60,23 @@ def parser() -> ArgumentParser:
     data.add_argument(
         "--split", metavar="NAME", help="of a Pascal VOC folder: ImageSets/Main/NAME.txt (default: all images)"
     )
+    data.add_argument(
+        "--images", metavar="FOLDER",
+        help="where the image files are, for --grid, and for sizes that pixel weighting needs and --annotations lack",
+    )  # fmt: skip
 
     query = rank.add_argument_group("query", "What makes an image hard.")
     query.add_argument(
-        "--query", choices=list(QUERIES), default="total_false", help="errors that count (default: %(default)s)"
+        "--query", choices=list(DEFINITIONS), default="total_false", help="errors that count (default: %(default)s)"
     )
     query.add_argument(
-        "--weighting", choices=["none", "pixel", "overlap"], default="none",
+        "--weighting", choices=list(WEIGHTINGS), default="none",
         help="what an error adds to hardness: none: 1; pixel: the share of the image that its box fills; overlap:"
         " the share of its box that true positives cover, each counted (default: %(default)s)",
     )  # fmt: skip
     add_box_options(query)
+
+    add_estimator_options(rank.add_argument_group("without labels", "Estimates of what the query would say."))
 
     output = rank.add_argument_group("output", "A table of the hardest images is always printed.")
     output.add_argument(
@@ -80,64 +88,79 @@ def parser() -> ArgumentParser:
         help="write the ranking of all images: FILE.csv, FILE.json or FILE.parquet; several are possible",
     )  # fmt: skip
     output.add_argument(
-        "--subset", metavar="FILE.json", help="write COCO annotations of the K hardest images; needs COCO annotations"
-    )
+        "--subset", metavar="FILE.json",
+        help="write the K hardest images as COCO annotations; needs COCO --annotations to take them from",
+    )  # fmt: skip
     output.add_argument(
         "--grid", metavar="FILE.png",
-        help="draw the K hardest images: true positives green, false positives red, missed boxes blue;"
-        " needs --images",
+        help="draw the K hardest images: true positives green, false positives red, missed boxes blue; with"
+        " --estimator detections orange; needs --images",
     )  # fmt: skip
-    output.add_argument("--images", metavar="FOLDER", help="where the image files are, for --grid")
     return rank
 
 
 def run(options: Namespace) -> None:
     """Rank, print and write."""
+    check_estimator(options)
     _check_files(options)
     if options.top_k < 1:
         raise ValueError(f"`top_k` must be at least 1, but is {options.top_k}.")
     settings = query_settings(options)
+    of_estimator = estimator_settings(options) if options.estimator else {}
 
-    from hardest_metrics.data import read_annotations, read_detections
     from hardest_metrics.functional import Query
 
     with progress_bar() as progress:
-        bar = progress.add_task("reading annotations", total=None)
+        bar = progress.add_task("reading", total=None)
         advance = partial(progress.advance, bar)
-        annotations = read_annotations(options.annotations, options.split)
-        _check_annotations(options, annotations)
+        images, preds, members = _read(options)
+        annotations = images.annotations
         query = Query(**settings, labels=labels_of(options, annotations))
-        progress.update(bar, description="reading detections")
-        preds = read_detections(options.detections, annotations)
         progress.reset(bar, description="ranking", total=len(preds))
-        rankings = _rankings(options, query, preds, annotations.target, advance)
+        if options.estimator:
+            ranked = estimated(options, query, of_estimator, preds, annotations.target, members, advance)
+        else:
+            ranked = measured(options, query, preds, annotations.target, advance)
+        what = f"Query: {options.query}, weighting {options.weighting}"
+        if options.estimator:
+            what = f"Estimate: {estimator_in_words(options, of_estimator)}"
+        what_boxes = boxes_in_words(options, query, annotations.categories)
         grid = b""
         if options.grid:
             progress.reset(bar, description="drawing", total=min(options.top_k, len(preds)))
-            grid = _grid(options, query, rankings["hardness"], preds, annotations, advance)
+            grid = _grid(options, query, ranked.ranking, preds, images, f"{what}\n{what_boxes}", advance)
         progress.reset(bar, description="writing", total=None)
-        written = _write(options, rankings["hardness"], annotations, grid)
+        written = _write(options, ranked.ranking, images, grid)
 
     console = results_console()
-    console.print(_table(rankings, options.top_k, annotations))
-    what, boxes = _in_words(options, query, annotations.categories)
-    for line in (f"Query: {what}; {boxes}", _summary(options, rankings), *(f"Wrote {path}" for path in written)):
+    console.print(_table(ranked, options.top_k, images))
+    lines = [f"{what}; {what_boxes}", f"Images: {images.in_words}", ranked.summary]
+    for line in [line for line in lines if line != "Images: "] + [f"Wrote {path}" for path in written]:
         console.print(line, soft_wrap=True)
 
 
 def _check_files(options: Namespace) -> None:
     """Refuse files that are missing, or that can't or shouldn't be written, before anything is done."""
-    require_given(options, "rank", ("annotations", "detections"))
-    inputs = [options.annotations, options.detections]
-    check_inputs(inputs)
-    if options.subset and Path(options.annotations).is_dir():
+    if not options.annotations and not options.estimator:
         raise ValueError(
-            f"`subset` writes COCO annotations, which need COCO annotations to be taken from, but"
-            f" {options.annotations} is a Pascal VOC folder. Leave `subset` out, and use `out`."
+            f"`annotations` is missing: give labels, or an `estimator`, which needs none, see {PROGRAM} rank --help."
         )
-    if bool(options.grid) != bool(options.images):
-        given, missing = ("grid", "images") if options.grid else ("images", "grid")
-        raise ValueError(f"`{given}` needs `{missing}`: give both, or neither.")
+    require_given(options, "rank", ("detections",))
+    inputs = [options.annotations, options.detections, *options.members, options.calibration]
+    inputs = [path for path in [*inputs, *options.member_calibrations] if path]
+    check_inputs(inputs)
+    if options.subset and not (options.annotations and Path(options.annotations).is_file()):
+        found = f"{options.annotations} is a Pascal VOC folder" if options.annotations else "there are no `annotations`"
+        raise ValueError(
+            f"`subset` writes COCO annotations, which need COCO annotations to be taken from, but {found}. Leave"
+            " `subset` out, and use `out`."
+        )
+    if options.split and not options.annotations:
+        raise ValueError("`split` is of `annotations` in a Pascal VOC folder: give both, or neither.")
+    if options.grid and not options.images:
+        raise ValueError("`grid` needs `images`: give both, or neither.")
+    if options.images and not (options.grid or _needs_sizes(options) or not options.annotations):
+        raise ValueError("`images` is of use to `grid` and to pixel weighting only: leave it out, or give `grid` too.")
     if options.images and not Path(options.images).is_dir():
         raise ValueError(f"{options.images}: no such folder, but `images` names it. Check the path.")
 
@@ -147,46 +170,52 @@ def _check_files(options: Namespace) -> None:
     check_outputs(outputs, inputs)
 
 
-def _check_annotations(options: Namespace, annotations: "Annotations") -> None:
+def _needs_sizes(options: Namespace) -> bool:
+    return options.weighting == "pixel" and options.estimator not in UNCERTAINTIES
+
+
+def _read(options: Namespace) -> "tuple[ImageSet, Sequence[ImageDict], Sequence[Sequence[ImageDict]]]":
+    """The images, the detections on them, and those of every member of a committee."""
+    from hardest_metrics.data import read_annotations
+    from hardest_metrics.data.formats import parse_detections
+    from hardest_metrics.data.json_file import load_json
+
+    files = [options.detections, *options.members]
+    if options.estimator:
+        documents = {path: load_json(path) for path in files}
+        images = unlabelled_images(options, documents)
+    else:
+        images = ImageSet(read_annotations(options.annotations, options.split), True, "")
+        _check_images(options, images)  # before detections are read
+        documents = {path: load_json(path) for path in files}
+    if options.images and _needs_sizes(options):
+        images = with_sizes(images, options.images)
+    _check_images(options, images)
+    preds, *members = [parse_detections(documents[path], path, images.annotations) for path in files]
+    if options.estimator in OF_LOGITS and not all("logits" in image for image in preds):
+        raise ValueError(
+            f"{options.detections}: holds no logits, which {options.estimator} goes by. Give the JSON of `hardest` with"
+            " logits, such as detect --logits writes, or choose another `estimator`."
+        )
+    return images, preds, members
+
+
+def _check_images(options: Namespace, images: ImageSet) -> None:
     from hardest_metrics.plot import MAX_TILES
 
+    annotations = images.annotations
+    where = options.annotations or options.detections
     if not annotations.image_ids:
-        raise ValueError(f"{options.annotations}: holds no images, so there is nothing to rank.")
+        raise ValueError(f"{where}: holds no images, so there is nothing to rank.")
     if options.grid and min(options.top_k, len(annotations.image_ids)) > MAX_TILES:
         raise ValueError(f"`grid` draws at most {MAX_TILES} images, but `top_k` is {options.top_k}.")
-    if options.weighting == "pixel" and None in annotations.image_sizes:
+    if _needs_sizes(options) and not options.images and None in annotations.image_sizes:
         index = annotations.image_sizes.index(None)
         raise ValueError(
-            f"{options.annotations}: image {annotations.image_ids[index]} ({annotations.file_names[index]}) has no"
-            " width and height, which pixel weighting needs. Add them, or choose another `weighting`."
+            f"{where}: image {annotations.image_ids[index]} ({annotations.file_names[index]}) has no width and height,"
+            " which pixel weighting needs. Give `annotations` that have them or the folder `images`, or choose another"
+            " `weighting`."
         )
-
-
-def _rankings(
-    options: Namespace,
-    query: "Query",
-    preds: Sequence["ImageDict"],
-    target: Sequence["ImageDict"],
-    advance: Callable[[int], None],
-) -> "dict[str, Ranking]":
-    """All images ranked by hardness, and by the number of errors that count, of each kind and in all."""
-    from torchmetrics import MetricCollection
-
-    from hardest_metrics import detection
-
-    settings = {field.name: getattr(query, field.name) for field in fields(query)} | {"box_format": "xywh"}
-    definition = getattr(detection, QUERIES[options.query][0])
-    metrics = MetricCollection({
-        "hardness": definition(options.weighting, **settings),
-        "errors": definition(**settings),
-        "false_positives": detection.FalsePositives(**settings),
-        "false_negatives": detection.FalseNegatives(**settings),
-    })  # fmt: skip
-    for start in range(0, len(preds), _BATCH_SIZE):
-        batch = slice(start, start + _BATCH_SIZE)
-        metrics.update(preds[batch], target[batch])
-        advance(len(preds[batch]))
-    return metrics.compute()
 
 
 def _grid(
@@ -194,33 +223,36 @@ def _grid(
     query: "Query",
     ranking: "Ranking",
     preds: Sequence["ImageDict"],
-    annotations: "Annotations",
+    images: ImageSet,
+    title: str,
     advance: Callable[[int], None],
 ) -> bytes:
     """The content of a PNG file that shows the hardest images."""
     from hardest_metrics.detectors.image_files import find_image
-    from hardest_metrics.plot import draw_grid, draw_image, encode_png, outcome_boxes, tile_size
+    from hardest_metrics.plot import detection_boxes, draw_grid, draw_image, encode_png, outcome_boxes, tile_size
 
+    annotations = images.annotations
     position = {image_id: index for index, image_id in enumerate(annotations.image_ids)}
     top = ranking.top(options.top_k)
     shown = [position[image_id] for image_id in top.image_ids.tolist()]
     files = [find_image(options.images, annotations.file_names[i], annotations.image_ids[i]) for i in shown]
-    boxes = outcome_boxes([preds[i] for i in shown], [annotations.target[i] for i in shown], query, "xywh")
+    found, target = [preds[i] for i in shown], [annotations.target[i] for i in shown]
+    boxes = detection_boxes(found, query, "xywh") if options.estimator else outcome_boxes(found, target, query, "xywh")
     tiles = []
     for rank, (index, file, hardness) in enumerate(zip(shown, files, top.hardness.tolist(), strict=True), start=1):
         caption = f"{rank}. id {annotations.image_ids[index]}, hardness {hardness:.5g}\n{annotations.file_names[index]}"
         size, image_size = tile_size(len(shown)), annotations.image_sizes[index]
         tiles.append(draw_image(file, boxes[rank - 1], caption, annotations.categories, size, image_size))
         advance(1)
-    return encode_png(draw_grid(tiles, "\n".join(_in_words(options, query, annotations.categories))))
+    return encode_png(draw_grid(tiles, title, judged=not options.estimator))
 
 
-def _write(options: Namespace, ranking: "Ranking", annotations: "Annotations", grid: bytes) -> list[str]:
+def _write(options: Namespace, ranking: "Ranking", images: ImageSet, grid: bytes) -> list[str]:
     """Write what was asked for; the paths of all files written."""
     from hardest_metrics.data import atomic_write, write_coco_subset, write_ranking
 
     for path in options.out:
-        write_ranking(ranking, path, annotations)
+        write_ranking(ranking, path, images.annotations if images.named else None)
     if options.subset:
         write_coco_subset(options.annotations, ranking.top(options.top_k).image_ids, options.subset)
     if options.grid:
@@ -229,31 +261,15 @@ def _write(options: Namespace, ranking: "Ranking", annotations: "Annotations", g
     return [*options.out, *filter(None, (options.subset, options.grid))]
 
 
-def _table(rankings: "dict[str, Ranking]", top_k: int, annotations: "Annotations") -> Table:
-    names = dict(zip(annotations.image_ids, annotations.file_names, strict=True))
-    counts = [
-        dict(zip(*(column.tolist() for column in rankings[kind]), strict=True))
-        for kind in ("false_positives", "false_negatives")
-    ]
+def _table(ranked: Ranked, top_k: int, images: ImageSet) -> Table:
+    names = dict(zip(images.annotations.image_ids, images.annotations.file_names, strict=True))
     table = Table()
-    for column in ("rank", "image id", "file name", "hardness", "false\npositives", "false\nnegatives"):
+    named = ["file name"] if images.named else []
+    for column in ("rank", "image id", *named, "hardness", *ranked.columns):
         table.add_column(column, justify="left" if column == "file name" else "right", overflow="fold")
-    image_ids, hardness = (column.tolist() for column in rankings["hardness"].top(top_k))
+    image_ids, hardness = (column.tolist() for column in ranked.ranking.top(top_k))
     for rank, (image_id, value) in enumerate(zip(image_ids, hardness, strict=True), start=1):
-        errors = [f"{count[image_id]:.0f}" for count in counts]
-        table.add_row(str(rank), str(image_id), Text(names[image_id]), f"{value:.5g}", *errors)
+        name = [Text(names[image_id])] if images.named else []
+        counts = [f"{count[image_id]:.0f}" for count in ranked.columns.values()]
+        table.add_row(str(rank), str(image_id), *name, f"{value:.5g}", *counts)
     return table
-
-
-def _summary(options: Namespace, rankings: "dict[str, Ranking]") -> str:
-    number = len(rankings["errors"].hardness)
-    in_error = int((rankings["errors"].hardness > 0).sum())
-    mean = float(rankings["hardness"].hardness.double().mean())
-    return (
-        f"{number} images, mean hardness {mean:.5g}, {in_error} ({in_error / number:.1%}) {QUERIES[options.query][1]}"
-    )
-
-
-def _in_words(options: Namespace, query: "Query", categories: Mapping[int, str]) -> tuple[str, str]:
-    """The query as it was understood: what is added up, and over which boxes."""
-    return f"{options.query}, weighting {options.weighting}", boxes_in_words(options, query, categories)

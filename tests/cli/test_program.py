@@ -19,7 +19,7 @@ def test_a_full_disk_is_one_line_too(coco: Path, run: Run, monkeypatch: pytest.M
 
 
 def test_a_bug_is_not_taken_for_bad_input(coco: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rank_command, "_summary", lambda *_: 1 / 0)
+    monkeypatch.setattr(rank_command, "_table", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run(*rank(coco))
 
@@ -28,7 +28,7 @@ def test_an_interrupted_run_ends_quietly(coco: Path, run: Run, monkeypatch: pyte
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(rank_command, "_rankings", interrupted)
+    monkeypatch.setattr(rank_command, "measured", interrupted)
     assert run(*rank(coco)) == (130, "", "")
 
 

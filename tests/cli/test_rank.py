@@ -11,8 +11,7 @@ import torch
 from PIL import Image
 
 from hardest_metrics import detection, functional
-from hardest_metrics.cli import main, program
-from hardest_metrics.cli import rank as rank_command
+from hardest_metrics.cli import main, program, ranked
 from hardest_metrics.data import read_annotations, read_detections
 from hardest_metrics.functional.weighting import WEIGHTINGS
 from tests.cli.commands import Run, rank, ranking_of
@@ -107,7 +106,7 @@ def test_every_option_of_the_query_counts(
 
 def test_many_batches_are_one_ranking(coco: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     run(*rank(coco), "--out", coco / "whole.json")
-    monkeypatch.setattr(rank_command, "_BATCH_SIZE", 1)
+    monkeypatch.setattr(ranked, "_BATCH_SIZE", 1)
     run(*rank(coco), "--out", coco / "parts.json")
     assert (coco / "whole.json").read_text() == (coco / "parts.json").read_text()
 
@@ -183,6 +182,15 @@ def test_help_names_units_and_defaults_of_every_option(capsys: pytest.CaptureFix
         "subset": ["COCO"],
         "grid": ["green", "red", "blue"],
         "images": ["where the image files are"],
+        "estimator": ["score_sampling", "from detections alone", "logits"],
+        "n-samples": ["default: 10"],
+        "seed": ["default: 0"],
+        "statistic": ["standard deviation", "default: mean"],
+        "c": ["of the bound", "default: 1"],
+        "calibration": ["probabilities", "default: scores"],
+        "members": ["other detectors"],
+        "member-weights": ["default: all alike"],
+        "member-calibrations": ["default: none"],
     }
     assert entries.keys() == expected.keys()
     for option, words in expected.items():
@@ -195,7 +203,7 @@ def test_choices_and_defaults_are_those_of_the_classes() -> None:
     signature = inspect.signature(detection.TotalFalse).parameters
     for name in ("weighting", "score_threshold", "iou_threshold", "labels", "area_range", "max_detections"):
         assert options[name] == signature[name].default
-    for query in rank_command.QUERIES:
+    for query in detection.naming.DEFINITIONS:
         for weighting in WEIGHTINGS:
             _, chosen = program.parse(["rank", "--query", query, "--weighting", weighting])
             assert (chosen.query, chosen.weighting) == (query, weighting)
@@ -234,7 +242,7 @@ BAD_ADDITIONS = {
     "two outputs in one file": (("--out", "{}/a.json", "--subset", "{}/a.json"), "a.json: would overwrite"),
     "output is an input": (("--subset", "{}/instances.json"), "instances.json: would overwrite"),
     "grid without images": (("--grid", "{}/grid.png"), "--grid needs --images"),
-    "images without grid": (("--images", "{}/images"), "--images needs --grid"),
+    "images without grid": (("--images", "{}/images"), "--images is of use to --grid and to pixel weighting only"),
     "no such image folder": (("--images", "{}/img", "--grid", "{}/grid.png"), "img: no such folder"),
     "split of a file": (("--split", "val"), "--split is 'val'"),
     "no such detections": (("--detections", "{}/none.json"), "none.json: no such file"),

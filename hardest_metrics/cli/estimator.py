@@ -1,0 +1,124 @@
+"""Options for estimates of hardness, which need no labels."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from jsonargparse import Namespace
+
+from hardest_metrics.cli.options import option
+from hardest_metrics.names import COMMITTEES, ESTIMATORS, STATISTICS, UNCERTAINTIES
+
+if TYPE_CHECKING:
+    pass
+
+_OPTIONS = (
+    "n_samples", "seed", "statistic", "c", "calibration", "members", "member_weights", "member_calibrations",
+)  # fmt: skip
+
+
+def add_estimator_options(group: Any) -> None:
+    """The options of one estimator, for :func:`check_estimator` and :func:`estimator_settings`."""
+    group.add_argument(
+        "--estimator", choices=list(ESTIMATORS),
+        help="estimate hardness from detections alone: score_sampling, fast_score_sampling or expected_hardness from"
+        " the detector's scores; committee or sampled_committee from those of other detectors; the others are"
+        " measures of uncertainty, entropy and evidential of logits",
+    )  # fmt: skip
+    group.add_argument(
+        "--n-samples", type=int, metavar="N", help="samples of the truth, of estimators that draw them (default: 10)"
+    )
+    group.add_argument("--seed", type=int, metavar="SEED", help="another one draws other samples (default: 0)")
+    group.add_argument(
+        "--statistic", choices=list(STATISTICS),
+        help="what the hardness of an image is: the mean, the standard deviation, or the bound mean + C x standard"
+        " deviation (default: mean)",
+    )  # fmt: skip
+    group.add_argument("--c", type=float, metavar="C", help="of the bound; negative for a lower one (default: 1)")
+    group.add_argument(
+        "--calibration", metavar="FILE.json",
+        help="turns scores into probabilities, as calibrate writes it (default: scores are taken for probabilities)",
+    )  # fmt: skip
+    group.add_argument(
+        "--members", nargs="+", default=[], metavar="FILE",
+        help="of a committee: detections of other detectors on the same images, a file each",
+    )  # fmt: skip
+    group.add_argument(
+        "--member-weights", nargs="+", type=float, metavar="WEIGHT",
+        help="how much each member counts, in the order of --members (default: all alike)",
+    )  # fmt: skip
+    group.add_argument(
+        "--member-calibrations", nargs="+", default=[], metavar="FILE.json",
+        help="of a sampled committee: a calibration for each member, in the order of --members (default: none)",
+    )  # fmt: skip
+
+
+def check_estimator(options: Namespace) -> None:
+    """Refuse options that do not go together.
+
+    Raises:
+        ValueError: if they don't.
+    """
+    given = [name for name in _OPTIONS if options[name] not in (None, [])]
+    if options.estimator is None:
+        if given:
+            raise ValueError(f"`{given[0]}` is of estimates: give `estimator` too, or leave it out.")
+        return
+    of_members = [name for name in given if name.startswith("member")]
+    if options.estimator not in COMMITTEES and of_members:
+        raise ValueError(
+            f"`{of_members[0]}` is of no use to {options.estimator}: leave it out, or let `estimator` be one of"
+            f" {', '.join(COMMITTEES)}."
+        )
+    if options.estimator in COMMITTEES and not options.members:
+        raise ValueError(
+            f"`members` is missing: {options.estimator} goes by what other detectors see. Give their detections, or"
+            " another `estimator`."
+        )
+    for name in ("member_weights", "member_calibrations"):
+        if options[name] and len(options[name]) != len(options.members):
+            raise ValueError(
+                f"`{name}` needs one a member, but {len(options[name])} are given and {len(options.members)} `members`."
+            )
+
+
+def estimator_settings(options: Namespace) -> dict[str, Any]:
+    """The arguments of :func:`~hardest_metrics.detection.naming.make_estimator` but the definition.
+
+    Raises:
+        OSError, ValueError: if a file of a calibration cannot be read, or an option makes no sense.
+    """
+    from hardest_metrics.calibration import read_calibration
+    from hardest_metrics.detection import TotalFalse
+    from hardest_metrics.detection.naming import make_estimator
+
+    settings = {name: options[name] for name in ("n_samples", "seed", "statistic", "c")}
+    settings["weights"] = options.member_weights
+    settings["calibration"] = read_calibration(options.calibration) if options.calibration else None
+    settings["member_calibrations"] = [read_calibration(path) for path in options.member_calibrations] or None
+    make_estimator(options.estimator, TotalFalse(), **settings)
+    return settings
+
+
+def estimator_in_words(options: Namespace, settings: Mapping[str, Any]) -> str:
+    """What is estimated how, as the options were understood."""
+    words = [options.estimator]
+    if options.estimator not in UNCERTAINTIES:
+        words = [f"{options.estimator} of {options.query}, weighting {options.weighting}"]
+    words += [
+        f"{option(name)} {options[name]}"
+        for name in ("statistic", "c", "n_samples", "seed")
+        if settings[name] is not None
+    ]
+    if options.calibration:
+        words += [f"scores calibrated by {options.calibration}"]
+    if options.members:
+        members = list(options.members)
+        if options.member_weights:
+            members = [
+                f"{path} (weight {weight:g})" for path, weight in zip(members, options.member_weights, strict=True)
+            ]
+        if options.member_calibrations:
+            calibrations = zip(members, options.member_calibrations, strict=True)
+            members = [f"{path} calibrated by {calibration}" for path, calibration in calibrations]
+        words += [f"members {', '.join(members)}"]
+    return ", ".join(words)

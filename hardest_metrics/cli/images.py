@@ -1,0 +1,116 @@
+"""Which images there are to rank where no labels say so."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from jsonargparse import Namespace
+
+if TYPE_CHECKING:
+    from hardest_metrics.data import Annotations
+
+
+class ImageSet(NamedTuple):
+    """Images, and where they are from.
+
+    Attributes:
+        annotations: the images, with labels or without.
+        named: whether they have file names of their own.
+        in_words: what users should know of where they are from.
+    """
+
+    annotations: "Annotations"
+    named: bool
+    in_words: str
+
+
+def unlabelled_images(options: Namespace, documents: Mapping[str, Any]) -> ImageSet:
+    """The images without labels: those of ``--annotations``, else of the folder ``--images``, else of the detections.
+
+    Args:
+        options: of the command.
+        documents: the content of every file of detections, by its path, the judged detector's first.
+
+    Raises:
+        OSError, ValueError: when files are not as they should be, or do not fit together.
+    """
+    from hardest_metrics.data import read_image_list
+    from hardest_metrics.data.image_list import categories_of
+
+    if options.annotations:
+        annotations = read_image_list(options.annotations, options.split)
+        images = ImageSet(
+            annotations, True, f"the {len(annotations.image_ids)} of {options.annotations}; no labels were looked at"
+        )
+    elif options.images:
+        images = _of_folder(options, documents)
+    else:
+        images = _of_detections(documents)
+    if not images.annotations.categories:
+        found = [categories_of(document, path) for path, document in documents.items()]
+        categories = {label: name for names in found for label, name in names.items()}
+        images = images._replace(annotations=replace(images.annotations, categories=categories))
+    return images
+
+
+def with_sizes(images: ImageSet, folder: str) -> ImageSet:
+    """The same images, those without a size having that of their file in a folder.
+
+    Raises:
+        ValueError: when a file is missing or is no picture.
+    """
+    from hardest_metrics.detectors.image_files import find_image, image_size
+
+    known = images.annotations
+    columns = zip(known.image_ids, known.file_names, known.image_sizes, strict=True)
+    sizes: list[tuple[int, int] | None]
+    sizes = [size or image_size(find_image(folder, name, image_id)) for image_id, name, size in columns]
+    target = [{**image, "image_size": size} for image, size in zip(known.target, sizes, strict=True)]
+    return images._replace(annotations=replace(known, image_sizes=sizes, target=target))
+
+
+def _of_folder(options: Namespace, documents: Mapping[str, Any]) -> ImageSet:
+    from hardest_metrics.data import Annotations
+    from hardest_metrics.data.formats import is_hardest_export
+    from hardest_metrics.detectors.image_files import folder_images
+
+    for path, document in documents.items():
+        named = not is_hardest_export(document) and all(
+            type(entry.get("image_id")) is str for entry in document if isinstance(entry, dict)
+        )
+        if not named:
+            raise ValueError(
+                f"{path}: does not name images by file name, so that nothing tells which file in `images` is which."
+                " Give the list of images as `annotations`: a COCO file, in which annotations may be missing."
+            )
+    files = folder_images(options.images)
+    annotations = Annotations(
+        [file.image_id for file in files], [file.name for file in files], [None] * len(files), {}, []
+    )
+    words = f"the {len(files)} in {options.images}, numbered by name"
+    return ImageSet(annotations.without_labels(), True, words)
+
+
+def _of_detections(documents: Mapping[str, Any]) -> ImageSet:
+    from hardest_metrics.data.formats import is_hardest_export
+    from hardest_metrics.data.image_list import image_list_of
+
+    remedy = "Give the list of images as `annotations`: a COCO file, in which annotations may be missing."
+    (path, images), *others = ((path, image_list_of(document, path)) for path, document in documents.items())
+    if not images.image_ids:
+        raise ValueError(f"{path}: names no image, so there is nothing to rank. {remedy}")
+    ours = set(zip(images.image_ids, images.file_names, strict=True))
+    categories = dict(images.categories)
+    for other_path, other in others:
+        theirs = set(zip(other.image_ids, other.file_names, strict=True))
+        for here, there, surplus in ((other_path, path, theirs - ours), (path, other_path, ours - theirs)):
+            if surplus:
+                raise ValueError(f"{here}: has image {min(surplus)[1]!r}, which {there} does not name. {remedy}")
+        categories |= other.categories
+    number, document = len(images.image_ids), documents[path]
+    if is_hardest_export(document):
+        return ImageSet(replace(images, categories=categories), False, f"the {number} of {path}, numbered by place")
+    named = type(document[0]["image_id"]) is str
+    words = f"the {number} that {path} names; those without any detection are not known"
+    words += ", ids are hashes of file names" if named else ""
+    return ImageSet(replace(images, categories=categories), named, words)
