@@ -267,13 +267,13 @@ class HardnessMetric(Metric, ABC):
             >>> metric.update([{**boxes, "scores": torch.tensor([0.9])}], [boxes])
             >>> figure, axes = metric.plot()
         """
-        from hardest_metrics.plot import plot_hardness
+        from hardest_metrics.plot import plot_distribution
 
         if val is None:
             val = self.summary().ranking
         if not isinstance(val, Ranking):
             return cast("tuple[Figure, Axes]", self._plot(val, ax))
-        return plot_hardness(val, ax=ax, name=type(self).__name__)
+        return plot_distribution(val, ax=ax, name=type(self).__name__)
 
     def summary(self) -> Summary:
         """The ranking of all images so far and what it says of the set, whatever `reduction` is.

@@ -6,9 +6,11 @@ Estimates of hardness take a score for the probability that its detection is rig
 from hardest_metrics.calibration.curves import Isotonic, Platt
 from hardest_metrics.calibration.file import read_calibration, write_calibration
 from hardest_metrics.calibration.fit import Method, fit_calibration, right_or_wrong
-from hardest_metrics.calibration.reliability import Reliability, plot_reliability, reliability
+from hardest_metrics.calibration.reliability import DetectionCalibration, Reliability, reliability
+from hardest_metrics.plot.reliability import plot_reliability
 
 __all__ = [
+    "DetectionCalibration",
     "Isotonic",
     "Method",
     "Platt",

@@ -1,23 +1,31 @@
 """How far stated probabilities are from how often detections are right."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
+from torchmetrics import Metric
 
-from hardest_metrics.calibration.fit import right_or_wrong
+from hardest_metrics.calibration.fit import Judged, right_or_wrong
 from hardest_metrics.functional.estimation import Calibration, Uncalibrated
 from hardest_metrics.functional.matching import Query
-from hardest_metrics.functional.packing import BoxFormat, ImageDict
-from hardest_metrics.plot.axes import given_or_new
+from hardest_metrics.functional.packing import BoxFormat, ImageDict, check_box_format
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
-class Reliability(NamedTuple):
+class _Reliability(NamedTuple):
+    edges: Tensor
+    number: Tensor
+    probability: Tensor
+    precision: Tensor
+    error: float
+
+
+class Reliability(_Reliability):
     """Detections in bins of their probability.
 
     Attributes:
@@ -28,11 +36,13 @@ class Reliability(NamedTuple):
         error: expected calibration error, the mean over detections of the difference between these two; NaN of none.
     """
 
-    edges: Tensor
-    number: Tensor
-    probability: Tensor
-    precision: Tensor
-    error: float
+    __slots__ = ()
+
+    def __new__(
+        cls, edges: Tensor, number: Tensor, probability: Tensor, precision: Tensor, error: float
+    ) -> "Reliability":
+        """Restore ``(1,)``, which torchmetrics squeezes to ``()`` in all that `compute` returns."""
+        return super().__new__(cls, edges, number.reshape(-1), probability.reshape(-1), precision.reshape(-1), error)
 
 
 def reliability(
@@ -63,42 +73,142 @@ def reliability(
         >>> result.probability, result.precision, result.error
         (tensor([0.2500, 0.7500], dtype=torch.float64), tensor([0., 1.], dtype=torch.float64), 0.25)
     """
-    if type(bins) is not int or bins < 1:
-        raise ValueError(f"`bins` must be an integer of at least 1, but is {bins!r}.")
-    scores, right = right_or_wrong(preds, target, query, box_format)
-    stated = (Uncalibrated() if calibration is None else calibration)(scores).cpu()
-    edges = torch.linspace(0, 1, bins + 1, dtype=torch.float64)
-    index = torch.searchsorted(edges, stated, right=True).sub(1).clamp(max=bins - 1)
-    number = index.bincount(minlength=bins)
-    stated_sum = index.bincount(stated, minlength=bins).double()
-    right_sum = index.bincount(right.cpu().double(), minlength=bins).double()
-    error = float((stated_sum - right_sum).abs().sum() / number.sum())
-    return Reliability(edges, number, stated_sum / number, right_sum / number, error)
+    _check_bins(bins)
+    return _compared(_sums(right_or_wrong(preds, target, query, box_format), calibration, bins))
 
 
-def plot_reliability(
-    reliability: Reliability, ax: "Axes | None" = None, label: str | None = None
-) -> "tuple[Figure, Axes]":
-    """Draw the precision of detections over their probability, a bubble a bin, its area by their number.
+class DetectionCalibration(Metric):
+    """Compare probabilities with how often detections are right, batch by batch: :func:`reliability` as a metric.
+
+    What it keeps is three numbers a bin, in float64 whatever the dtype of the model. Images that several processes see,
+    as a sampler that pads shows them, count as often. ``compute().error`` is what to log.
 
     Args:
-        reliability: what to draw; call again with the same `ax` to compare, such as before and after calibration.
-        ax: what to draw on; None for a new figure.
-        label: what the legend calls it.
+        calibration: turns scores into probabilities; None to take scores for probabilities.
+        query: which boxes count and when they match, see :func:`right_or_wrong`; None for the defaults.
+        box_format: of all boxes.
+        bins: how many bins of equal width.
+        kwargs: see :class:`torchmetrics.Metric`.
 
     Raises:
-        ModuleNotFoundError: if matplotlib is not installed.
+        ValueError: if an argument is out of its range.
+
+    Example:
+        >>> import torch
+        >>> from hardest_metrics.calibration import DetectionCalibration
+        >>> boxes = torch.tensor([[0.0, 0, 10, 10], [50, 50, 60, 60]])
+        >>> preds = [{"boxes": boxes, "scores": torch.tensor([0.75, 0.25]), "labels": torch.tensor([1, 1])}]
+        >>> metric = DetectionCalibration()
+        >>> metric.update(preds, [{"boxes": boxes[:1], "labels": torch.tensor([1])}])
+        >>> metric.compute().error
+        0.25
     """
-    ax = given_or_new(ax)
-    if not ax.lines:
-        ax.plot([0, 1], [0, 1], color="black", linestyle="--", linewidth=1)
-    kept = reliability.number > 0
-    x, y = reliability.probability[kept].numpy(), reliability.precision[kept].numpy()
-    name = f"{label or 'detections'}, expected calibration error {reliability.error:.3f}"
-    (line,) = ax.plot(x, y, linewidth=1, label=name)
-    share = reliability.number[kept] / reliability.number.sum()
-    ax.scatter(x, y, s=(10 + 300 * share).numpy(), color=line.get_color(), alpha=0.6)
-    ax.set_xlabel("Probability of a detection to be right")
-    ax.set_ylabel("Share of detections that are right")
-    ax.legend()
-    return ax.get_figure(), ax  # type: ignore[return-value]
+
+    is_differentiable = False
+    higher_is_better = False
+    # Lets `forward` update before it resets: a batch that is refused leaves the metric as it was
+    full_state_update = True
+
+    def __init__(
+        self,
+        calibration: Calibration | None = None,
+        query: Query | None = None,
+        box_format: BoxFormat = "xyxy",
+        bins: int = 10,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        _check_bins(bins)
+        check_box_format(box_format)
+        self.calibration: Calibration = Uncalibrated() if calibration is None else calibration
+        self.query = Query() if query is None else query
+        self.box_format = box_format
+        self.bins = bins
+        # Named after all that it depends on: others of that name may share it, and no others can be merged or loaded
+        self._state_name = f"sums({self.calibration.settings}, {self.query}, box_format={box_format!r}, bins={bins})"
+        self.add_state(self._state_name, torch.zeros(3, bins, dtype=torch.float64), dist_reduce_fx="sum")
+
+    def update(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> None:
+        """Add a batch of images.
+
+        Args:
+            preds: one dict an image, see :func:`hardest_metrics.functional.pack`, kept down to low scores.
+            target: their labels, in the same order.
+
+        Raises:
+            TypeError, ValueError: on input that makes no sense; the metric is as it was before.
+        """
+        judged = right_or_wrong(preds, target, self.query, self.box_format)
+        sums = _sums(judged, self.calibration, self.bins).to(self.device)
+        setattr(self, self._state_name, getattr(self, self._state_name) + sums)
+
+    def compute(self) -> Reliability:
+        """The comparison over all detections so far, on the CPU."""
+        return _compared(getattr(self, self._state_name))
+
+    def merge_state(self, incoming_state: "dict[str, Any] | Metric") -> None:
+        """Add the detections of another metric.
+
+        Args:
+            incoming_state: a metric of the same settings, or its ``metric_state``.
+
+        Raises:
+            ValueError: if it has other settings.
+        """
+        state: Any = incoming_state.metric_state if isinstance(incoming_state, Metric) else incoming_state
+        if not isinstance(state, dict) or set(state) != {self._state_name}:
+            raise ValueError(
+                f"`incoming_state` must have the state {self._state_name!r}: only metrics of equal settings can be"
+                " merged."
+            )
+        setattr(self, self._state_name, getattr(self, self._state_name) + state[self._state_name].to(self.device))
+        self._update_count += 1
+        self._computed = None
+
+    def plot(
+        self, val: Reliability | None = None, ax: "Axes | None" = None, label: str | None = None
+    ) -> "tuple[Figure, Axes]":
+        """Draw the reliability diagram, see :func:`hardest_metrics.plot.plot_reliability`.
+
+        Args:
+            val: what `compute` or `forward` gave; None for what `compute` gives now.
+            ax: what to draw on; None for a new figure.
+            label: what the legend calls it.
+
+        Raises:
+            ModuleNotFoundError: if matplotlib is not installed.
+        """
+        from hardest_metrics.plot import plot_reliability
+
+        return plot_reliability(self.compute() if val is None else val, ax, label)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], *args: Any, **kwargs: Any) -> "DetectionCalibration":
+        def follow_device(tensor: Tensor) -> Tensor:
+            moved = fn(tensor)
+            return moved if moved.dtype == tensor.dtype else tensor.to(moved.device)
+
+        return cast("DetectionCalibration", super()._apply(follow_device, *args, **kwargs))
+
+
+def _check_bins(bins: int) -> None:
+    if type(bins) is not int or bins < 1:
+        raise ValueError(f"`bins` must be an integer of at least 1, but is {bins!r}.")
+
+
+def _sums(judged: Judged, calibration: Calibration | None, bins: int) -> Tensor:
+    """``(3, bins)`` float64 of detections: their number, their probabilities added up, the number that is right."""
+    stated = (Uncalibrated() if calibration is None else calibration)(judged.scores).double()
+    edges = _edges(bins).to(stated.device)
+    index = torch.searchsorted(edges, stated, right=True).sub(1).clamp(max=bins - 1)
+    summands = torch.stack((torch.ones_like(stated), stated, judged.right.to(stated.dtype)))
+    return summands.new_zeros(3, bins).index_add_(1, index, summands)
+
+
+def _compared(sums: Tensor) -> Reliability:
+    number, stated, right = sums.cpu()
+    error = float((stated - right).abs().sum() / number.sum())
+    return Reliability(_edges(len(number)), number.long(), stated / number, right / number, error)
+
+
+def _edges(bins: int) -> Tensor:
+    return torch.linspace(0, 1, bins + 1, dtype=torch.float64)

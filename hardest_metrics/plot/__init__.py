@@ -1,6 +1,7 @@
 """Pictures: of rankings with matplotlib, of images with Pillow."""
 
-from hardest_metrics.plot.distribution import plot_hardness
+from hardest_metrics.plot.correlation import plot_correlation
+from hardest_metrics.plot.distribution import plot_distribution
 from hardest_metrics.plot.grid import (
     MAX_TILES,
     UNJUDGED,
@@ -8,10 +9,14 @@ from hardest_metrics.plot.grid import (
     detection_boxes,
     draw_grid,
     draw_image,
+    draw_side_by_side,
     encode_png,
     outcome_boxes,
     tile_size,
 )
+from hardest_metrics.plot.history import plot_history
+from hardest_metrics.plot.regret import plot_regret
+from hardest_metrics.plot.reliability import plot_reliability
 
 __all__ = [
     "MAX_TILES",
@@ -20,8 +25,13 @@ __all__ = [
     "detection_boxes",
     "draw_grid",
     "draw_image",
+    "draw_side_by_side",
     "encode_png",
     "outcome_boxes",
-    "plot_hardness",
+    "plot_correlation",
+    "plot_distribution",
+    "plot_history",
+    "plot_regret",
+    "plot_reliability",
     "tile_size",
 ]

@@ -1,13 +1,24 @@
-"""Where plots are drawn."""
+"""Where plots are drawn, and how their lines are told apart."""
 
-from typing import TYPE_CHECKING
+from itertools import cycle, islice
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+# Colours that differ in lightness too (seaborn's "colorblind" without the two that don't), dashes and markers of
+# different period: a line keeps its look in greyscale, and no two of the first 60 look alike.
+_COLORS = ("#0173b2", "#de8f05", "#029e73", "#ca3f4c", "#56b4e9")
+_DASHES = ("-", "--", "-.", (0, (5, 1, 1, 1, 1, 1)))
+_MARKERS = ("o", "s", "^", "D", "v", "P")
 
-def given_or_new(ax: "Axes | None") -> "Axes":
+
+def given_or_new(ax: "Axes | None", size: tuple[float, float] | None = None) -> "Axes":
     """The axes given, or those of a new figure.
+
+    Args:
+        ax: None for a new figure.
+        size: width and height in inches of a new figure; None for matplotlib's own.
 
     Raises:
         ModuleNotFoundError: if matplotlib is not installed.
@@ -18,4 +29,13 @@ def given_or_new(ax: "Axes | None") -> "Axes":
         import matplotlib.pyplot as plt
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError('Plots need matplotlib: pip install "hardest_metrics[plot]".') from error
-    return plt.subplots(layout="constrained")[1]
+    return plt.subplots(layout="constrained", figsize=size)[1]
+
+
+def line_styles(number: int) -> list[dict[str, Any]]:
+    """Arguments of ``Axes.plot`` for each of some lines, told apart by dashes and markers besides colour."""
+    looks = zip(cycle(_COLORS), cycle(_DASHES), cycle(_MARKERS))
+    return [
+        {"color": color, "linestyle": dashes, "linewidth": 1.5, "marker": marker, "markersize": 5}
+        for color, dashes, marker in islice(looks, number)
+    ]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def plot_hardness(ranking: Ranking, ax: "Axes | None" = None, name: str = "Hardness") -> "tuple[Figure, Axes]":
+def plot_distribution(ranking: Ranking, ax: "Axes | None" = None, name: str = "Hardness") -> "tuple[Figure, Axes]":
     """Draw a histogram of hardness over the images of a ranking.
 
     Hardness that takes few whole values (a number of errors) gets a bar for each; other hardness 30 bins.

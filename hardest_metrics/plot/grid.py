@@ -8,8 +8,9 @@ import io
 import math
 import os
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import accumulate, zip_longest
 from typing import NamedTuple
 
 import numpy as np
@@ -222,23 +223,43 @@ def draw_grid(tiles: Sequence[Image.Image], title: str = "", judged: bool = True
         >>> draw_grid([Image.new("RGB", (320, 240))] * 5, "the hardest five").size
         (1008, 576)
     """
-    if not 1 <= len(tiles) <= MAX_TILES:
-        raise ValueError(f"A grid holds 1 to {MAX_TILES} images, but {len(tiles)} were given.")
+    _check_number(len(tiles))
     columns = _columns(len(tiles))
     rows = [tiles[start : start + columns] for start in range(0, len(tiles), columns)]
-    column_width = max(tile.width for tile in tiles) + _GAP
-    width = columns * column_width + _GAP
-    header = _header(title, width - 2 * _GAP, judged)
-    row_heights = [max(tile.height for tile in row) + _GAP for row in rows]
+    return _arranged(rows, title, judged)
 
-    grid = Image.new("RGB", (width, header.height + 2 * _GAP + sum(row_heights)), _PAPER)
-    grid.paste(header, (_GAP, _GAP))
-    top = header.height + 2 * _GAP
-    for row, row_height in zip(rows, row_heights, strict=True):
-        for column, tile in enumerate(row):
-            grid.paste(tile, (_GAP + column * column_width, top))
-        top += row_height
-    return grid
+
+def draw_side_by_side(
+    columns: Mapping[str, Sequence[Image.Image]], title: str = "", judged: bool = True
+) -> Image.Image:
+    """Arrange the hardest images of several rankings side by side: a column a ranking, hardest on top.
+
+    Args:
+        columns: pictures by the name of their ranking, best of width :func:`tile_size` of their total number; 1 to
+            :data:`MAX_TILES` in all. Columns may differ in length.
+        title: text of any number of lines, the first the largest; lines that are too long are shortened.
+        judged: whether boxes were judged by labels, which the legend goes by.
+
+    Returns:
+        An RGB picture with the names above the columns and the rank in front of each row.
+
+    Raises:
+        ValueError: if there are no pictures, or too many.
+
+    Example:
+        >>> pictures = [Image.new("RGB", (320, 240))] * 3
+        >>> draw_side_by_side({"score sampling": pictures, "entropy": pictures[:2]}, "the hardest three").size
+        (698, 863)
+    """
+    _check_number(sum(map(len, columns.values())))
+    width = max(tile.width for column in columns.values() for tile in column)
+    names = [_text(name, width) for name in columns]
+    ranks = [_text(str(rank), width) for rank in range(1, max(map(len, columns.values())) + 1)]
+    rows = [
+        [rank, *(column[index] if index < len(column) else None for column in columns.values())]
+        for index, rank in enumerate(ranks)
+    ]
+    return _arranged([[None, *names], *rows], title, judged)
 
 
 def tile_size(number: int) -> int:
@@ -362,6 +383,40 @@ def _free_place(
         if free and top >= 0 and place[3] < within[1]:
             return place
     return None
+
+
+def _check_number(tiles: int) -> None:
+    if not 1 <= tiles <= MAX_TILES:
+        raise ValueError(f"A grid holds 1 to {MAX_TILES} images, but {tiles} were given.")
+
+
+def _arranged(rows: Sequence[Sequence[Image.Image | None]], title: str, judged: bool) -> Image.Image:
+    """Pictures in rows and columns of the size that they need, under title and legend."""
+
+    def sizes(lines: Iterable[Sequence[Image.Image | None]], side: int) -> list[int]:
+        return [max(tile.size[side] for tile in line if tile is not None) + _GAP for line in lines]
+
+    widths, heights = sizes(zip_longest(*rows), 0), sizes(rows, 1)
+    width = sum(widths) + _GAP
+    header = _header(title, width - 2 * _GAP, judged)
+    grid = Image.new("RGB", (width, header.height + 2 * _GAP + sum(heights)), _PAPER)
+    grid.paste(header, (_GAP, _GAP))
+    lefts = list(accumulate(widths, initial=_GAP))
+    tops = accumulate(heights, initial=header.height + 2 * _GAP)
+    for top, row in zip(tops, rows, strict=False):
+        for left, tile in zip(lefts, row, strict=False):
+            if tile is not None:
+                grid.paste(tile, (left, top))
+    return grid
+
+
+def _text(line: str, width: int) -> Image.Image:
+    """A picture of one line, as wide as it needs, up to `width` pixels."""
+    font = _font(_TITLE_SIZE)
+    line = _shortened(line, font, width)
+    picture = Image.new("RGB", (max(math.ceil(font.getlength(line)), 1), round(1.3 * _TITLE_SIZE)), _PAPER)
+    ImageDraw.Draw(picture).text((0, 0), line, _INK, font)
+    return picture
 
 
 def _header(title: str, width: int, judged: bool) -> Image.Image:
