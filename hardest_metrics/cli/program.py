@@ -15,9 +15,11 @@ from hardest_metrics.cli.options import PROGRAM, new_parser, option
 
 #: Every command and what it does. Its module here, of the same name, has a ``parser()`` and a ``run(options)``.
 COMMANDS = {
-    "rank": "rank labelled images by a detector's errors",
+    "rank": "rank images by a detector's errors, with labels or without",
     "compare": "tell how far rankings without labels can be trusted",
+    "calibrate": "learn how often detections of a score are right",
     "detect": "run a torchvision detector over images",
+    "report": "write a page to look through images and rankings",
 }
 
 

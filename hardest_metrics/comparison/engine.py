@@ -6,12 +6,12 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torchmetrics import MetricCollection
 
 from hardest_metrics.calibration import Method
 from hardest_metrics.comparison.comparison import LABELS, Comparison, RankedBy
+from hardest_metrics.comparison.encoding import decode, encode, ranking_hash
 from hardest_metrics.comparison.estimates import ESTIMATES, Estimate, estimate_named
 from hardest_metrics.comparison.folds import Calibration, Fold, cross_validate
 from hardest_metrics.comparison.store import Store, content_key
@@ -26,6 +26,8 @@ from hardest_metrics.names import WEIGHTINGS
 from hardest_metrics.ranking import Ranking
 
 ALL_DEFINITIONS = tuple(f"{kind}/{weighting}" for kind in DEFINITIONS for weighting in WEIGHTINGS)
+
+_BY_PIXELS = "/pixel"
 
 _BATCH_SIZE = 256  # images at a time: samples of more would take much memory
 
@@ -49,11 +51,10 @@ def compare(
     annotations: Annotations,
     detections: Mapping[str, Sequence[ImageDict]],
     query: Query | None = None,
-    definitions: Sequence[str] = ALL_DEFINITIONS,
+    definitions: Sequence[str] | None = None,
     estimators: Sequence[str] | None = None,
     n_samples: int = 10,
     seed: int = 0,
-    n_folds: int = 5,
     kept: Kept | None = None,
     on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
 ) -> Comparison:
@@ -67,13 +68,13 @@ def compare(
         detections: by detector, one dict an image in the order of the annotations, boxes as (x, y, width, height), kept
             down to low scores, which estimates need.
         query: which boxes count; None for the defaults.
-        definitions: of hardness, ``"kind/weighting"``.
+        definitions: of hardness, ``"kind/weighting"``; None for all nine, those weighted by pixels only where all
+            images have a size.
         estimators: see :func:`~hardest_metrics.comparison.estimates.estimate_named`; None for
             :data:`~hardest_metrics.comparison.estimates.ESTIMATES`. Those that the data do not allow are left out, and
             the notes say why.
         n_samples: of estimators that draw samples.
         seed: of estimators that draw samples.
-        n_folds: of cross-validation.
         kept: where rankings of earlier calls are, and where those of this one go; None to keep none.
         on_progress: told what is done next, how many steps are done and how many there are.
 
@@ -97,25 +98,28 @@ def compare(
                    estimator  spearman
         0  expected_hardness       1.0
     """
-    run = _Run(annotations, dict(detections), query or Query(), tuple(definitions), n_samples, seed, n_folds, kept)
-    wanted = [estimate_named(name) for name in (ESTIMATES if estimators is None else estimators)]
-    steps: list[tuple[str, Estimate | None]] = []
+    notes = []
+    if definitions is None:
+        definitions, unsized = ALL_DEFINITIONS, annotations.image_sizes.count(None)
+        if unsized:
+            definitions = [name for name in definitions if not name.endswith(_BY_PIXELS)]
+            notes.append(f"pixel weighting: left out, as {unsized} images have no width and height.")
+    run = _Run(
+        annotations, dict(detections), query or Query(), tuple(dict.fromkeys(definitions)), n_samples, seed, kept
+    )
+    wanted = [estimate_named(name) for name in dict.fromkeys(ESTIMATES if estimators is None else estimators)]
+    by_labels: list[Estimate | None] = [None] if run.labelled else []
+    steps = [(detector, estimate) for detector in run.detections for estimate in (*by_labels, *wanted)]
     left_out: dict[str, list[str]] = {}
-    for detector in run.detections:
-        steps += [(detector, None)] if run.labelled else []
-        for estimate in wanted:
-            reason = run.obstacle(detector, estimate)
-            if reason is None:
-                steps.append((detector, estimate))
-            else:
-                left_out.setdefault(reason, []).append(estimate.name)
-
     rankings: list[RankedBy] = []
     for number, (detector, chosen) in enumerate(steps):
         name = chosen.name if chosen else LABELS
         on_progress(f"{detector}: {name}", number, len(steps))
         ranked = run.rankings(detector, chosen)
-        rankings += [RankedBy(detector, definition, name, ranked[definition]) for definition in run.definitions]
+        if isinstance(ranked, str):
+            left_out.setdefault(ranked, []).append(name)
+        else:
+            rankings += [RankedBy(detector, definition, name, ranked[definition]) for definition in run.definitions]
     on_progress("measuring agreement", len(steps), len(steps))
     return Comparison(
         annotations,
@@ -124,10 +128,15 @@ def compare(
         rankings,
         _agreement(rankings, kept),
         (
-            *(f"{', '.join(dict.fromkeys(names))}: left out, as {why}" for why, names in left_out.items()),
+            *notes,
+            *(f"{', '.join(dict.fromkeys(of))}: left out, as {why}" for why, of in left_out.items()),
             *run.warnings(),
         ),
     )
+
+
+class _CalibrationError(Exception):
+    """Labels and detections do not make a calibration."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +147,6 @@ class _Run:
     definitions: tuple[str, ...]
     n_samples: int
     seed: int
-    n_folds: int
     kept: Kept | None
     folds: dict[tuple[str, str], list[Fold]] = field(default_factory=dict)
 
@@ -155,7 +163,7 @@ class _Run:
                     " the same images in the same order."
                 )
         unsized = [i for i, size in enumerate(self.annotations.image_sizes) if size is None]
-        weighted = [definition for definition in self.definitions if definition.endswith("/pixel")]
+        weighted = [definition for definition in self.definitions if definition.endswith(_BY_PIXELS)]
         if unsized and weighted:
             image_id, name = self.annotations.image_ids[unsized[0]], self.annotations.file_names[unsized[0]]
             raise ValueError(
@@ -167,23 +175,16 @@ class _Run:
     def labelled(self) -> bool:
         return all(image.get("boxes") is not None for image in self.annotations.target)
 
-    def obstacle(self, detector: str, estimate: Estimate) -> str | None:
-        """Why an estimate cannot be made, None if it can."""
+    def _obstacle(self, detector: str, estimate: Estimate) -> str | None:
+        """Why the data do not allow an estimate, None if they do."""
         if estimate.of_committee and len(self.detections) < 2:
             return "the committee that judges a detector is all others, and there is but one."
         if estimate.of_logits and any("logits" not in image for image in self.detections[detector]):
-            return f"detections of {detector} have no logits; export them as `hardest` does, or with detect --logits."
-        if estimate.calibration is None:
-            return None
-        if not self.labelled:
+            return (
+                f"the detections of {detector} have no logits: export them as `hardest` does, or with detect --logits."
+            )
+        if estimate.calibration is not None and not self.labelled:
             return "calibration needs labels."
-        if len(self.annotations.image_ids) < 2:
-            return "calibration needs two images or more."
-        try:
-            for judge in self._judges(detector, estimate):
-                self._folds(judge, cast(Method, estimate.calibration))
-        except (ModuleNotFoundError, ValueError) as error:
-            return f"scores of {judge} cannot be calibrated: {error}"
         return None
 
     def warnings(self) -> Iterator[str]:
@@ -197,8 +198,18 @@ class _Run:
                     " objects say nothing. Export detections down to low scores."
                 )
 
-    def rankings(self, detector: str, estimate: Estimate | None) -> dict[str, Ranking]:
-        """By definition; by the labels where there is no estimate. Made together where they are not kept yet."""
+    def rankings(self, detector: str, estimate: Estimate | None) -> dict[str, Ranking] | str:
+        """By definition; by the labels where there is no estimate. Why not, where the data do not allow it."""
+        obstacle = None if estimate is None else self._obstacle(detector, estimate)
+        if obstacle is not None:
+            return obstacle
+        try:
+            return self._rankings(detector, estimate)
+        except _CalibrationError as error:
+            return str(error)
+
+    def _rankings(self, detector: str, estimate: Estimate | None) -> dict[str, Ranking]:
+        """Made together where they are not kept yet."""
         if self.kept is None:
             return self._make(detector, estimate, self.definitions)
         keys = {definition: self._key(detector, estimate, definition) for definition in self.definitions}
@@ -206,11 +217,11 @@ class _Run:
         for definition, key in keys.items():
             content = self.kept.store.get(key)
             if content is not None:
-                found[definition] = _decoded(content)
+                found[definition] = decode(content)
         missing = [definition for definition in self.definitions if definition not in found]
         if missing:
             for definition, ranking in self._make(detector, estimate, missing).items():
-                self.kept.store.put(keys[definition], _encoded(ranking))
+                self.kept.store.put(keys[definition], encode(ranking))
                 found[definition] = ranking
         return found
 
@@ -229,8 +240,6 @@ class _Run:
             parts["members"] = [self.kept.detections[member] for member in self._others(detector)]
         if estimate is not None and estimate.sampled:
             parts |= {"n_samples": self.n_samples, "seed": self.seed}
-        if estimate is not None and estimate.calibration is not None:
-            parts["n_folds"] = self.n_folds
         return content_key("ranking", **parts)
 
     def _make(self, detector: str, estimate: Estimate | None, definitions: Sequence[str]) -> dict[str, Ranking]:
@@ -255,7 +264,7 @@ class _Run:
         """Rankings of some images, or all, by metrics that share what they can."""
         groups: dict[Any, list[str]] = {}
         for name, metric in metrics.items():
-            by_pixels = name.endswith("/pixel")  # looks at sizes, so that it must see every batch for itself
+            by_pixels = name.endswith(_BY_PIXELS)  # looks at sizes, so that it must see every batch for itself
             groups.setdefault((metric.settings, by_pixels), []).append(name)
         collection = MetricCollection(metrics, compute_groups=list(groups.values()))  # type: ignore[arg-type]
         images = range(len(self.annotations.image_ids)) if images is None else images
@@ -300,7 +309,10 @@ class _Run:
         known = (detector, method)
         if known not in self.folds:
             preds, target = self.detections[detector], self.annotations.target
-            self.folds[known] = cross_validate(preds, target, method, self.query, self.n_folds)
+            try:
+                self.folds[known] = cross_validate(preds, target, method, self.query)
+            except (ModuleNotFoundError, ValueError) as error:
+                raise _CalibrationError(f"the scores of {detector} cannot be calibrated: {error}") from error
         return self.folds[known]
 
 
@@ -329,8 +341,8 @@ def _agreement_rows(rankings: Sequence[RankedBy], kept: Kept | None) -> Iterator
         if kept is None:
             content = measured()
         else:
-            rankings_hashes = [content_key("content", hex=_encoded(one).hex()) for one in (ranked.ranking, true)]
-            key = content_key("agreement", rankings=rankings_hashes, measures=list(MEASURES))
+            hashes = [ranking_hash(one) for one in (ranked.ranking, true)]
+            key = content_key("agreement", rankings=hashes, measures=list(MEASURES))
             content = kept.store.kept(key, measured)
         yield {
             "detector": ranked.detector,
@@ -338,18 +350,3 @@ def _agreement_rows(rankings: Sequence[RankedBy], kept: Kept | None) -> Iterator
             "estimator": ranked.estimator,
             **json.loads(content),
         }
-
-
-#: An image of a ranking in the store.
-_ROW = np.dtype([("image_id", "<i8"), ("hardness", "<f4")])
-
-
-def _encoded(ranking: Ranking) -> bytes:
-    rows = np.empty(len(ranking.image_ids), _ROW)
-    rows["image_id"], rows["hardness"] = ranking.image_ids.cpu().numpy(), ranking.hardness.cpu().numpy()
-    return rows.tobytes()
-
-
-def _decoded(content: bytes) -> Ranking:
-    rows = np.frombuffer(content, _ROW)
-    return Ranking(torch.from_numpy(rows["image_id"].copy()), torch.from_numpy(rows["hardness"].copy()))

@@ -44,6 +44,15 @@ class Estimate(NamedTuple):
         """Whether it depends on a number of samples and a seed."""
         return self.estimator in _SAMPLED
 
+    @property
+    def family(self) -> str:
+        """What it goes by."""
+        if self.estimator in UNCERTAINTIES:
+            return "uncertainty"
+        if self.of_committee:
+            return "committee"
+        return "calibrated scores" if self.calibration else "scores"
+
 
 #: What is compared unless something else is asked for.
 ESTIMATES = (

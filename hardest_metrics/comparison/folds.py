@@ -11,6 +11,9 @@ from hardest_metrics.functional.packing import ImageDict
 
 Calibration = Platt | Isotonic
 
+#: Of fewer images each is a fold of its own.
+N_FOLDS = 5
+
 
 @dataclass(frozen=True, eq=False)
 class Fold:
@@ -30,20 +33,18 @@ def cross_validate(
     target: Sequence[ImageDict],
     method: Method = "platt",
     query: Query | None = None,
-    n_folds: int = 5,
 ) -> list[Fold]:
-    """Split images into folds at random, always the same, and calibrate for each fold on the others.
+    """Split images into :data:`N_FOLDS` at random, always the same, and calibrate for each on the others.
 
     Args:
         preds: one dict an image, boxes as (x, y, width, height).
         target: their labels, in the same order.
         method: the family of curves, see :func:`hardest_metrics.calibration.fit_calibration`.
         query: which boxes count and when they match; None for the defaults.
-        n_folds: how many; as many as there are images where there are fewer.
 
     Raises:
         ModuleNotFoundError: if scikit-learn is not installed.
-        ValueError: if there are fewer than two images, `n_folds` is below 2, or no detection counts outside a fold.
+        ValueError: if there are fewer than two images, or no detection counts outside a fold.
 
     Example:
         >>> boxes = torch.tensor([[0.0, 0, 10, 10]])
@@ -52,16 +53,25 @@ def cross_validate(
         >>> sorted(image for fold in folds for image in fold.images)
         [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
     """
-    if n_folds < 2:
-        raise ValueError(f"`n_folds` must be at least 2, but is {n_folds}.")
     if len(preds) < 2:
         raise ValueError(f"`preds` holds {len(preds)} images: cross-validation needs 2 or more.")
     shuffled = torch.randperm(len(preds), generator=torch.Generator().manual_seed(0))
     folds = []
-    for part in shuffled.chunk(n_folds):
+    for part in shuffled.chunk(N_FOLDS):
         others = torch.ones(len(preds), dtype=torch.bool).index_fill_(0, part, False).nonzero().squeeze(1).tolist()
         calibration = fit_calibration(
             [preds[i] for i in others], [target[i] for i in others], method, query, box_format="xywh"
         )
         folds.append(Fold(part.tolist(), calibration))
     return folds
+
+
+def calibrated(preds: Sequence[ImageDict], folds: Sequence[Fold]) -> list[ImageDict]:
+    """Detections with probabilities for scores, of each image by the calibration of its fold.
+
+    Args:
+        preds: one dict an image.
+        folds: of these images.
+    """
+    by_image = {image: fold.calibration for fold in folds for image in fold.images}
+    return [{**image, "scores": by_image[place](image["scores"])} for place, image in enumerate(preds)]

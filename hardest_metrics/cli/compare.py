@@ -1,0 +1,332 @@
+"""``hardest-metrics compare``: how far rankings without labels can be trusted."""
+
+import itertools
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from jsonargparse import ArgumentParser, Namespace
+from rich.progress import Progress
+
+from hardest_metrics import __version__
+from hardest_metrics.cli.files import Output, check_inputs, check_outputs
+from hardest_metrics.cli.options import (
+    PROGRAM,
+    add_box_options,
+    boxes_in_words,
+    labels_of,
+    new_parser,
+    query_settings,
+    require_given,
+)
+from hardest_metrics.cli.terminal import progress_bar, results_console
+from hardest_metrics.comparison.detectors import detector_names
+from hardest_metrics.comparison.estimates import ESTIMATES, estimate_named
+from hardest_metrics.names import DEFINITIONS, WEIGHTINGS
+
+if TYPE_CHECKING:
+    from hardest_metrics.comparison import Comparison
+    from hardest_metrics.comparison.store import Store
+
+_ALL_DEFINITIONS = tuple(f"{kind}/{weighting}" for kind in DEFINITIONS for weighting in WEIGHTINGS)
+
+_UNWATCHED_WIDTH = 120  # characters of a table where no terminal says how many fit
+
+#: Of the options, those that say which boxes count.
+_BOX_OPTIONS = ("score_threshold", "iou_threshold", "labels", "area_range", "max_detections")
+
+
+def parser() -> ArgumentParser:
+    """Its options."""
+    compare = new_parser(
+        usage=f"{PROGRAM} compare --annotations FILE|FOLDER --detections FILE [FILE ...] --out FOLDER [options]",
+        description="Rank labelled images by their labels and by every estimate that needs none, for one or several"
+        " detectors, and say how well they agree: as a table, CSV, Markdown and plots. What was computed is kept in"
+        " FOLDER/.store, so that the next run computes only what changed.",
+    )
+    data = compare.add_argument_group("data")
+    data.add_argument(
+        "--annotations", metavar="FILE|FOLDER",
+        help="labels: a COCO JSON file, plain or gzipped, or a Pascal VOC folder (required)",
+    )  # fmt: skip
+    data.add_argument(
+        "--detections", nargs="+", metavar="FILE",
+        help="detections of each detector, down to low scores: COCO results JSON, or what `hardest` exports; plain or"
+        " gzipped. Detectors are called by their files; each is judged by all others, too (required)",
+    )  # fmt: skip
+    data.add_argument(
+        "--split", metavar="NAME", help="of a Pascal VOC folder: ImageSets/Main/NAME.txt (default: all images)"
+    )
+    data.add_argument("--images", metavar="FOLDER", help="where the image files are, to show the hardest")
+
+    compared = compare.add_argument_group("what is compared")
+    compared.add_argument(
+        "--definitions", nargs="+", metavar="NAME",
+        help="of hardness: false_positives, false_negatives or total_false, and how errors are weighted, such as"
+        " total_false/pixel (default: all nine)",
+    )  # fmt: skip
+    compared.add_argument(
+        "--estimators", nargs="+", metavar="NAME",
+        help=f"ways to estimate hardness without labels (default: {', '.join(ESTIMATES)}). +platt, +temperature and"
+        " +isotonic: with scores calibrated on other images, by 5-fold cross-validation; +all: of detections below the"
+        " score threshold, too",
+    )  # fmt: skip
+    compared.add_argument(
+        "--n-samples", type=int, default=10, metavar="N",
+        help="that estimators which draw samples draw (default: %(default)s)",
+    )  # fmt: skip
+
+    add_box_options(compare.add_argument_group("query", "Which boxes count."))
+
+    output = compare.add_argument_group("output", "A table of means over the definitions is always printed.")
+    output.add_argument(
+        "--out", metavar="FOLDER", help="write agreement.csv, agreement.md and plots/ there; made if absent (required)"
+    )
+    output.add_argument("--report", metavar="FILE.html", help="write a page to look through images and rankings")
+    return compare
+
+
+def run(options: Namespace) -> None:
+    """Compare, print and write; what was written before and would be the same now is only printed."""
+    detectors = _check(options)
+
+    from hardest_metrics.comparison.store import Store
+
+    out = Path(options.out)
+    out.mkdir(exist_ok=True)
+    store = Store(out / ".store")
+    with progress_bar() as progress, store.locked(lambda: _warn(f"Waiting for another run that writes to {out}")):
+        progress.add_task("reading", total=None)
+        digests = _Digests.of(options, detectors)
+        key = _run_key(options, digests)
+        finished = _Finished.kept(store, key, out)
+        news = [f"Nothing has changed: {out} is as it was"]
+        if finished is None:
+            finished = _compare(options, detectors, digests, store, progress)
+            store.put(key, finished.encoded())
+            news = [f"Wrote {out / name}" for name in finished.outputs]
+    for path in store.damaged:
+        _warn(f"{path} was damaged; what it held was computed again")
+    _show(finished, list(detectors), news)
+
+
+class _Digests(NamedTuple):
+    """What tells the data of a run from others: hashes of their content."""
+
+    annotations: str
+    detections: dict[str, str]
+    images: str | None
+
+    @classmethod
+    def of(cls, options: Namespace, detectors: Mapping[str, str]) -> "_Digests":
+        from hardest_metrics.data.digest import content_digest
+
+        detections = {name: content_digest(path) for name, path in detectors.items()}
+        images = _listing_digest(options.images) if options.images else None
+        return cls(content_digest(options.annotations), detections, images)
+
+
+def _listing_digest(folder: str) -> str:
+    """Names, sizes and times of change of all files in a folder: their content would take too long."""
+    listing = sha256()
+    for path in sorted(Path(folder).rglob("*")):
+        status = path.stat()
+        listing.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(errors="surrogateescape"))
+    return listing.hexdigest()
+
+
+def _run_key(options: Namespace, digests: _Digests) -> str:
+    """Of everything that what a run writes depends on."""
+    from hardest_metrics.comparison.store import content_key
+
+    chosen = {name: options[name] for name in (*_BOX_OPTIONS, "split", "n_samples")}
+    return content_key(
+        "run",
+        annotations=[Path(options.annotations).name, digests.annotations],
+        detections=list(digests.detections.items()),
+        images=digests.images,
+        report=options.report and str(Path(options.report).absolute()),
+        definitions=options.definitions,
+        estimators=options.estimators,
+        libraries=[find_spec(name) is not None for name in ("matplotlib", "sklearn")],
+        **chosen,
+    )
+
+
+class _Finished(NamedTuple):
+    """What a run that came to its end has to show.
+
+    Attributes:
+        agreement: see :class:`~hardest_metrics.comparison.Comparison`, column by column.
+        n_images: how many images were ranked.
+        notes: what a reader should know.
+        outputs: a hash of the content of each file and folder that was written, by its path, as seen from the folder of
+            the comparison or absolute.
+    """
+
+    agreement: dict[str, list[Any]]
+    n_images: int
+    notes: list[str]
+    outputs: dict[str, str]
+
+    @classmethod
+    def kept(cls, store: "Store", key: str, out: Path) -> "_Finished | None":
+        """That of an earlier run, if all that it wrote is still there as it was."""
+        from hardest_metrics.data.digest import content_digest
+
+        content = store.get(key)
+        if content is None:
+            return None
+        finished = cls(**json.loads(content))
+        paths = {out / name: digest for name, digest in finished.outputs.items()}
+        same = all(path.exists() and content_digest(path) == digest for path, digest in paths.items())
+        return finished if same else None
+
+    def encoded(self) -> bytes:
+        return json.dumps(self._asdict()).encode()
+
+
+def _compare(
+    options: Namespace, detectors: Mapping[str, str], digests: _Digests, store: "Store", progress: Progress
+) -> _Finished:
+    settings = query_settings(options)
+
+    from hardest_metrics.comparison import Kept, compare
+    from hardest_metrics.comparison.documents import as_csv, as_markdown
+    from hardest_metrics.comparison.figures import plots
+    from hardest_metrics.data import read_annotations, read_detections
+    from hardest_metrics.functional import Query
+
+    (bar,) = progress.task_ids
+
+    def show(what: str, done: int, total: int | None) -> None:
+        progress.update(bar, description=what, completed=done, total=total)
+
+    show("reading annotations", 0, None)
+    annotations = read_annotations(options.annotations, options.split)
+    if not annotations.image_ids:
+        raise ValueError(f"{options.annotations}: holds no images, so there is nothing to compare.")
+    query = Query(**settings, labels=labels_of(options, annotations))
+    show("reading detections", 0, None)
+    detections = {name: read_detections(path, annotations) for name, path in detectors.items()}
+    kept = Kept(store, f"{digests.annotations} {options.split}", digests.detections)
+    comparison = compare(
+        annotations, detections, query, options.definitions, options.estimators, options.n_samples, kept=kept,
+        on_progress=show,
+    )  # fmt: skip
+    setting = {
+        "annotations": Path(options.annotations).name + (f", split {options.split}" if options.split else ""),
+        "images": str(len(annotations.image_ids)),
+        "detections": ", ".join(Path(path).name for path in detectors.values()),
+        "boxes that count": boxes_in_words(options, query, annotations.categories),
+        "samples": str(options.n_samples),
+        "made with": f"hardest_metrics {__version__}",
+    }
+    notes = list(comparison.notes)
+    files: dict[str, bytes] = {}
+    links: dict[str, list[tuple[str, str]]] = {}
+    drawn = list(plots(comparison, options.images))
+    for number, plot in enumerate(drawn):
+        show(f"drawing {plot.name} of {plot.detector}", number, len(drawn))
+        try:
+            files[plot.path] = store.kept(plot.key, plot.png)
+        except ModuleNotFoundError as error:
+            notes.append(str(error))
+        else:
+            links.setdefault(plot.detector, []).append((plot.title, plot.path))
+    notes = list(dict.fromkeys(notes))
+    files["agreement.csv"] = as_csv(comparison)
+    files["agreement.md"] = as_markdown(comparison, setting, notes, links)
+    show("writing", 0, None)
+    outputs = _write(Path(options.out), files)
+    if options.report:
+        outputs |= _report(options, comparison, setting, [options.annotations, *detectors.values()], notes, show)
+    columns = {name: comparison.agreement[name].tolist() for name in comparison.agreement.columns}
+    return _Finished(columns, len(annotations.image_ids), notes, outputs)
+
+
+def _write(folder: Path, files: Mapping[str, bytes]) -> dict[str, str]:
+    """Write files into a folder; a hash of each by its name."""
+    from hardest_metrics.data import atomic_write
+
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path) as file:
+            file.write(content)
+    return {name: sha256(content).hexdigest() for name, content in files.items()}
+
+
+def _report(
+    options: Namespace,
+    comparison: "Comparison",
+    setting: Mapping[str, str],
+    inputs: Sequence[str],
+    notes: list[str],
+    show: Callable[[str, int, int | None], None],
+) -> dict[str, str]:
+    """Write the page, and add to the notes which images it cannot show; a hash of each file and folder by its path."""
+    from hardest_metrics.data.digest import content_digest
+    from hardest_metrics.report import write_report
+
+    n_images, done = len(comparison.annotations.image_ids), itertools.count(1)
+    written = write_report(
+        comparison, options.report, options.images, setting, inputs,
+        lambda number: show("writing the report", next(done), n_images),
+    )  # fmt: skip
+    notes += written.problems
+    return {str(path.absolute()): content_digest(path) for path in (written.page, written.folder) if path}
+
+
+def _show(finished: _Finished, detectors: Sequence[str], news: Sequence[str]) -> None:
+    import pandas as pd
+
+    from hardest_metrics.comparison.tables import terminal_tables, verdict
+
+    console = results_console()
+    agreement = pd.DataFrame(finished.agreement)
+    for table in terminal_tables(
+        agreement, min(console.width, _UNWATCHED_WIDTH) if not console.is_terminal else console.width
+    ):
+        console.print(table)
+    console.print("Can the images be ranked without labels?")
+    verdicts = [verdict(agreement, detector, finished.n_images) for detector in detectors]
+    for line in [*verdicts, *(f"Note: {note}" for note in finished.notes), *news]:
+        console.print(line, soft_wrap=True)
+
+
+def _check(options: Namespace) -> dict[str, str]:
+    """Refuse options that make no sense, before anything is done; the file of each detector by its name."""
+    require_given(options, "compare", ("annotations", "detections", "out"))
+    inputs = [options.annotations, *options.detections]
+    check_inputs(inputs)
+    for name in options.estimators or ():
+        estimate_named(name)
+    unknown = next((name for name in options.definitions or () if name not in _ALL_DEFINITIONS), None)
+    if unknown is not None:
+        raise ValueError(f"`definitions` has no {unknown!r}. Choose from {', '.join(_ALL_DEFINITIONS)}.")
+    if options.n_samples < 1:
+        raise ValueError(f"`n_samples` must be at least 1, but is {options.n_samples}.")
+    if options.images and not Path(options.images).is_dir():
+        raise ValueError(f"{options.images}: no such folder, but `images` names it. Check the path.")
+    out = Path(options.out)
+    folder = out if out.exists() else out.absolute().parent
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"{out}: is a file, but `out` names a folder to write to. Choose another one.")
+    if not folder.is_dir():
+        raise ValueError(f"{out}: the folder that it is in does not exist. Create it, or choose another one.")
+    if not os.access(folder, os.W_OK):
+        raise ValueError(f"{folder}: cannot be written to, but `out` is to be there. Choose another one.")
+    if options.report:
+        check_outputs([Output(options.report, "report", (".html",))], inputs)
+    names = detector_names(options.detections)
+    return dict(zip(names, options.detections, strict=True))
+
+
+def _warn(message: str) -> None:
+    print(f"{PROGRAM}: {message}", file=sys.stderr)
