@@ -1,6 +1,7 @@
 """Options for estimates of hardness, which need no labels."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jsonargparse import Namespace
@@ -110,15 +111,14 @@ def estimator_in_words(options: Namespace, settings: Mapping[str, Any]) -> str:
         if settings[name] is not None
     ]
     if options.calibration:
-        words += [f"scores calibrated by {options.calibration}"]
+        words += [f"scores calibrated by {Path(options.calibration).name}"]
     if options.members:
-        members = list(options.members)
+        members = [Path(path).name for path in options.members]
         if options.member_weights:
-            members = [
-                f"{path} (weight {weight:g})" for path, weight in zip(members, options.member_weights, strict=True)
-            ]
+            weights = zip(members, options.member_weights, strict=True)
+            members = [f"{name} (weight {weight:g})" for name, weight in weights]
         if options.member_calibrations:
             calibrations = zip(members, options.member_calibrations, strict=True)
-            members = [f"{path} calibrated by {calibration}" for path, calibration in calibrations]
+            members = [f"{name} calibrated by {Path(path).name}" for name, path in calibrations]
         words += [f"members {', '.join(members)}"]
     return ", ".join(words)

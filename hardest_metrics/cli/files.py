@@ -21,6 +21,18 @@ class Output(NamedTuple):
     suffixes: tuple[str, ...]
 
 
+def require_package(name: str, extra: str, what: str) -> None:
+    """Refuse to begin what needs a package that is not installed.
+
+    Args:
+        name: of the package, as it is imported.
+        extra: of this package, which brings it.
+        what: needs it.
+    """
+    if importlib.util.find_spec(name) is None:
+        raise ValueError(f'{what} needs {name}, which is not installed: pip install "hardest_metrics[{extra}]".')
+
+
 def check_inputs(paths: Sequence[str]) -> None:
     """Refuse files and folders that are missing."""
     for path in paths:

@@ -36,6 +36,15 @@ def add_box_options(group: Any) -> None:
         "--score-threshold", type=float, default=0.5, metavar="SCORE",
         help="leave out detections of a lower score, in [0, 1] (default: %(default)s)",
     )  # fmt: skip
+    add_object_options(group)
+    group.add_argument(
+        "--max-detections", type=int, default=100, metavar="N",
+        help="detections that count per image and category, those of highest score (default: %(default)s)",
+    )  # fmt: skip
+
+
+def add_object_options(group: Any) -> None:
+    """Those among them that say which objects count, and when they are found."""
     group.add_argument(
         "--iou-threshold", type=float, default=0.5, metavar="IOU",
         help="least intersection over union of a match, in (0, 1] (default: %(default)s)",
@@ -48,10 +57,6 @@ def add_box_options(group: Any) -> None:
         "--area-range", metavar="RANGE",
         help="objects that count, by area in square pixels: small (up to 32^2), medium, large (from 96^2), or"
         " LOW,HIGH (default: all)",
-    )  # fmt: skip
-    group.add_argument(
-        "--max-detections", type=int, default=100, metavar="N",
-        help="detections that count per image and category, those of highest score (default: %(default)s)",
     )  # fmt: skip
 
 
@@ -66,7 +71,7 @@ def query_settings(options: Namespace) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "score_threshold": options.score_threshold,
         "iou_threshold": options.iou_threshold,
-        "area_range": _area_range(options.area_range),
+        "area_range": area_range_of(options),
         "max_detections": options.max_detections,
     }
     Query(**settings)
@@ -99,7 +104,13 @@ def boxes_in_words(options: Namespace, query: "Query", categories: Mapping[int, 
     ))  # fmt: skip
 
 
-def _area_range(text: str | None) -> str | tuple[float, float] | None:
+def area_range_of(options: Namespace) -> Any:
+    """What ``--area-range`` says, as :class:`~hardest_metrics.functional.Query` takes it.
+
+    Raises:
+        ValueError: if it is not two numbers, where it has a comma.
+    """
+    text: str | None = options.area_range
     if text is None or "," not in text:
         return text
     try:

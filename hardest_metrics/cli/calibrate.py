@@ -1,0 +1,141 @@
+"""``hardest-metrics calibrate``: from scores to probabilities."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jsonargparse import ArgumentParser, Namespace
+
+from hardest_metrics.cli.files import Output, check_inputs, check_outputs, require_package
+from hardest_metrics.cli.options import (
+    PROGRAM,
+    add_object_options,
+    area_range_of,
+    labels_of,
+    new_parser,
+    require_given,
+)
+from hardest_metrics.cli.terminal import progress_bar
+from hardest_metrics.names import CALIBRATIONS
+
+if TYPE_CHECKING:
+    from hardest_metrics.calibration import Reliability
+    from hardest_metrics.comparison.folds import Fold
+    from hardest_metrics.functional import Query
+    from hardest_metrics.functional.packing import ImageDict
+
+
+def parser() -> ArgumentParser:
+    """Its options."""
+    calibrate = new_parser(
+        usage=f"{PROGRAM} calibrate --annotations FILE|FOLDER --detections FILE --out FILE.json [options]",
+        description="Learn from labelled images which probability a detection of a given score has of being right, for"
+        " rank --estimator NAME --calibration FILE. Use other images than those to be ranked, and the same detector.",
+    )
+    data = calibrate.add_argument_group("data")
+    data.add_argument(
+        "--annotations", metavar="FILE|FOLDER",
+        help="labels: a COCO JSON file, plain or gzipped, or a Pascal VOC folder (required)",
+    )  # fmt: skip
+    data.add_argument(
+        "--detections", metavar="FILE",
+        help="detections, kept down to low scores: COCO results JSON, or what `hardest` exports; plain or gzipped"
+        " (required)",
+    )  # fmt: skip
+    data.add_argument(
+        "--split", metavar="NAME", help="of a Pascal VOC folder: ImageSets/Main/NAME.txt (default: all images)"
+    )
+    add_object_options(calibrate.add_argument_group("query", "What it takes for a detection to be right."))
+
+    fit = calibrate.add_argument_group("fit")
+    fit.add_argument(
+        "--method", choices=list(CALIBRATIONS), default="platt",
+        help="platt: a logistic curve, for a few dozen objects or more; temperature: one that keeps one half;"
+        " isotonic: any curve that does not fall, for many objects (default: %(default)s)",
+    )  # fmt: skip
+
+    output = calibrate.add_argument_group("output", "How reliable scores were and are is always printed.")
+    output.add_argument("--out", metavar="FILE.json", help="write the calibration (required)")
+    output.add_argument(
+        "--plot",
+        metavar="FILE.png",
+        help="draw how often detections are right over their probability, before and after",
+    )
+    return calibrate
+
+
+def run(options: Namespace) -> None:
+    """Fit, judge, print and write."""
+    require_given(options, "calibrate", ("annotations", "detections", "out"))
+    inputs = [options.annotations, options.detections]
+    check_inputs(inputs)
+    outputs = [(options.out, "out", (".json",)), (options.plot, "plot", (".png", ".svg", ".pdf"))]
+    check_outputs([Output(*output) for output in outputs if output[0]], inputs)
+    require_package("sklearn", "calibration", "Fitting a calibration")
+    if options.plot:
+        require_package("matplotlib", "plot", "`plot`")
+
+    from hardest_metrics.calibration import fit_calibration, reliability, write_calibration
+    from hardest_metrics.comparison.folds import cross_validate
+    from hardest_metrics.data import atomic_write, read_annotations, read_detections
+    from hardest_metrics.functional import Query
+
+    area_range = area_range_of(options)
+    Query(iou_threshold=options.iou_threshold, area_range=area_range)  # refuses what makes no sense at once
+    with progress_bar() as progress:
+        bar = progress.add_task("reading", total=None)
+        annotations = read_annotations(options.annotations, options.split)
+        query = Query(
+            iou_threshold=options.iou_threshold, area_range=area_range, labels=labels_of(options, annotations)
+        )
+        preds, target = read_detections(options.detections, annotations), annotations.target
+        if len(preds) < 2:
+            raise ValueError(
+                f"{options.annotations}: holds {len(preds)} images, but 2 or more are needed to judge a fit."
+            )
+        progress.update(bar, description="fitting")
+        calibration = fit_calibration(preds, target, options.method, query, "xywh")
+        before = reliability(preds, target, None, query, "xywh")
+        folds = cross_validate(preds, target, options.method, query)
+        after = _reliability_of(folds, preds, target, query)
+        plot = _plot(options.plot, before, after) if options.plot else b""
+        write_calibration(calibration, options.out)
+        if options.plot:
+            with atomic_write(options.plot) as file:
+                file.write(plot)
+
+    print(f"{calibration!r}, fitted to {int(before.number.sum())} detections on {len(preds)} images")
+    print(
+        f"Expected calibration error: {before.error:.4f} before; {after.error:.4f} after, each image by a calibration"
+        f" fitted to others ({len(folds)}-fold cross-validation)"
+    )
+    for path in filter(None, (options.out, options.plot)):
+        print(f"Wrote {path}")
+
+
+def _reliability_of(
+    folds: "Sequence[Fold]", preds: "Sequence[ImageDict]", target: "Sequence[ImageDict]", query: "Query"
+) -> "Reliability":
+    """How reliable probabilities are, each image's by the calibration of its fold."""
+    from hardest_metrics.calibration import DetectionCalibration
+
+    metric = DetectionCalibration(query=query, box_format="xywh")
+    for fold in folds:
+        metric.calibration = fold.calibration
+        metric.update([preds[i] for i in fold.images], [target[i] for i in fold.images])
+    return metric.compute()
+
+
+def _plot(path: str, before: "Reliability", after: "Reliability") -> bytes:
+    """The content of a picture, in the format that the path asks for."""
+    from matplotlib.figure import Figure
+
+    from hardest_metrics.plot import plot_reliability
+
+    axes = Figure(layout="constrained").subplots()
+    plot_reliability(before, axes, "scores")
+    figure, _ = plot_reliability(after, axes, "calibrated, cross-validated")
+    content = io.BytesIO()
+    figure.savefig(content, format=Path(path).suffix[1:].lower(), dpi=150)
+    return content.getvalue()
