@@ -85,6 +85,9 @@ class HardnessMetric(Metric, ABC):
     #: the entries of the dicts of `preds` and `target` that :meth:`_measure` looks at; None for any of them
     reads: ClassVar[frozenset[str] | None] = None
 
+    #: whether images are measured against labels; if not, `target` holds ids and sizes at most, or is left out
+    needs_labels: ClassVar[bool] = True
+
     def __init__(
         self,
         settings: str,
@@ -386,7 +389,7 @@ class HardnessMetric(Metric, ABC):
                 if _without_ids(ids):
                     raise ValueError(
                         f"Process {number} saw images without 'image_id', but {len(gathered)} processes run:"
-                        " give every image its id in `target`, so that they can be ranked together."
+                        " give every image its id, in `target` or in `preds`, so that they can be ranked together."
                     )
             parts = [_each_once(ids, rows, f" in process {number}") for number, ids, rows in processes]
             image_ids, rows = _larger(*_joint(parts)) if parts else (image_ids, rows)

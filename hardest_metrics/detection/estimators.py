@@ -61,6 +61,7 @@ class Estimator(HardnessMetric, ABC):
     """
 
     reads = READS
+    needs_labels = False
     definition: BoxErrors
 
     def __init__(

@@ -55,6 +55,7 @@ class Uncertainty(HardnessMetric):
     """
 
     reads = READS | {"logits"}
+    needs_labels = False
 
     def __init__(
         self,
