@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _PANEL = (4.6, 3.8)  # width and height in inches
 _ROWS = 5  # images of each ranking
+_SHOWN = "total_false/none"  # by which images are shown: errors of any kind, each counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +70,8 @@ def plots(comparison: Comparison, images: PathLike | None = None) -> Iterator[Pl
     - ``distribution``: of hardness going by labels, a panel a definition;
     - ``reliability``: how far scores are from probabilities, before and after calibration by cross-validation; only
       where the comparison has a calibrated estimate;
-    - ``hardest``: the hardest images by the first definition, going by labels and by these estimates; only where
-      `images` is given.
+    - ``hardest``: the images of most errors (by the first definition where ``total_false/none`` is none), going by
+      labels and by the estimates of ``regret``; only where `images` is given.
 
     Plots need matplotlib when they are drawn.
 
@@ -110,7 +111,7 @@ def plots(comparison: Comparison, images: PathLike | None = None) -> Iterator[Pl
             yield Plot(detector, "reliability", title, boxes | {"methods": calibrations}, draw)
 
         if images is not None:
-            definition = next(iter(true))
+            definition = _SHOWN if _SHOWN in true else next(iter(true))
             title = f"{detector}: the hardest images, {definition}"
             columns = {LABELS: true[definition]} | {name: by[definition] for name, by in estimated.items()}
             shown = {name: ranking.top(_ROWS) for name, ranking in columns.items()}
@@ -138,6 +139,7 @@ def _regret(title: str, true: dict[str, Ranking], estimated: dict[str, dict[str,
     def panel(definition: str, ax: "Axes") -> None:
         if float(true[definition].hardness.sum()):
             plot_regret({name: by[definition] for name, by in estimated.items()}, true[definition], ax)
+            ax.get_legend().remove()  # type: ignore[union-attr]  # one for all panels
         else:
             ax.text(0.5, 0.5, "no image is hard", ha="center", va="center", transform=ax.transAxes)
 
@@ -217,6 +219,10 @@ def _panels(title: str, definitions: Sequence[str], draw: "Callable[[str, Axes],
         ax.set_title(definition)
     for ax in axes[len(definitions) :]:
         ax.set_axis_off()
+    lines = {str(line.get_label()): line for ax in axes for line in ax.get_lines() if ax.get_legend() is None}
+    lines = {name: line for name, line in lines.items() if not name.startswith("_")}
+    if lines:
+        figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=len(lines))
     return _png(figure)
 
 
