@@ -1,12 +1,19 @@
 """How far probabilities are from how often detections are right."""
 
+import pickle
 from typing import Any
 
+import matplotlib.pyplot as plt
 import pytest
 import torch
+from torch import nn
+from torchmetrics import MetricCollection
 
-from hardest_metrics.calibration import Platt, fit_calibration, plot_reliability, reliability
-from tests.scenes import Image, detected, labelled
+from hardest_metrics.calibration import DetectionCalibration, Platt, Reliability, fit_calibration, reliability
+from hardest_metrics.functional import Query
+from tests.calibration.test_fit import detector
+from tests.scenes import Batch, Image, detected, labelled
+from tests.test_distributed import Processes
 
 
 def example() -> tuple[list[Image], list[Image]]:
@@ -57,14 +64,142 @@ def test_less_than_one_bin_is_refused(bins: Any) -> None:
         reliability(*example(), bins=bins)
 
 
-def test_before_and_after_can_be_drawn_on_the_same_axes() -> None:
-    pytest.importorskip("matplotlib")
-    import matplotlib.pyplot as plt
+# Batch by batch
 
+
+def batches() -> list[Batch]:
+    rng = torch.Generator().manual_seed(0)
+    return [
+        detector(lambda scores: scores**2, images=int(n), boxes=7, seed=int(n))
+        for n in torch.randperm(4, generator=rng) + 1
+    ]
+
+
+def whole(parts: list[Batch]) -> Batch:
+    return [image for preds, _ in parts for image in preds], [image for _, target in parts for image in target]
+
+
+def equal(result: Reliability, expected: Reliability) -> bool:
+    assert torch.equal(result.edges, expected.edges)
+    assert torch.equal(result.number, expected.number)
+    torch.testing.assert_close(result.probability, expected.probability, equal_nan=True)
+    torch.testing.assert_close(result.precision, expected.precision, equal_nan=True)
+    return result.error == pytest.approx(expected.error, nan_ok=True)
+
+
+def measured(parts: list[Batch], **settings: Any) -> DetectionCalibration:
+    metric = DetectionCalibration(**settings)
+    for part in parts:
+        metric.update(*part)
+    return metric
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"bins": 1},
+        {"bins": 33},
+        {"calibration": Platt(0.5, -1.0)},
+        {"query": Query(iou_threshold=0.9, labels=[2])},
+        {"box_format": "xywh"},
+    ],
+)
+def test_the_metric_is_the_function_batch_by_batch(settings: Any) -> None:
+    parts = batches()
+    metric = measured(parts, **settings)
+    assert equal(metric.compute(), reliability(*whole(parts), **settings))
+    metric.reset()
+    metric.update([], [])
+    assert metric.compute().number.sum() == 0
+    for part in parts:
+        assert equal(metric(*part), reliability(*part, **settings))
+    assert equal(metric.compute(), reliability(*whole(parts), **settings))
+
+
+@pytest.mark.parametrize("method", ["update", "forward"])
+def test_a_batch_that_is_refused_leaves_the_metric_as_it_was(method: str) -> None:
+    parts = batches()
+    metric = measured(parts)
     preds, target = example()
-    figure, ax = plot_reliability(reliability(preds, target), label="before")
-    same, same_ax = plot_reliability(reliability(preds, target, Platt(0.5)), ax, "after")
+    preds[0]["scores"] = preds[0]["scores"] + 1
+    with pytest.raises(ValueError, match="scores"):
+        getattr(metric, method)(preds, target)
+    assert equal(metric.compute(), reliability(*whole(parts)))
+
+
+def test_metrics_of_different_settings_never_share_what_they_counted() -> None:
+    # what these find in the first batch is equal, by chance
+    queries = {f"{threshold:.0%}": Query(iou_threshold=threshold) for threshold in (0.5, 0.6, 0.7)}
+    collection = MetricCollection({name: DetectionCalibration(query=query) for name, query in queries.items()})
+    first = [detected((0, 0, 10, 10), score=0.95)], [labelled((0, 0, 10, 10))]
+    second = [detected((0, 0, 10, 10), score=0.95)], [labelled((0, 0, 10, 6.5))]
+    for batch in (first, second):
+        collection.update(*batch)
+    assert {name: result.precision[-1].item() for name, result in collection.compute().items()} == {
+        "50%": 1.0,
+        "60%": 1.0,
+        "70%": 0.5,
+    }
+
+
+def test_a_metric_can_be_copied_pickled_saved_and_merged() -> None:
+    first, *rest = batches()
+    expected = reliability(*whole([first, *rest]))
+    metric = measured([first], calibration=None)
+    copies = [metric.clone(), pickle.loads(pickle.dumps(metric))]
+    metric.persistent(True)
+    loaded = DetectionCalibration()
+    loaded.load_state_dict(metric.state_dict())
+    for one in (*copies, loaded):
+        for part in rest:
+            one.update(*part)
+        assert equal(one.compute(), expected)
+    merged = measured(rest)
+    assert merged.compute().number.sum() < expected.number.sum()
+    merged.merge_state(metric)
+    assert equal(merged.compute(), expected)
+
+
+@pytest.mark.parametrize("other", [DetectionCalibration(bins=1), DetectionCalibration(Platt(2.0)), {"sums": 0}, 3])
+def test_metrics_of_different_settings_are_not_merged(other: Any) -> None:
+    with pytest.raises(ValueError, match="only metrics of equal settings can be merged"):
+        DetectionCalibration().merge_state(other)
+
+
+def test_what_was_counted_outlives_a_change_of_dtype() -> None:
+    parts = batches()
+    metric = measured(parts)
+    nn.ModuleList([metric]).half()
+    metric.set_dtype(torch.bfloat16)
+    metric.update(*parts[0])
+    assert equal(metric.compute(), reliability(*whole([*parts, parts[0]])))
+
+
+@pytest.mark.parametrize("shares", [(slice(0, 1), slice(1, 4)), (slice(0, 4), slice(0, 0))])
+def test_processes_count_together_what_one_does(processes: Processes[Any], shares: tuple[slice, ...]) -> None:
+    parts = batches()
+
+    def work(rank: int) -> Any:
+        return measured(parts[shares[rank]]).compute()
+
+    expected = reliability(*whole(parts))
+    assert all(equal(result, expected) for result in processes(2, work))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"), [({"bins": 0}, "`bins` must be an integer"), ({"box_format": "yxyx"}, "`box_format` must")]
+)
+def test_settings_that_make_no_sense_are_refused_when_they_are_given(settings: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        DetectionCalibration(**settings)
+
+
+def test_the_metric_draws_its_diagram() -> None:
+    metric = measured(batches())
+    figure, ax = metric.plot(label="all")
+    same, same_ax = metric.plot(metric.compute(), ax, "again")
     assert (same, same_ax) == (figure, ax)
-    names = [text.get_text() for text in ax.get_legend().get_texts()]  # type: ignore[union-attr]
-    assert [name.split(",")[0] for name in names] == ["as stated", "before (5)", "after (5)"]
+    names = [text.get_text().split(" (")[0] for text in ax.get_legend().get_texts()]  # type: ignore[union-attr]
+    assert names == ["as stated", "all", "again"]
     plt.close(figure)

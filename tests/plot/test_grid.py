@@ -1,11 +1,12 @@
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageColor
 from torch import Tensor
 
 from hardest_metrics.functional import Outcome, Query
@@ -15,6 +16,7 @@ from hardest_metrics.plot import (
     detection_boxes,
     draw_grid,
     draw_image,
+    draw_side_by_side,
     encode_png,
     outcome_boxes,
     tile_size,
@@ -223,6 +225,31 @@ def test_a_grid_explains_its_colours_whatever_its_width(width: int) -> None:
 def test_a_grid_of_no_or_too_many_images_is_refused(number: int) -> None:
     with pytest.raises(ValueError, match=f"1 to {MAX_TILES} images, but {number} "):
         draw_grid([Image.new("RGB", (1, 1))] * number)
+
+
+def test_rankings_stand_side_by_side_hardest_on_top() -> None:
+    colors = {"labels": ["red", "green", "blue"], "entropy": ["cyan", "magenta"]}
+    columns = {name: [Image.new("RGB", (80, 60), color) for color in names] for name, names in colors.items()}
+    grid = np.asarray(draw_side_by_side(columns, "the hardest"))
+    places = {}
+    for name in [*colors["labels"], *colors["entropy"]]:
+        rows, lefts = (grid == ImageColor.getrgb(name)).all(2).nonzero()
+        assert len(rows) == 80 * 60
+        places[name] = rows.min(), lefts.min()
+    tops, lefts = ({name: place[side] for name, place in places.items()} for side in (0, 1))
+    assert lefts["red"] == lefts["green"] == lefts["blue"] < lefts["cyan"] == lefts["magenta"]
+    assert tops["red"] == tops["cyan"] < tops["green"] == tops["magenta"] < tops["blue"]
+    above = grid[tops["red"] - 36 : tops["red"]]
+    for left in (lefts["red"], lefts["cyan"]):  # the names of the columns
+        assert above[:, left : left + 80].min() < 100
+    for name in colors["labels"]:  # the ranks of the rows
+        assert grid[tops[name] : tops[name] + 20, : lefts["red"]].min() < 100
+
+
+@pytest.mark.parametrize("columns", [{}, {"a": []}, {"a": [1] * 200, "b": [1] * 201}])
+def test_no_or_too_many_images_cannot_stand_side_by_side(columns: Any) -> None:
+    with pytest.raises(ValueError, match="A grid holds 1 to 400 images"):
+        draw_side_by_side(columns)
 
 
 def test_tiles_are_smaller_in_larger_grids() -> None:
