@@ -1,4 +1,4 @@
-"""After every validation: which images are hardest, and why."""
+"""After every validation, test or prediction: which images are hardest, and why."""
 
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ from torch import Tensor
 from torchmetrics import Metric, MetricCollection
 
 from hardest_metrics.callbacks.history import History, Validation
-from hardest_metrics.callbacks.inputs import Inputs, ToInputs, inputs_of
+from hardest_metrics.callbacks.inputs import Inputs, ToInputs, inputs_of, not_found
 from hardest_metrics.callbacks.loggers import Report, show
 from hardest_metrics.callbacks.participants import Participants
 from hardest_metrics.callbacks.top_images import Snapshot, TopImages
@@ -24,7 +24,15 @@ from hardest_metrics.data import atomic_write, write_ranking
 from hardest_metrics.functional.matching import Query
 from hardest_metrics.functional.packing import ImageDict
 from hardest_metrics.metric import HardnessMetric, Summary
-from hardest_metrics.plot import MAX_TILES, draw_grid, draw_image, encode_png, outcome_boxes, tile_size
+from hardest_metrics.plot import (
+    MAX_TILES,
+    detection_boxes,
+    draw_grid,
+    draw_image,
+    encode_png,
+    outcome_boxes,
+    tile_size,
+)
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback, LightningModule, Trainer
@@ -35,7 +43,7 @@ else:
 
 
 class HardestImages(Callback):
-    """Ranks the validation or test images by hardness after every epoch, and shows the hardest.
+    """Ranks the images of every validation, test or prediction by hardness, and shows the hardest.
 
     At the end of each validation and test epoch, for each metric and each loader by itself:
 
@@ -47,11 +55,17 @@ class HardestImages(Callback):
     - the picture, the distribution and the files also go to the run's loggers, as far as those take them
       (TensorBoard, Weights & Biases, MLflow), and a table to the terminal if a progress bar is in use.
 
+    In `predict`, where there are no labels, metrics that estimate hardness without them
+    (:mod:`hardest_metrics.detection`) rank what `predict_step` returns: ranking, picture and table are made at the end,
+    named ``predict/<metric>``; nothing is logged as a scalar, as Lightning has it, and no history is kept. Pictures of
+    estimates show detections in one colour, whether there are labels or not.
+
     The ranking and the table say for how many of the last validations an image has been among the hardest
     (``hard_for``), and whether that is ``new``, ``still`` so, or ``solved``. This is saved in checkpoints.
 
-    Works with `lightning.pytorch` and `pytorch_lightning`, on one process or many; with several, images need
-    their ``image_id`` in the labels. Only snapshots of the hardest images are kept, `top_k` a metric.
+    Works with `lightning.pytorch` and `pytorch_lightning`, on one process or many; with several, images need their
+    ``image_id``, in the labels or in the predictions; with one, images without are numbered by position. Only
+    snapshots of the hardest images are kept, `top_k` a metric.
 
     Args:
         metrics: one metric, a list, a dict or a :class:`~torchmetrics.MetricCollection` of them.
@@ -68,7 +82,8 @@ class HardestImages(Callback):
         window: for how many validations `hard_for` looks back.
 
     Raises:
-        TypeError, ValueError: if an argument makes no sense; in `setup` if `dirpath` cannot be written to.
+        TypeError, ValueError: if an argument makes no sense; in `setup` if `dirpath` cannot be written to; at the first
+            batch if a metric needs labels and there are none.
 
     Example:
         >>> from lightning.pytorch import Trainer
@@ -76,6 +91,8 @@ class HardestImages(Callback):
         >>> trainer = Trainer(
         ...     callbacks=[HardestImages(TotalFalse(weighting="pixel"), top_k=9)], logger=False, accelerator="cpu"
         ... )
+        >>> from hardest_metrics.detection import ExpectedHardness
+        >>> to_label = HardestImages(ExpectedHardness(TotalFalse()), top_k=100)  # for `trainer.predict`
     """
 
     log: Callable[..., None]  # set by the trainer
@@ -125,7 +142,9 @@ class HardestImages(Callback):
     def state_key(self) -> str:
         """Tells callbacks of different configuration apart in a checkpoint."""
         settings = {name: metric.settings.split("#")[0] for name, metric in _items(self.metrics)}
-        weightings = {name: str(getattr(metric, "weighting", "")) for name, metric in _items(self.metrics)}
+        # of estimates that of their definition
+        definitions = {name: getattr(metric, "definition", metric) for name, metric in _items(self.metrics)}
+        weightings = {name: str(getattr(of, "weighting", "")) for name, of in definitions.items()}
         weightings = {name: weighting.split(" at 0x")[0] for name, weighting in weightings.items()}
         return self._generate_state_key(metrics=settings, weightings=weightings, top_k=self.top_k)
 
@@ -169,6 +188,10 @@ class HardestImages(Callback):
         """Forget the last epoch."""
         self._loaders = {}
 
+    def on_predict_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Forget the last epoch."""
+        self._loaders = {}
+
     def on_validation_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int,
         dataloader_idx: int = 0,
@@ -177,6 +200,13 @@ class HardestImages(Callback):
         self._add(pl_module, outputs, batch, dataloader_idx)
 
     def on_test_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:  # fmt: skip
+        """Measure a batch."""
+        self._add(pl_module, outputs, batch, dataloader_idx)
+
+    def on_predict_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:  # fmt: skip
@@ -194,16 +224,26 @@ class HardestImages(Callback):
         """Rank, log, write and show."""
         self._finish(trainer, pl_module, "test", len(trainer.num_test_batches))
 
+    def on_predict_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Rank, write and show."""
+        self._finish(trainer, pl_module, "predict", len(trainer.num_predict_batches))
+
     def _add(self, pl_module: LightningModule, outputs: Any, batch: Any, index: int) -> None:
         given: Any = self.to_inputs(outputs, batch)
-        if not isinstance(given, tuple) or not 2 <= len(given) <= 3:
+        if not isinstance(given, tuple) or not 2 <= len(given) <= 4:
             raise TypeError(f"`to_inputs` must give Inputs(preds, target, images), but gave a {type(given).__name__}.")
         inputs = Inputs(*given)
+        if inputs.target is None or not all("boxes" in image for image in inputs.target):
+            for name, metric in _items(self.metrics):
+                if metric.needs_labels:
+                    kind = type(metric).__name__
+                    remedy = f"{name!r} needs them; where there are none, estimate it: ExpectedHardness({kind}()). "
+                    raise not_found("labels", outputs, batch, remedy)
         if inputs.images is not None and len(inputs.images) != len(inputs.preds):
             raise ValueError(f"HardestImages got {len(inputs.images)} images, but predictions for {len(inputs.preds)}.")
         target = _with_sizes(inputs)
         loader = self._loader(index, pl_module)
-        loader.metrics.update(inputs.preds, target)
+        loader.metrics.update(inputs.preds, target, members=inputs.members)  # given to those metrics that take it
         if inputs.images is not None:
             loader.top.add(dict(_items(loader.metrics)), inputs.preds, target, inputs.images)
         elif "images" not in self._warned:
@@ -235,14 +275,17 @@ class HardestImages(Callback):
                 snapshots = loader.top.gather(rankings, self._participants.group)
             suffix = f"/loader_{index}" if index else ""
             for name, summary in summaries.items():
-                self._log_scalars(f"{stage}/{name}", suffix, summary)
+                if stage != "predict":  # where Lightning logs nothing
+                    self._log_scalars(f"{stage}/{name}", suffix, summary)
                 found.append((f"{stage}/{name}{suffix}", metrics[name], summary, snapshots))
         self._loaders = {}
         for tag, metric, summary, snapshots in found:
-            history = self._history(tag)
-            top = summary.ranking.top(self.top_k)
-            hard = top.image_ids[top.hardness > 0].cpu()
-            history.add(Validation(trainer.current_epoch, trainer.global_step, hard))
+            history = None
+            if stage != "predict":
+                history = self._history(tag)
+                top = summary.ranking.top(self.top_k)
+                hard = top.image_ids[top.hardness > 0].cpu()
+                history.add(Validation(trainer.current_epoch, trainer.global_step, hard))
             if self._is_due(trainer) and self._participants.is_first:
                 self._show(trainer, tag, metric, summary, snapshots, history)
 
@@ -260,7 +303,7 @@ class HardestImages(Callback):
 
     def _show(
         self, trainer: Trainer, tag: str, metric: HardnessMetric, summary: Summary,
-        snapshots: Mapping[int, Snapshot], history: History,
+        snapshots: Mapping[int, Snapshot], history: History | None,
     ) -> None:  # fmt: skip
         step = trainer.fit_loop.epoch_loop._batches_that_stepped  # that of the scalars
         name = tag.replace("/", "-")
@@ -272,14 +315,15 @@ class HardestImages(Callback):
         tiles: dict[int, Image] = {}
         grid: Image | None = None
         with self._going_on("files", f"write {table}"):
-            write_ranking(summary.ranking, table, columns={name: columns[name] for name in ("hard_for", "status")})
+            further = {name: values for name, values in columns.items() if name in ("hard_for", "status")}
+            write_ranking(summary.ranking, table, columns=further)
             files.append(table)
         with self._going_on("pictures", f"draw {picture.name}"):
             tiles = self._tiles(metric, summary, snapshots, rows)
             if tiles:
                 title = f"{tag}: the {len(tiles)} hardest of {len(summary.ranking.image_ids)} images\n"
                 title += f"epoch {trainer.current_epoch}, step {step}, mean hardness {summary.mean:.4g}"
-                grid = draw_grid(list(tiles.values()), title)
+                grid = draw_grid(list(tiles.values()), title, judged=metric.needs_labels)
         if grid is not None:
             with self._going_on("files", f"write {picture}"):
                 with atomic_write(picture) as file:
@@ -292,30 +336,31 @@ class HardestImages(Callback):
                 show(logger, report)
         bar = trainer.progress_bar_callback
         if bar is not None and getattr(bar, "is_enabled", True):
-            solved = [
-                id_ for id_, status in zip(columns["image_id"], columns["status"], strict=True) if status == "solved"
-            ]
             with self._going_on("terminal", "print to the terminal"):
-                bar.print(_terminal_table(tag, trainer, summary, rows, solved))
+                bar.print(_in_terminal(tag, trainer, metric, summary, rows, columns))
 
     def _tiles(
         self, metric: HardnessMetric, summary: Summary, snapshots: Mapping[int, Snapshot], rows: Mapping[str, Any]
     ) -> dict[int, Image]:
         """A picture of each of the hardest images, hardest first."""
-        ranked = zip(rows["rank"], rows["image_id"], rows["hardness"], rows["hard_for"], strict=True)
-        shown = [row for row in ranked if row[1] in snapshots]
+        shown = [place for place, image_id in enumerate(rows["image_id"]) if image_id in snapshots]
         if not shown:
             return {}
-        query = getattr(metric, "query", Query())
-        kept = [snapshots[image_id] for _, image_id, _, _ in shown]
-        boxes = outcome_boxes(
-            [s.preds for s in kept], [s.target for s in kept], query, getattr(metric, "box_format", "xyxy")
-        )
+        kept = [snapshots[rows["image_id"][place]] for place in shown]
+        preds, target = [s.preds for s in kept], [s.target for s in kept]
+        query: Query = getattr(metric, "query", Query())
+        box_format: Any = getattr(metric, "box_format", "xyxy")
+        if metric.needs_labels:
+            boxes = outcome_boxes(preds, target, query, box_format)
+        else:
+            boxes = detection_boxes(preds, query, box_format)
         tiles = {}
-        for (rank, image_id, hardness, hard_for), snapshot, outcomes in zip(shown, kept, boxes, strict=True):
-            caption = f"{rank}. id {image_id}, hardness {hardness:.5g}\nhard in {hard_for} of the last validations"
-            size = tile_size(len(shown))
-            tiles[image_id] = draw_image(snapshot.image, outcomes, caption, self.class_names, size)
+        for place, snapshot, drawn in zip(shown, kept, boxes, strict=True):
+            rank, image_id, hardness = (rows[column][place] for column in ("rank", "image_id", "hardness"))
+            caption = f"{rank}. id {image_id}, hardness {hardness:.5g}"
+            if "hard_for" in rows:
+                caption += f"\nhard in {rows['hard_for'][place]} of the last validations"
+            tiles[image_id] = draw_image(snapshot.image, drawn, caption, self.class_names, tile_size(len(shown)))
         return tiles
 
     def _to_uint8(self, image: Tensor) -> Tensor:
@@ -393,45 +438,56 @@ def _items(metrics: MetricCollection) -> list[tuple[str, HardnessMetric]]:
 
 
 def _with_sizes(inputs: Inputs) -> Sequence[ImageDict]:
-    """Labels with the size of each image, where neither side gives one: that of its tensor, padding included."""
-    if inputs.images is None or len(inputs.images) != len(inputs.target):
-        return inputs.target
-    sized = zip(inputs.preds, inputs.target, inputs.images, strict=False)
+    """Labels with the size of each image, where neither side gives one: that of its tensor, padding included.
+
+    Without labels, the sizes alone.
+    """
+    target = [{} for _ in inputs.preds] if inputs.target is None else inputs.target
+    if inputs.images is None or len(inputs.images) != len(target):
+        return target
+    sized = zip(inputs.preds, target, inputs.images, strict=False)
     return [
-        target if _has_size(target) or _has_size(pred) else {**target, "image_size": tuple(image.shape[-2:])}
-        for pred, target, image in sized
+        labels if _has_size(labels) or _has_size(pred) else {**labels, "image_size": tuple(image.shape[-2:])}
+        for pred, labels, image in sized
     ]
 
 
 def _has_size(image: ImageDict) -> bool:
-    return "image_size" in image or hasattr(image["boxes"], "canvas_size")
+    return "image_size" in image or hasattr(image.get("boxes"), "canvas_size")
 
 
-def _columns(summary: Summary, history: History) -> dict[str, Sequence[Any]]:
+def _columns(summary: Summary, history: History | None) -> dict[str, Sequence[Any]]:
     """The columns of a ranking's file."""
     ranking = summary.ranking
     image_ids = ranking.image_ids.tolist()
-    return {
+    columns: dict[str, Sequence[Any]] = {
         "rank": range(1, len(image_ids) + 1),
         "image_id": image_ids,
         "hardness": ranking.hardness.tolist(),
-        "hard_for": history.counts(image_ids),
-        "status": history.statuses(image_ids),
     }
+    if history is None:
+        return columns
+    return {**columns, "hard_for": history.counts(image_ids), "status": history.statuses(image_ids)}
 
 
-def _terminal_table(
-    tag: str, trainer: Trainer, summary: Summary, rows: Mapping[str, Sequence[Any]], solved: Sequence[int]
-) -> str:
+def _in_terminal(
+    tag: str, trainer: Trainer, metric: HardnessMetric, summary: Summary,
+    rows: Mapping[str, Sequence[Any]], columns: Mapping[str, Sequence[Any]],
+) -> str:  # fmt: skip
+    """A table of the hardest images, `rows`, and what the ranking, `columns`, says of all."""
     table = Table()
-    for column in ("rank", "image id", "hardness", "hard for", "status"):
-        table.add_column(column, justify="left" if column == "status" else "right")
-    for rank, image_id, hardness, hard_for, status in zip(*rows.values(), strict=True):
-        table.add_row(str(rank), str(image_id), f"{hardness:.5g}", str(hard_for), status)
+    for column in rows:
+        table.add_column(column.replace("_", " "), justify="left" if column == "status" else "right")
+    for row in zip(*({**rows, "hardness": [f"{value:.5g}" for value in rows["hardness"]]}.values()), strict=True):
+        table.add_row(*map(str, row))
     text = io.StringIO()
     Console(file=text, width=100).print(table)
-    return (
+    some = "in error" if metric.needs_labels else "of hardness above 0"
+    lines = (
         f"{tag}, epoch {trainer.current_epoch}: mean {summary.mean:.4g}, p95 {summary.p95:.4g},"
-        f" {summary.share_in_error:.1%} of images in error\n{text.getvalue()}"
-        f"solved: {', '.join(map(str, solved)) or 'none'}\n"
+        f" {summary.share_in_error:.1%} of images {some}\n{text.getvalue()}"
     )
+    if "status" in columns:
+        solved = [id_ for id_, status in zip(columns["image_id"], columns["status"], strict=True) if status == "solved"]
+        lines += f"solved: {', '.join(map(str, solved)) or 'none'}\n"
+    return lines

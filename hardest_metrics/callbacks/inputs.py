@@ -12,14 +12,17 @@ class Inputs(NamedTuple):
     """A batch as metrics take it, and its images.
 
     Attributes:
-        preds: one dict an image: ``boxes``, ``scores``, ``labels``.
-        target: one dict an image: ``boxes``, ``labels`` and what else a metric understands.
+        preds: one dict an image: ``boxes``, ``scores``, ``labels``; without labels also ``image_id``.
+        target: one dict an image: ``boxes``, ``labels`` and what else a metric understands; None without labels.
         images: one ``(C, H, W)`` tensor an image, or one ``(N, C, H, W)`` tensor; None for no pictures.
+        members: of each member of a committee, one dict an image like `preds`; for
+            :class:`~hardest_metrics.detection.CommitteeHardness`.
     """
 
     preds: Sequence[ImageDict]
-    target: Sequence[ImageDict]
+    target: Sequence[ImageDict] | None
     images: Sequence[Tensor] | Tensor | None = None
+    members: Sequence[Sequence[ImageDict]] = ()
 
 
 #: A function ``(outputs, batch) -> Inputs``; `outputs` is what the step returned.
@@ -27,6 +30,7 @@ ToInputs = Callable[[Any, Any], Inputs]
 
 _PREDS = ("preds", "predictions", "detections")
 _TARGETS = ("target", "targets", "labels", "annotations")
+_MEMBERS = ("members",)
 _IMAGES = ("images", "image", "imgs", "img", "pixel_values", "inputs", "x")
 
 
@@ -36,16 +40,19 @@ def inputs_of(outputs: Any, batch: Any) -> Inputs:
     - Predictions: what the step returned, if it is a list of dicts, or its entry ``"preds"`` (also
       ``"predictions"``, ``"detections"``).
     - Labels: the entry ``"target"`` (also ``"targets"``, ``"labels"``, ``"annotations"``) of what the step
-      returned, or else of the batch; or the second of a batch ``(images, targets)``.
+      returned, or else of the batch; or the second of a batch ``(images, targets)``. Estimates need none; of images
+      without labels the dicts may hold ``image_id`` and ``image_size`` alone, or these stand in the predictions.
     - Images: the entry ``"images"`` (also ``"image"``, ``"pixel_values"``, ...) of what the step returned, or
-      else of the batch; or the first of a batch ``(images, targets)``. Without images there are no pictures.
+      else of the batch; or the first of a batch ``(images, targets)``; or the batch itself. Without images there are
+      no pictures.
+    - Members of a committee: the entry ``"members"`` of what the step returned.
 
     Args:
-        outputs: what `validation_step` or `test_step` returned.
+        outputs: what `validation_step`, `test_step` or `predict_step` returned.
         batch: what it was given.
 
     Raises:
-        ValueError: if there are no predictions or no labels to be found.
+        ValueError: if there are no predictions to be found.
 
     Example:
         >>> import torch
@@ -57,20 +64,24 @@ def inputs_of(outputs: Any, batch: Any) -> Inputs:
     preds = outputs if _is_dicts(outputs) else _entry(outputs, _PREDS, _is_dicts)
     pair = batch if isinstance(batch, list | tuple) and len(batch) >= 2 else (None, None)
     places = (outputs, batch)
-    target = _first(_entry(place, _TARGETS, _is_dicts) for place in places)
-    if target is None and _is_dicts(pair[1]):
+    if preds is None:
+        raise not_found("predictions", outputs, batch)
+    target = _first(_entry(place, _TARGETS, _is_targets) for place in places)
+    if target is None and _is_targets(pair[1]):
         target = pair[1]
-    if preds is None or target is None:
-        missing = "predictions" if preds is None else "labels"
-        raise ValueError(
-            f"HardestImages finds no {missing}: the step returned {_shape_of(outputs)} for a batch that is"
-            f" {_shape_of(batch)}. Return {{'preds': [...], 'target': [...]}} from it, with one dict an image"
-            " ('boxes', 'labels', and 'scores' in 'preds'), or pass `to_inputs=` a function (outputs, batch) -> Inputs."
-        )
     images = _first(_entry(place, _IMAGES, _is_images) for place in places)
-    if images is None and _is_images(pair[0]):
-        images = pair[0]
-    return Inputs(preds, target, images)
+    if images is None:
+        images = _first(place for place in (pair[0], batch) if _is_images(place))
+    return Inputs(preds, target, images, _entry(outputs, _MEMBERS, _are_members) or ())
+
+
+def not_found(missing: str, outputs: Any, batch: Any, remedy: str = "") -> ValueError:
+    """The error to raise where predictions or labels are missing."""
+    return ValueError(
+        f"HardestImages finds no {missing}: the step returned {_shape_of(outputs)} for a batch that is"
+        f" {_shape_of(batch)}. {remedy}Return {{'preds': [...], 'target': [...]}} from it, with one dict an image"
+        " ('boxes', 'labels', and 'scores' in 'preds'), or pass `to_inputs=` a function (outputs, batch) -> Inputs."
+    )
 
 
 def _entry(place: Any, names: Sequence[str], fits: Callable[[Any], bool]) -> Any:
@@ -85,6 +96,17 @@ def _first(values: Any) -> Any:
 
 def _is_dicts(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(item, Mapping) and "boxes" in item for item in value)
+
+
+def _is_targets(value: Any) -> bool:
+    keys = ("boxes", "image_id", "image_size")
+    return isinstance(value, list | tuple) and all(
+        isinstance(item, Mapping) and any(key in item for key in keys) for item in value
+    )
+
+
+def _are_members(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(map(_is_dicts, value))
 
 
 def _is_images(value: Any) -> bool:

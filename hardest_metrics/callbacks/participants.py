@@ -1,4 +1,4 @@
-"""Which processes take part in an evaluation.
+"""Which processes take part in an evaluation or prediction.
 
 A process whose loaders have no batch skips the evaluation, and with it all its hooks. The others must not wait
 for it when they gather: they gather among themselves.
@@ -33,7 +33,8 @@ class Participants:
         self._groups = {}
         if trainer.world_size == 1:
             return
-        for loop in (trainer.fit_loop.epoch_loop.val_loop, trainer.validate_loop, trainer.test_loop):
+        evaluations = (trainer.fit_loop.epoch_loop.val_loop, trainer.validate_loop, trainer.test_loop)
+        for loop in (*evaluations, trainer.predict_loop):
             watchers = getattr(loop.setup_data, "watchers", None)
             if watchers is None:
                 loop.setup_data = _telling(loop, trainer, watchers := [])  # type: ignore[method-assign]

@@ -21,7 +21,7 @@ class Snapshot(NamedTuple):
     Attributes:
         image: ``(3, H, W)`` or ``(1, H, W)`` uint8 on the CPU.
         preds: its predictions, on the CPU.
-        target: its labels, on the CPU.
+        target: its labels, on the CPU; empty where there are none.
     """
 
     image: Tensor
