@@ -42,6 +42,7 @@ TARGET = [{"boxes": torch.empty(0, 4), "labels": torch.empty(0), "image_id": ind
 def test_the_usual_shapes_are_understood(outputs: Any, batch: Any) -> None:
     inputs = inputs_of(outputs, batch)
     assert list(inputs.preds) == PREDS
+    assert inputs.target is not None
     assert list(inputs.target) == TARGET
     assert inputs.images is not None
     assert torch.equal(torch.stack(list(inputs.images)), IMAGES)
@@ -61,6 +62,7 @@ def test_images_may_be_absent() -> None:
 
 def test_a_batch_without_images_is_a_batch() -> None:
     inputs = inputs_of([], (torch.empty(0, 3, 8, 8), []))
+    assert inputs.target is not None
     assert (len(inputs.preds), len(inputs.target)) == (0, 0)
 
 
