@@ -21,7 +21,7 @@ class Agreement(HardnessMetric):
 
     Keeps estimated and true hardness of each image, by the rules of its base class for rows of images: each image
     counts once, also across processes; what is refused leaves the metric as it was. All measures of agreement keep the
-    same, and share it in a :class:`~torchmetrics.MetricCollection`. A subclass is one formula, :meth:`_measured`.
+    same, and share it in a :class:`~torchmetrics.MetricCollection`. A subclass is one formula, :meth:`_formula`.
 
     Args:
         kwargs: see :class:`torchmetrics.Metric`.
@@ -35,7 +35,7 @@ class Agreement(HardnessMetric):
         self._remembers = False  # rankings are no dicts, and joining them takes less time than recognising them
 
     @abstractmethod
-    def _measured(self, estimated: Tensor, true: Tensor) -> Tensor:
+    def _formula(self, estimated: Tensor, true: Tensor) -> Tensor:
         """The measure, a scalar, of ``(N,)`` estimated and ``(N,)`` true hardness."""
 
     def update(self, estimated: Ranking, true: Ranking) -> None:  # type: ignore[override]
@@ -73,7 +73,7 @@ class Agreement(HardnessMetric):
 
     def _check_arguments(self) -> None:
         """Refuse arguments that make no sense when they are given, not after an epoch."""
-        self._measured(torch.arange(2.0), torch.arange(2.0))
+        self._formula(torch.arange(2.0), torch.arange(2.0))
 
     def _rankings(self) -> tuple[Ranking, Ranking]:
         """Estimated and true, of the images of all processes."""
@@ -81,13 +81,13 @@ class Agreement(HardnessMetric):
             image_ids, rows = self._checked_images()
         return Ranking.of(image_ids, rows[:, 0]), Ranking.of(image_ids, rows[:, 1])
 
-    def _measure(self, preds: Any, target: Any) -> tuple[Tensor, Tensor]:
-        rows = torch.stack(join(preds, target), dim=1).float()
-        return preds.image_ids.sort().values, rows
+    def _measure(self, estimated: Any, true: Any) -> tuple[Tensor, Tensor]:
+        rows = torch.stack(join(estimated, true), dim=1).float()
+        return estimated.image_ids.sort().values, rows
 
     def _hardness(self, rows: Tensor) -> Tensor:
         return rows[:, 0]
 
     def _value(self) -> Tensor:
         rows = self._checked_images()[1]
-        return self._measured(rows[:, 0], rows[:, 1]).float()
+        return self._formula(rows[:, 0], rows[:, 1]).float()

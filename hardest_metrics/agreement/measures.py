@@ -43,7 +43,7 @@ class Spearman(Agreement):
 
     plot_lower_bound = -1.0
 
-    def _measured(self, estimated: Tensor, true: Tensor) -> Tensor:
+    def _formula(self, estimated: Tensor, true: Tensor) -> Tensor:
         return spearman(estimated, true)
 
 
@@ -68,7 +68,7 @@ class Kendall(Agreement):
 
     plot_lower_bound = -1.0
 
-    def _measured(self, estimated: Tensor, true: Tensor) -> Tensor:
+    def _formula(self, estimated: Tensor, true: Tensor) -> Tensor:
         return kendall(estimated, true)
 
 
@@ -97,7 +97,7 @@ class NDCG(Agreement):
         self.k = k
         self._check_arguments()
 
-    def _measured(self, estimated: Tensor, true: Tensor) -> Tensor:
+    def _formula(self, estimated: Tensor, true: Tensor) -> Tensor:
         return ndcg(estimated, true, self.k)
 
 
@@ -132,7 +132,7 @@ class HardestAUROC(_OfHardest):
         tensor(0.5000)
     """
 
-    def _measured(self, estimated: Tensor, true: Tensor) -> Tensor:
+    def _formula(self, estimated: Tensor, true: Tensor) -> Tensor:
         return hardest_auroc(estimated, true, self.share)
 
 
@@ -158,7 +158,7 @@ class HardestAveragePrecision(_OfHardest):
         tensor(0.5000)
     """
 
-    def _measured(self, estimated: Tensor, true: Tensor) -> Tensor:
+    def _formula(self, estimated: Tensor, true: Tensor) -> Tensor:
         return hardest_average_precision(estimated, true, self.share)
 
 
@@ -195,7 +195,7 @@ class BudgetPrecision(_AtBudget):
         tensor(0.5000)
     """
 
-    def _measured(self, estimated: Tensor, true: Tensor) -> Tensor:
+    def _formula(self, estimated: Tensor, true: Tensor) -> Tensor:
         return budget_precision(estimated, true, self.budget, self.share)
 
 
@@ -222,7 +222,7 @@ class BudgetRecall(_AtBudget):
         tensor(1.)
     """
 
-    def _measured(self, estimated: Tensor, true: Tensor) -> Tensor:
+    def _formula(self, estimated: Tensor, true: Tensor) -> Tensor:
         return budget_recall(estimated, true, self.budget, self.share)
 
 
@@ -248,7 +248,7 @@ class MedianQueryCount(Agreement):
         tensor(0.3333)
     """
 
-    def _measured(self, estimated: Tensor, true: Tensor) -> Tensor:
+    def _formula(self, estimated: Tensor, true: Tensor) -> Tensor:
         return median_query_count(estimated, true)
 
     def plot(

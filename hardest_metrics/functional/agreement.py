@@ -173,7 +173,7 @@ def median_query_count(estimated: Tensor, true: Tensor) -> Tensor:
 
     Inspected are the images from the estimated hardest down, the last one being that with which half is met. After
     Ayers, Sadeghi et al., *Query-based Hard-Image Retrieval for Object Detection at Test Time*, AAAI 2023, whose
-    program does not count that image unless half is met exactly, and then gives 1/N more.
+    program leaves that image out unless half is met exactly, and gives 1/N more then.
 
     Args:
         estimated: ``(N,)`` hardness.

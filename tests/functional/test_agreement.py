@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ from scipy.stats import kendalltau, spearmanr
 from sklearn.metrics import average_precision_score, ndcg_score, roc_auc_score
 from torch import Tensor
 
-from hardest_metrics import Ranking
+from hardest_metrics import Ranking, TotalFalse
+from hardest_metrics.data import read_coco_annotations, read_hardest_detections
+from hardest_metrics.detection import ExpectedHardness, Uncertainty
 from hardest_metrics.functional.agreement import (
     MEASURES,
     SHARES,
@@ -296,6 +299,28 @@ def test_an_estimate_may_be_negative_but_what_is_added_up_may_not() -> None:
 def test_arguments_that_make_no_sense_are_refused(call: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call(torch.arange(4.0))
+
+
+# Real images
+
+
+@pytest.mark.parametrize("detector", ["fastestdet", "yolo_fastestv2"])
+def test_expected_hardness_is_better_than_chance_and_than_uncertainty(shared_data: Path, detector: str) -> None:
+    annotations = read_coco_annotations(shared_data / "voc100" / "instances.json")
+    preds = read_hardest_detections(shared_data / "voc100" / f"{detector}_torchvision.json.gz", annotations)
+    definition: Any = TotalFalse("pixel", box_format="xywh")
+    definition.update(preds, annotations.target)
+    true = definition.compute()
+    values = []
+    for estimator in (ExpectedHardness(definition.clone()), Uncertainty("max_uncertainty", box_format="xywh")):
+        estimator.update(preds, annotations.target)
+        estimated: Any = estimator.compute()
+        values.append({name: measure(*join(estimated, true)).item() for name, measure in MEASURES.items()})
+    expected, uncertainty = values
+    chance = {"spearman": 0.0, "kendall": 0.0, "auroc": 0.5, "precision@10%": 0.1, "recall@25%": 0.25}
+    assert all(expected[name] > value for name, value in (chance | {"median_query_count": 0.5}).items())
+    better = [name for name in MEASURES if expected[name] > uncertainty[name]]
+    assert len(better) > len(MEASURES) / 2
 
 
 # Two rankings
