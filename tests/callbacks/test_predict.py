@@ -127,7 +127,8 @@ def test_both_packages_predict(tmp_path: Path) -> None:
     import pytorch_lightning
 
     quiet: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "accelerator": "cpu"}
-    run = pytorch_lightning.Trainer(default_root_dir=tmp_path, callbacks=[hardest()], **quiet)
+    callbacks: Any = [hardest()]
+    run = pytorch_lightning.Trainer(default_root_dir=tmp_path, callbacks=callbacks, **quiet)
     run.predict(OtherPredicting(), scenes())
     trainer(tmp_path / "one", hardest()).predict(Predicting(), scenes())
     assert outcome(tmp_path) == outcome(tmp_path / "one")
@@ -246,10 +247,12 @@ def test_processes_predict_and_show_as_one_does(tmp_path: Path, processes: int, 
 
 def test_a_process_without_batches_does_not_make_others_wait(tmp_path: Path) -> None:
     class Uneven(Predicting):
-        allow_zero_length_dataloader_with_multiple_devices = True
+        def __init__(self) -> None:
+            super().__init__()
+            self.allow_zero_length_dataloader_with_multiple_devices = True
 
         def predict_dataloader(self) -> Any:
-            return DataLoader(Scenes([5, 0][self.trainer.global_rank]), 3, collate_fn=collate)
+            return DataLoader(Scenes([5, 0][self.trainer.global_rank]), batch_size=3, collate_fn=collate)
 
     run = distributed(tmp_path, 2, hardest(), use_distributed_sampler=False)
     with in_time():
