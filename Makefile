@@ -19,7 +19,7 @@ help:
 	@echo "make types    mypy"
 	@echo "make check    lint, types and test"
 	@echo "make format   format, and mend what the linter can mend"
-	@echo "make bench    measure against hardest, and what the callback costs"
+	@echo "make bench    measure speed and memory against all peers; ARGS=--quick to try"
 	@echo "make clean    remove .venv, caches and outputs"
 	@echo "All but clean build .venv when needed; another interpreter: make PYTHON=python3.12 ..."
 
@@ -43,7 +43,7 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix
 
 bench: $(VENV)/.bench
-	$(BIN)/python -m benchmarks.speed
+	$(BIN)/python -m benchmarks $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist out .mypy_cache .pytest_cache .ruff_cache

@@ -1,16 +1,11 @@
 """What `HardestImages` costs: time of a validation epoch with it and without, time to draw, memory.
 
-    python -m benchmarks.callback
-
-Epochs with the callback and without follow each other, in turns of order, so that what else the machine does slows
-both; ratios are medians over such pairs. Where other programs run, the ratio of CPU times, and the share of an epoch
-that is spent in the callback, are steadier than the ratio of the times on the clock.
+Where other programs run, the ratio of CPU times, and the share of an epoch that is spent in the callback, are steadier
+than the ratio of the times on the clock.
 """
 
-import argparse
 import gc
 import logging
-import os
 import statistics
 import tempfile
 import time
@@ -18,9 +13,7 @@ import tracemalloc
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
-
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported
+from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
@@ -29,65 +22,86 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision.models.detection import retinanet_resnet50_fpn
 
+from benchmarks.timing import Line, Section, Spread, Task, in_words, race
 from examples.detector.data import Batch, DigitData, collate
 from examples.detector.digits import DigitScenes
 from examples.detector.module import DetectorModule
 from hardest_metrics import HardestImages, TotalFalse
 
 
-def main() -> None:
-    """Measure and print Markdown."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=256, help="in an epoch of the small detector (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=9, help="epochs of each kind (%(default)s)")
-    parser.add_argument("--large-images", type=int, default=2, help="in an epoch of RetinaNet (%(default)s)")
-    parser.add_argument("--large-rounds", type=int, default=3, help="epochs of each kind (%(default)s)")
-    parser.add_argument("--training-steps", type=int, default=60, help="of the small detector before (%(default)s)")
-    options = parser.parse_args()
-    warnings.filterwarnings("ignore")
-    for package in ("lightning.pytorch", "pytorch_lightning"):
-        logging.getLogger(package).setLevel(logging.ERROR)
+def validation(quick: bool) -> Section:
+    """Epochs with the callback and without, drawing, memory."""
+    packages = [logging.getLogger(package) for package in ("lightning.pytorch", "pytorch_lightning")]
+    for package in packages:
+        package.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return Section("`HardestImages` in a validation epoch", [*_epochs(quick), *_drawing(quick)], [_memory(quick)])
+
+
+def _epochs(quick: bool) -> Iterator[Line]:
     seed_everything(0, verbose=False)
-
-    data = DigitData(n_val=options.images)
+    data = DigitData(n_val=64 if quick else 256)
     small = DetectorModule(data.n_classes)
-    trainer(enable_checkpointing=False, max_steps=options.training_steps, limit_val_batches=0).fit(small, data)
-    large = RetinaNet()
-    scenes = DigitScenes("val", options.large_images, (480, 640), (1, 8), (30, 200), seed=0)
+    trainer(max_steps=10 if quick else 60, limit_val_batches=0).fit(small, data)
+    scenes = DigitScenes("val", 2, (480, 640), (1, 8), (30, 200), seed=0)
     photos: Any = DataLoader(scenes, 2, collate_fn=collate)  # type: ignore[arg-type]
-    runs: list[tuple[str, LightningModule, Any, int, str]] = [
-        ("small detector, 128 × 128, mAP too", small, data.val_dataloader(), options.rounds, "1.10"),
-        ("small detector, 128 × 128", WithoutMeanAp(small), data.val_dataloader(), options.rounds, "1.10"),
-        ("RetinaNet-R50, 480 × 640", large, photos, options.large_rounds, "1.03"),
+    runs: list[tuple[str, LightningModule, Any, float]] = [
+        ("small detector, 128 × 128, with mAP", small, data.val_dataloader(), 1.10),
+        ("small detector, 128 × 128", WithoutMeanAp(small), data.val_dataloader(), 1.10),
+        ("RetinaNet-R50, 480 × 640", RetinaNet(), photos, 1.03),
     ]
-    print("A validation epoch with the callback that draws nothing, against one without it\n")
-    print("| detector | images | without | with | ratio | limit | ratio of CPU times | in the callback |")
-    print("|---|---|---|---|---|---|---|---|")
-    for name, module, loader, rounds, limit in runs:
-        off, on, own = epochs(module, loader, rounds)
-        without, with_it = median(off).clock, median(on).clock
-        ratio = median([Seconds(b.clock / a.clock, b.cpu / a.cpu) for a, b in zip(off, on, strict=True)])
-        print(
-            f"| {name} | {len(loader.dataset)} | {without:.2f} s | {with_it:.2f} s | {ratio.clock:.3f} | {limit}"
-            f" | {ratio.cpu:.3f} | {statistics.median(own) / without:.2%} |"
+    for name, module, loader, limit in runs:
+        callback = NeverDue(TotalFalse(weighting="pixel"), dirpath=tempfile.mkdtemp())
+        tasks = {
+            "without": _epoch(trainer(), module, loader),
+            "with": _epoch(trainer(None, callback), module, loader),
+        }
+        timed = race(tasks, rounds=3 if quick else 9, budget=20)
+        yield Line(
+            f"an epoch that draws nothing, {name}, {len(loader.dataset)} images",
+            in_words(timed.clock("with").median),
+            f"without the callback: {in_words(timed.clock('without').median)}",
+            timed.ratio("with", "without"),
+            "{:.3f}× as long",
+            at_most=limit,
+            by_cpu=timed.cpu_ratio("with", "without"),
+        )
+        # the first epoch warms up
+        own = Spread.of(callback.own[1:]).times(100 / timed.clock("without").median)
+        yield Line(
+            "of it, in the callback", in_words(statistics.median(callback.own[1:])), "the epoch", own, "{:.2f} %"
         )
 
-    print("\nWhat an epoch takes longer that draws 16 images and writes (limit: 1 s)\n")
-    print("| images | without logger | with TensorBoard | PNG |")
-    print("|---|---|---|---|")
+
+def _epoch(run: Trainer, module: LightningModule, loader: Any) -> Task:
+    return Task(lambda _: run.validate(module, loader, verbose=False))
+
+
+def _drawing(quick: bool) -> Iterator[Line]:
     for height, width in ((128, 128), (480, 640)):
-        (plain, size), (tensorboard, _) = (drawing(height, width, options.rounds, logs) for logs in (False, True))
-        print(f"| {height} × {width} | {plain} | {tensorboard} | {size / 1e6:.1f} MB |")
+        for tensorboard in (False, True):
+            longer, size = drawing(height, width, 3 if quick else 9, tensorboard)
+            logger = "with TensorBoard" if tensorboard else "without logger"
+            yield Line(
+                f"what an epoch takes longer that draws 16 images of {height} × {width}, {logger}",
+                "",
+                f"an epoch that draws nothing; the PNG has {size / 1e6:.1f} MB",
+                longer,
+                "{:.2f} s",
+                at_most=1,
+            )
 
-    print("\nMemory, 128 × 128 images, top_k=16\n")
-    print("| images | most snapshots at a time | their tensors | ranking | Python's |")
-    print("|---|---|---|---|---|")
-    for number in (1_000, 10_000):
-        snapshots, pixels, ranking, python = memory(number)
-        print(
-            f"| {number:,} | {snapshots} | {pixels / 1e6:.2f} MB | {ranking / number:.0f} bytes an image"
-            f" | {python / 1e6:.2f} MB |"
-        )
+
+def _memory(quick: bool) -> str:
+    rows = [
+        "| images | most snapshots at a time | their tensors | ranking | Python's |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for number in (100, 1000) if quick else (1000, 10_000):
+        most, pixels, ranking, python = memory(number)
+        rows.append(f"| {number:,} | {most} | {pixels / 1e6:.2f} MB | {ranking / 1e6:.2f} MB | {python / 1e6:.2f} MB |")
+    return "Memory that the callback holds, 128 × 128 images, `top_k=16`:\n\n" + "\n".join(rows)
 
 
 def trainer(folder: Path | None = None, *callbacks: Callback, **arguments: Any) -> Trainer:
@@ -101,31 +115,6 @@ def trainer(folder: Path | None = None, *callbacks: Callback, **arguments: Any) 
         "num_sanity_val_steps": 0,
     }
     return Trainer(default_root_dir=folder, callbacks=list(callbacks), **(quiet | arguments))
-
-
-class Seconds(NamedTuple):
-    """On the clock, and of all of the process's threads together."""
-
-    clock: float
-    cpu: float
-
-    def __str__(self) -> str:
-        return f"{self.clock:.2f} s (CPU {self.cpu:.2f} s)"
-
-
-def now() -> Seconds:
-    """What the clocks say."""
-    return Seconds(time.perf_counter(), time.process_time())
-
-
-def since(start: Seconds) -> Seconds:
-    """What has passed."""
-    return Seconds(*(after - before for after, before in zip(now(), start, strict=True)))
-
-
-def median(measured: Sequence[Seconds]) -> Seconds:
-    """Of each by itself."""
-    return Seconds(*map(statistics.median, zip(*measured, strict=True)))
 
 
 class WithoutMeanAp(LightningModule):
@@ -155,27 +144,31 @@ class RetinaNet(LightningModule):
 
 
 class Timed(HardestImages):
-    """Knows how long its hooks took, by name."""
+    """Knows how long its hooks took in each epoch, and in the end of the last one."""
 
-    batches: float
-    end: Seconds
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.own: list[float] = []
+        self.end = 0.0
 
     def on_validation_epoch_start(self, *arguments: Any) -> None:
-        """Start from nothing."""
-        self.batches = 0.0
+        """Timed."""
+        start = time.perf_counter()
         super().on_validation_epoch_start(*arguments)
+        self.own.append(time.perf_counter() - start)
 
     def on_validation_batch_end(self, *arguments: Any) -> None:
         """Timed."""
-        start = now()
+        start = time.perf_counter()
         super().on_validation_batch_end(*arguments)
-        self.batches += since(start).clock
+        self.own[-1] += time.perf_counter() - start
 
     def on_validation_epoch_end(self, *arguments: Any) -> None:
         """Timed."""
-        start = now()
+        start = time.perf_counter()
         super().on_validation_epoch_end(*arguments)
-        self.end = since(start)
+        self.end = time.perf_counter() - start
+        self.own[-1] += self.end
 
 
 class NeverDue(Timed):
@@ -183,28 +176,6 @@ class NeverDue(Timed):
 
     def _is_due(self, trainer: Trainer) -> bool:
         return False
-
-
-def epochs(module: LightningModule, loader: Any, rounds: int) -> tuple[list[Seconds], list[Seconds], list[float]]:
-    """What each epoch takes without the callback, with it, and on the clock in it."""
-
-    def seconds(run: Trainer) -> Seconds:
-        start = now()
-        run.validate(module, loader, verbose=False)
-        return since(start)
-
-    off: list[Seconds] = []
-    on: list[Seconds] = []
-    own: list[float] = []
-    with tempfile.TemporaryDirectory() as folder:
-        callback = NeverDue(TotalFalse(weighting="pixel"), dirpath=folder)
-        without, with_it = trainer(), trainer(None, callback)
-        seconds(with_it)  # warm up
-        for number in range(rounds):
-            for kind in (off, on) if number % 2 else (on, off):
-                kind.append(seconds(with_it if kind is on else without))
-            own.append(callback.batches + callback.end.clock)
-    return off, on, own
 
 
 class Drawn(Dataset[tuple[Tensor, dict[str, Any]]]):
@@ -238,8 +209,8 @@ class Guessing(LightningModule):
         return preds
 
 
-def drawing(height: int, width: int, rounds: int, tensorboard: bool) -> tuple[Seconds, int]:
-    """Median time that the end of an epoch takes longer when pictures are due, and bytes of the picture."""
+def drawing(height: int, width: int, rounds: int, tensorboard: bool) -> tuple[Spread, int]:
+    """Seconds that the end of an epoch takes longer when pictures are due, and bytes of the picture."""
     loader = DataLoader(Drawn(64, height, width), 16, collate_fn=collate)
     longer = []
     with tempfile.TemporaryDirectory() as folder:
@@ -249,9 +220,9 @@ def drawing(height: int, width: int, rounds: int, tensorboard: bool) -> tuple[Se
         for _ in range(rounds):
             for run in runs:
                 run.validate(Guessing(), loader, verbose=False)
-            longer.append(Seconds(due.end.clock - not_due.end.clock, due.end.cpu - not_due.end.cpu))
+            longer.append(due.end - not_due.end)
         (picture,) = Path(folder).glob("*.png")
-        return median(longer), picture.stat().st_size
+        return Spread.of(longer), picture.stat().st_size
 
 
 def memory(number: int) -> tuple[int, int, int, int]:
@@ -293,7 +264,3 @@ def _tensors(value: Any) -> Iterator[Tensor]:
     elif isinstance(value, Sequence | dict):
         for item in value.values() if isinstance(value, dict) else value:
             yield from _tensors(item)
-
-
-if __name__ == "__main__":
-    main()

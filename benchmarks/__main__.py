@@ -1,0 +1,66 @@
+"""Measure everything, each as a ratio in one run, and write tables, a plot and raw numbers.
+
+    python -m benchmarks             # all of it, about ten minutes on two cores
+    python -m benchmarks --quick     # small sets and few repetitions: does it run?
+    python -m benchmarks nine memory # some parts
+
+Nothing is timed before its results equal pycocotools' for every image.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # a busy neighbour costs less; read when torch is imported
+
+from benchmarks import agreement_speed, callback, definitions, estimators, floor, memory, report, startup
+from benchmarks.timing import Section
+
+PARTS: dict[str, Callable[[bool], Section]] = {
+    "one": definitions.one_definition,
+    "nine": definitions.nine_definitions,
+    "streaming": definitions.streaming,
+    "growth": definitions.growth,
+    "shapes": definitions.shapes,
+    "estimates": estimators.estimates,
+    "agreement": agreement_speed.measures,
+    "memory": memory.peak_memory,
+    "startup": startup.start_up,
+    "floor": floor.cost_model,
+    "callback": callback.validation,
+}
+
+
+def main() -> None:
+    """Run the parts asked for, one after the other."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(PARTS)}; none for all")
+    parser.add_argument("--quick", action="store_true", help="small sets and few repetitions")
+    parser.add_argument(
+        "--output", type=Path, help="folder to write to (default: out/benchmarks; all parts in full: benchmarks)"
+    )
+    options = parser.parse_args()
+    if unknown := set(options.parts) - set(PARTS):
+        parser.error(f"no part is called {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    complete = not options.parts and not options.quick
+    folder = options.output or Path(__file__).parent if complete else options.output or Path("out/benchmarks")
+
+    on = report.machine()
+    sections = []
+    for name, measure in PARTS.items():
+        if not options.parts or name in options.parts:
+            print(f"{name} ...", file=sys.stderr, flush=True)
+            sections.append(measure(options.quick))
+    after = report.machine()
+    folder.mkdir(parents=True, exist_ok=True)
+    text = report.markdown(sections, on, after, options.quick, "results.png")
+    (folder / "results.md").write_text(text, encoding="utf-8")
+    (folder / "results.json").write_text(report.as_json(sections, on, after, options.quick), encoding="utf-8")
+    report.draw(sections, folder / "results.png")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
