@@ -23,7 +23,7 @@ _LIKE, _IN_PART = 0.7, 0.4
 #: With fewer images, chance alone moves a rank correlation by a quarter of its range.
 _FEW_IMAGES = 50
 
-_VALUE = 7  # characters: sign, number of three digits, mark of the best
+_VALUE = 8  # characters: space, sign, number of three digits, mark of the best
 
 _LONGEST_WORD = 13  # characters, of the names of measures
 
@@ -93,51 +93,55 @@ def terminal_tables(agreement: "pd.DataFrame", width: int) -> list[Table]:
         width: in characters.
     """
     detectors = list(dict.fromkeys(agreement["detector"]))
-    room = width - max(map(len, agreement["estimator"]), default=0) - 2
-    abreast = max(room // (_VALUE + 1), 1)
+    room = width - max(map(len, agreement["estimator"]), default=0)
     known = measures(agreement)
     ordered = [*(name for name in _FIRST if name in known), *(name for name in known if name not in _FIRST)]
+    abreast = max((room - 1) // _VALUE, 1)
     tables = []
     for start in range(0, len(detectors), abreast):
         shown = detectors[start : start + abreast]
-        columns = max(room // (max(len(shown) * (_VALUE + 1), _LONGEST_WORD + 1)), 1)
+        columns = max(room // (_column_width(len(shown)) + 1), 1)
         tables.append(_table(agreement, shown, ordered[:columns]))
     return tables
 
 
+def _column_width(n_detectors: int) -> int:
+    """Of the values of one measure, in characters."""
+    return max(n_detectors * _VALUE, _LONGEST_WORD + 2)
+
+
 def _table(agreement: "pd.DataFrame", detectors: Sequence[str], shown: Sequence[str]) -> Table:
-    letters = [chr(ord("A") + index) for index in range(len(detectors))] if len(detectors) > 1 else []
-    title = ["Agreement with the labels, mean over definitions", *map("  ".join, zip(letters, detectors, strict=False))]
+    numbers = [f"[{number}]" for number in range(1, len(detectors) + 1)] if len(detectors) > 1 else []
+    title = ["Agreement with the labels, mean over definitions", *map(" ".join, zip(numbers, detectors, strict=False))]
     table = Table(
-        box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, title_justify="left", title_style="",
-        title=Text("\n".join(title)), caption_justify="left", caption="* best of its column; the higher the better",
+        box=box.SIMPLE_HEAD, padding=0, show_edge=False, title=Text("\n".join(title)), title_justify="left",
+        title_style="", caption="* best of its column; the higher the better", caption_justify="left",
     )  # fmt: skip
     table.add_column("estimator", no_wrap=True)
-    width = max(len(detectors) * (_VALUE + 1) - 1, _LONGEST_WORD)
+    width = _column_width(len(detectors))
     for measure in shown:
-        lines = textwrap.wrap(measure.replace("_", " "), width)
-        if letters:
-            lines.append(" ".join(f"{letter} ".rjust(_VALUE) for letter in letters))
-        table.add_column(Text("\n".join(line.rjust(width - 1) for line in lines)), no_wrap=True, vertical="bottom")
+        lines = [f"{line} " for line in textwrap.wrap(measure.replace("_", " "), width - 1)]
+        if numbers:
+            lines.append("".join(f"{number} ".rjust(_VALUE) for number in numbers))
+        table.add_column(Text("\n".join(line.rjust(width) for line in lines)), no_wrap=True, vertical="bottom")
     values = {detector: means(agreement, detector) for detector in detectors}
     best = {detector: by_estimator.max() for detector, by_estimator in values.items()}
     for estimator in dict.fromkeys(agreement["estimator"]):
         cells = []
         for measure in shown:
-            cell = Text()
-            for number, detector in enumerate(detectors):
+            cell = Text(" " * (width - len(detectors) * _VALUE))
+            for detector in detectors:
                 there = estimator in values[detector].index
                 value = float(values[detector].loc[estimator, measure]) if there else math.nan
                 is_best = value == best[detector][measure]
                 text = "– " if math.isnan(value) else f"{value:.3f}{'*' if is_best else ' '}"
-                cell.append(text.rjust(_VALUE if len(detectors) > 1 else width), "bold" if is_best else "")
-                cell.append(" " if number < len(detectors) - 1 else "")
+                cell.append(text.rjust(_VALUE), "bold" if is_best else "")
             cells.append(cell)
         table.add_row(estimator, *cells)
     return table
 
 
-def markdown_table(table: "pd.DataFrame", mark_best: bool = True) -> str:
+def markdown_table(table: "pd.DataFrame") -> str:
     """A table in Markdown, numbers with three digits, the best of each column in bold.
 
     Example:
@@ -153,7 +157,7 @@ def markdown_table(table: "pd.DataFrame", mark_best: bool = True) -> str:
     def cell(value: float, column: str) -> str:
         if math.isnan(value):
             return "–"
-        return f"**{value:.3f}**" if mark_best and value == best[column] else f"{value:.3f}"
+        return f"**{value:.3f}**" if value == best[column] else f"{value:.3f}"
 
     lines = [
         f"| {table.index.name} | " + " | ".join(map(str, table.columns)) + " |",
