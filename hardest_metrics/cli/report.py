@@ -154,7 +154,7 @@ def _compare(
         raise ValueError(
             f"{options.annotations or options.detections[0]}: holds no images, so there is nothing to rank."
         )
-    kinds = DEFINITIONS if _ALL in options.query else options.query
+    kinds = reversed(DEFINITIONS) if _ALL in options.query else options.query  # the page begins with both kinds
     weightings = WEIGHTINGS if _ALL in options.weighting else options.weighting
     if "pixel" in weightings and options.images and None in annotations.image_sizes:
         annotations = with_sizes(images, options.images).annotations

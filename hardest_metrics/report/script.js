@@ -11,7 +11,7 @@
     { one: "False positive", many: "False positives", short: "false" },
     { one: "Missed", many: "Missed objects", short: "missed" },
     { one: "Ignored", many: "Ignored by the query", short: "ignored" },
-    { one: "Below threshold", many: `Score below ${data.threshold}`, short: "below" },
+    { one: "Below threshold", many: `Score < ${data.threshold}`, short: "below" },
     { one: "Detection", many: "Detections", short: "detections" },
   ];
   const DRAWN_IN_ORDER = [IGNORED, BELOW, UNJUDGED, TP, FN, FP]; // errors on top
@@ -498,8 +498,9 @@
       place === undefined ? "not among those found" : `${(place + 1).toLocaleString("en")} of ${order.length.toLocaleString("en")}`,
       `id ${data.ids[image]}`, `${width} × ${height} px`, `hardness ${number(hardness)} (${state.definition}, ${state.estimator})`,
     ].join(" · ");
-    at("previous").disabled = place === undefined || place === 0;
-    at("next").disabled = place === undefined || place === order.length - 1;
+    // not `disabled`: a button that is loses the focus, and the dialog the keys
+    at("previous").setAttribute("aria-disabled", place === undefined || place === 0);
+    at("next").setAttribute("aria-disabled", place === undefined || place === order.length - 1);
 
     const same = at("detail-picture").firstChild?.dataset.image === String(image);
     const frame = same ? at("detail-picture").firstChild : newFrame(image);
@@ -611,6 +612,7 @@
     if (state.open && !detail.open) {
       at("filters-in-detail").append(at("filters"));
       detail.showModal();
+      detail.focus(); // not a button, which Enter would press at once
     }
     if (!state.open && detail.open) detail.close();
     if (state.open) renderDetail();

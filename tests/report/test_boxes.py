@@ -1,0 +1,56 @@
+import torch
+
+from hardest_metrics.functional import Outcome, Query, match, pack
+from hardest_metrics.report.boxes import MOST_BELOW, NO_SCORE, SCALE, Kind, shown_boxes
+from tests.report.conftest import one_image
+from tests.scenes import Scenery
+
+
+def test_every_box_that_takes_part_is_shown_with_the_outcome_of_its_match() -> None:
+    preds, target = Scenery(box_format="xywh", areas=False).draw(60, seed=1)
+    query = Query(0.3, area_range=(50.0, 2000.0))
+    boxes = shown_boxes(preds, target, query)
+    batch = pack(preds, target, "xywh")
+    matches = match(batch.detections, batch.ground_truth, query)
+    below = batch.detections.scores < query.score_threshold
+    for kind in Outcome:
+        expected = int((matches.detections[~below] == kind).sum())
+        if kind != Outcome.TRUE_POSITIVE:  # an object that was found is shown as the detection that found it
+            expected += int((matches.ground_truth == kind).sum())
+        assert expected, "the scene has some of each"
+        assert int((boxes.kinds == kind).sum()) == expected
+    assert int(boxes.counts.sum()) == len(boxes.kinds)
+
+
+def test_of_detections_of_too_low_a_score_the_best_of_each_image_are_kept() -> None:
+    scores = torch.linspace(0.01, 0.49, 50).tolist()
+    many = one_image([([1.0, 1, 5, 5], 1)] * 50, scores)
+    few = one_image([([1.0, 1, 5, 5], 1)] * 2, [0.1, 0.9])
+    boxes = shown_boxes([many, few], [one_image([]), one_image([])], Query(labels=[1]))
+    assert boxes.counts.tolist() == [MOST_BELOW, 2]
+    assert boxes.kinds.tolist() == [Kind.BELOW_THRESHOLD] * MOST_BELOW + [Kind.FALSE_POSITIVE, Kind.BELOW_THRESHOLD]
+    torch.testing.assert_close(boxes.scores[:MOST_BELOW].sort().values, torch.tensor(scores[-MOST_BELOW:]).double())
+    assert shown_boxes([many], [one_image([])], Query(labels=[2])).counts.tolist() == [0], "its label does not count"
+
+
+def test_without_labels_nothing_is_judged() -> None:
+    image = one_image([([1.0, 1, 5, 5], 1), ([1.0, 1, 5, 5], 2), ([1.0, 1, 5, 5], 1)], [0.9, 0.8, 0.2])
+    boxes = shown_boxes([image], None, Query(labels=[1]))
+    assert boxes.kinds.tolist() == [Kind.UNJUDGED, Kind.IGNORED, Kind.BELOW_THRESHOLD]
+
+
+def test_boxes_are_packed_in_parts_of_their_image_and_cut_at_its_edges() -> None:
+    preds = [one_image([([50.0, 10, 100, 10], 7)], [0.625]), one_image([], [])]
+    target = [one_image([]), one_image([([-5.0, 0, 10, 50], 3)])]
+    boxes = shown_boxes(preds, target, Query())
+    packed = boxes.packed(torch.tensor([[100, 40], [10, 50]]), torch.tensor([3, 7]))
+    half, quarter = round(SCALE / 2), round(SCALE / 4)
+    assert packed.tolist() == [
+        [half, quarter, SCALE, half, 6250, 1, Kind.FALSE_POSITIVE],
+        [0, 0, half, SCALE, NO_SCORE, 0, Kind.FALSE_NEGATIVE],
+    ]
+
+
+def test_the_extent_of_an_image_of_unknown_size_holds_its_boxes() -> None:
+    preds = [one_image([([50.0, 10, 100, 10], 1), ([0.0, 0, 5, 60], 1)], [0.9, 0.9]), one_image([], [])]
+    assert shown_boxes(preds, None, Query()).extents().tolist() == [[150, 60], [1, 1]]
