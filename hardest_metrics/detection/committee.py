@@ -54,6 +54,8 @@ class CommitteeHardness(Estimator):
         Ranking(1 images, hardest first: 7 (1))
     """
 
+    _separable = False  # the members' predictions are of the whole batch
+
     def __init__(
         self,
         definition: BoxErrors,
@@ -137,7 +139,10 @@ def _in_settings(calibration: Calibration | Sequence[Calibration | None] | None)
 
 def _packed(index: int, member: Sequence[ImageDict], batch: Batch, box_format: BoxFormat) -> Batch:
     """A member's detections, under the ids of the images judged."""
-    packed = pack(member, no_labels(len(member)), box_format)
+    try:
+        packed = pack(member, no_labels(len(member)), box_format)
+    except (TypeError, ValueError) as error:
+        raise type(error)(str(error).replace("`preds[", f"`members[{index}][")) from error
     known = packed.image_ids != NO_ID
     other = (known & (packed.image_ids != batch.image_ids)).nonzero()
     if len(other):

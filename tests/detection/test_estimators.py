@@ -347,6 +347,22 @@ def test_metrics_of_equal_settings_can_be_merged() -> None:
         first.merge_state(ScoreSampling(TotalFalse(), seed=1))
 
 
+def test_metrics_that_weigh_with_other_functions_are_not_merged() -> None:
+    images = [{**detected((0, 0, 9, 9), score=0.75), "image_id": number} for number in range(4)]
+    for make in (ScoreSampling, FastScoreSampling):
+        first, second = make(TotalFalse(HalfScore())), make(TotalFalse(lambda errors, _: errors.scores))
+        first.update(images[:2])
+        second.update(images[2:])
+        with pytest.raises(ValueError, match=r"weighs with .*: only metrics of equal settings can be merged"):
+            first.merge_state(second)
+        assert len(first.compute().image_ids) == 2  # type: ignore[union-attr]
+        same = first.clone()
+        same.reset()
+        same.update(images[2:])
+        first.merge_state(same)
+        assert first.compute() == ranking(make(first.definition), images)
+
+
 # Extremes
 
 

@@ -1,7 +1,9 @@
 """Uncertainty as a metric."""
 
+import json
 import math
 import pickle
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +11,8 @@ import torch
 from torchmetrics import MetricCollection
 
 from hardest_metrics import Ranking
+from hardest_metrics.calibration import Isotonic, Platt
+from hardest_metrics.data import read_coco_annotations, read_hardest_detections
 from hardest_metrics.detection import Uncertainty
 from tests.scenes import BIG_ID, Image, detected
 
@@ -68,9 +72,49 @@ def test_only_detections_that_count_are_unsure() -> None:
         ({"score_threshold": 0.0}, 0.95),
         ({"labels": [1]}, 0.1),
         ({"score_threshold": 0.8, "labels": [2]}, 0.0),
+        ({"area_range": (2, 4)}, 0.25),
+        ({"score_threshold": 0.0, "max_detections": 1}, 0.35),
     ):
         metric = Uncertainty("max_uncertainty", "sum", **settings)
         assert ranking(metric, [image]).hardness.item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.5])
+@pytest.mark.parametrize("measure", MEASURES)
+def test_recorded_values_are_reproduced(shared_data: Path, measure: Any, threshold: float) -> None:
+    folder = shared_data / "voc100"
+    annotations = read_coco_annotations(folder / "instances.json")
+    preds = read_hardest_detections(folder / "fastestdet_torchvision.json.gz", annotations)
+    metric = Uncertainty(measure, score_threshold=threshold, box_format="xywh")
+    found = ranking(metric, preds[:33], preds[33:]).to_pandas().set_index("image_id").hardness
+    reference = json.loads((folder / "reference_fastestdet.json").read_text())
+    expected = reference["uncertainty"][f"score_threshold={threshold}"][measure]
+    assert found[reference["image_ids"]].tolist() == pytest.approx(expected, rel=1e-5, abs=1e-5)
+
+
+@pytest.mark.parametrize("measure", ["binary_entropy", "binary_evidential", "max_uncertainty"])
+def test_a_calibration_gives_the_probabilities_of_measures_of_scores(measure: Any) -> None:
+    half = Isotonic([0.0, 1.0], [0.0, 0.5])
+    images = [detected((0, 0, 1, 1), score=0.8, image_id=1), detected((0, 0, 1, 1), score=0.4, image_id=2)]
+    found = ranking(Uncertainty(measure, calibration=half), images).hardness
+    plain = ranking(Uncertainty(measure, score_threshold=0.0), images).hardness
+    (expected,) = ranking(Uncertainty(measure, score_threshold=0.0), images[1:]).hardness.tolist()
+    assert found.tolist() == pytest.approx([expected, 0])  # 0.8 is a probability of 0.4; the threshold is of scores
+    assert plain.max() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("measure", ["entropy", "evidential"])
+def test_measures_of_logits_take_no_calibration(measure: Any) -> None:
+    with pytest.raises(ValueError, match=f"`calibration` turns scores into probabilities, but {measure} goes by"):
+        Uncertainty(measure, calibration=Platt(1.0))
+
+
+def test_other_calibrations_are_other_settings() -> None:
+    metrics: Any = {name: Uncertainty(calibration=Platt(slope)) for name, slope in (("flat", 0.5), ("same", 1.0))}
+    collection = MetricCollection(metrics)
+    for images in (unsure()[:1], unsure()[1:]):
+        collection.update(images)
+    assert len(collection.compute_groups) == 2
 
 
 def test_ids_may_come_with_the_target() -> None:
@@ -123,6 +167,8 @@ def test_certain_scores_are_finite(measure: Any) -> None:
         ({"image_reduction": "median"}, "`image_reduction` must be one of"),
         ({"score_threshold": 2}, "`score_threshold` must be a number in"),
         ({"labels": ["cat"]}, "`labels` must be integers"),
+        ({"area_range": "tiny"}, "`area_range` must be one of"),
+        ({"max_detections": 0}, "`max_detections` must be an integer of at least 1"),
         ({"reduction": "median"}, "`reduction` must be one of"),
     ],
 )
