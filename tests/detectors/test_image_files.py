@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from hardest_metrics.detectors.image_files import ImageFile, coco_images, folder_images, load_image
+from hardest_metrics.detectors.image_files import ImageFile, coco_images, folder_images, image_size, load_image
 
 
 def save(path: Path, size: tuple[int, int] = (6, 4), mode: str = "RGB", **options: object) -> Path:
@@ -86,3 +86,12 @@ def test_pictures_that_would_mislead_are_refused(tmp_path: Path) -> None:
     path.write_bytes(save(tmp_path / "b.png", (60, 60)).read_bytes()[:60])
     with pytest.raises(ValueError, match=r"a\.png: not a picture that can be read"):
         load_image(listed(path))
+
+
+def test_the_size_of_a_picture_is_that_of_its_pixels(tmp_path: Path) -> None:
+    for name in ("a.png", "a.jpg", "a.bmp"):
+        path = save(tmp_path / name, (6, 4))
+        assert image_size(path) == tuple(load_image(listed(path)).shape[1:]) == (4, 6)
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    with pytest.raises(ValueError, match=r"a\.png: not a picture that can be read"):
+        image_size(tmp_path / "a.png")
