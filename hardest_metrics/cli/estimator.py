@@ -1,12 +1,12 @@
 """Options for estimates of hardness, which need no labels."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jsonargparse import Namespace
 
-from hardest_metrics.cli.options import option
 from hardest_metrics.names import COMMITTEES, ESTIMATORS, STATISTICS, UNCERTAINTIES
 
 if TYPE_CHECKING:
@@ -80,6 +80,9 @@ def check_estimator(options: Namespace) -> None:
             raise ValueError(
                 f"`{name}` needs one a member, but {len(options[name])} are given and {len(options.members)} `members`."
             )
+    weights = options.member_weights or [1.0]
+    if not (min(weights) >= 0 and 0 < sum(weights) < math.inf):
+        raise ValueError(f"`member_weights` must be finite, at least 0 and not all 0, but are {weights}.")
 
 
 def estimator_settings(options: Namespace) -> dict[str, Any]:
@@ -105,11 +108,8 @@ def estimator_in_words(options: Namespace, settings: Mapping[str, Any]) -> str:
     words = [options.estimator]
     if options.estimator not in UNCERTAINTIES:
         words = [f"{options.estimator} of {options.query}, weighting {options.weighting}"]
-    words += [
-        f"{option(name)} {options[name]}"
-        for name in ("statistic", "c", "n_samples", "seed")
-        if settings[name] is not None
-    ]
+    said = {"statistic": "statistic {}", "c": "c {:g}", "n_samples": "{} samples", "seed": "seed {}"}
+    words += [text.format(settings[name]) for name, text in said.items() if settings[name] is not None]
     if options.calibration:
         words += [f"scores calibrated by {Path(options.calibration).name}"]
     if options.members:

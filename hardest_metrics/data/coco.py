@@ -116,9 +116,7 @@ def read_coco_results(path: PathLike, annotations: Annotations | None = None) ->
 
 def parse_coco_results(document: Any, path: PathLike, annotations: Annotations | None) -> list[dict[str, Any]]:
     """What :func:`read_coco_results` does once the file is loaded."""
-    if isinstance(document, dict) and "images" in document:
-        raise ValueError(f"{path}: holds COCO annotations, not results. Give the file of detections.")
-    results = Entries(path, "results", document, id_key="image_id")
+    results = coco_results(document, path)
     if annotations is None:
         expected = "an integer of at most 64 bits (file names are understood where annotations are given)"
         image_ids = sorted(set(results.checked("image_id", is_integer, expected)))
@@ -132,6 +130,13 @@ def parse_coco_results(document: Any, path: PathLike, annotations: Annotations |
         labels = _labels(results, annotations.categories)
     columns = {"boxes": results.boxes("bbox"), "scores": results.scores("score"), "labels": labels}
     return _per_image(columns, rows, image_ids, image_sizes)
+
+
+def coco_results(document: Any, path: PathLike) -> Entries:
+    """The entries of a file of COCO results, not yet checked."""
+    if isinstance(document, dict) and "images" in document:
+        raise ValueError(f"{path}: holds COCO annotations, not results. Give the file of detections.")
+    return Entries(path, "results", document, id_key="image_id")
 
 
 def load_coco(path: PathLike) -> dict[str, Any]:

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from hardest_metrics.data.annotations import Annotations
-from hardest_metrics.data.coco import coco_section, distinct_ids, image_sizes_of, load_coco
+from hardest_metrics.data.coco import coco_results, coco_section, distinct_ids, image_sizes_of, load_coco
 from hardest_metrics.data.formats import is_hardest_export, parse_detections, read_annotations
-from hardest_metrics.data.json_file import Entries, PathLike, is_integer
+from hardest_metrics.data.json_file import PathLike, is_integer
 
 
 def read_image_list(path: PathLike, split: str | None = None) -> Annotations:
@@ -74,7 +74,7 @@ def image_list_of(document: Any, path: PathLike) -> Annotations:
     if is_hardest_export(document):
         image_ids = list(range(len(document)))
         return _unlabelled(image_ids, list(map(str, image_ids)), categories)
-    results = Entries(path, "results", document, id_key="image_id")
+    results = coco_results(document, path)
     keys = results.column("image_id")
     if keys and type(keys[0]) is str:
         names = sorted(set(results.checked("image_id", lambda key: type(key) is str, "a file name, as in results[0]")))
@@ -88,7 +88,7 @@ def categories_of(document: Any, path: PathLike) -> dict[int, str]:
     if is_hardest_export(document):
         labels = {int(label) for image in parse_detections(document, path) for label in image["labels"]}
     else:
-        labels = set(Entries(path, "results", document, id_key="image_id").integers("category_id").tolist())
+        labels = set(coco_results(document, path).integers("category_id").tolist())
     return {label: str(label) for label in sorted(labels)}
 
 

@@ -11,7 +11,7 @@ from hardest_metrics.detection.box_errors import BoxErrors
 from hardest_metrics.detection.estimators import Estimator, Statistic
 from hardest_metrics.functional.boxes import NO_ID, Batch
 from hardest_metrics.functional.committee import ConfidentMembers, SampledMembers, check_members
-from hardest_metrics.functional.estimation import Calibration, Sampler, check_n_samples, sampled_moments
+from hardest_metrics.functional.estimation import Calibration, Sampler, check_n_samples, check_seed, sampled_moments
 from hardest_metrics.functional.hardness import named_weighting
 from hardest_metrics.functional.packing import BoxFormat, ImageDict, no_labels, pack
 from hardest_metrics.metric import Reduction
@@ -70,6 +70,7 @@ class CommitteeHardness(Estimator):
     ) -> None:
         if n_samples is not None:
             check_n_samples(n_samples)
+        check_seed(seed)
         if weights is not None and not (all(0 <= w < math.inf for w in weights) and sum(weights) > 0):
             raise ValueError(f"`weights` must be finite, at least 0 and not all 0, but are {weights}.")
         if calibration is not None and n_samples is None:

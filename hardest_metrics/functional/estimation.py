@@ -109,6 +109,7 @@ class ScoreSampler:
     """
 
     def __init__(self, seed: int = 0, calibration: Calibration = _AS_THEY_ARE) -> None:
+        check_seed(seed)
         self.seed = seed
         self.calibration = calibration
         self.settings = f"score_sampler(seed={seed}, calibration={calibration.settings})"
@@ -328,6 +329,12 @@ def check_n_samples(n_samples: int) -> None:
     """Refuse to draw less than one sample."""
     if type(n_samples) is not int or n_samples < 1:
         raise ValueError(f"`n_samples` must be an integer of at least 1, but is {n_samples!r}.")
+
+
+def check_seed(seed: int) -> None:
+    """Refuse a seed that is no integer, or too large for the sums that are made with it."""
+    if type(seed) is not int or abs(seed) >= 2**62:
+        raise ValueError(f"`seed` must be an integer between -2^62 and 2^62, but is {seed!r}.")
 
 
 def hash_of(*parts: Tensor | int) -> Tensor:

@@ -92,6 +92,19 @@ def test_a_calibration_gives_the_probabilities(coco: Path, run: Run) -> None:
     assert found == pytest.approx({1: 0.5 + 0.5, 2: 0.5, 3: 0, 2**60: 4 * 0.5})
 
 
+def test_what_was_understood_is_said(coco: Path, run: Run) -> None:
+    write_calibration(Platt(1.0), coco / "good.json")
+    options = ("--statistic", "bound", "--c", -2, "--n-samples", 20, "--seed", 3)
+    _, out, _ = run(*of_list(coco, *options, "--calibration", coco / "good.json", estimator="score_sampling"))
+    said = "statistic bound, c -2, 20 samples, seed 3, scores calibrated by good.json; score >= 0.5"
+    assert f"Estimate: score_sampling of total_false, weighting none, {said}" in out
+    members = ("--members", coco / "results.json", "--member-weights", 2, "--member-calibrations", coco / "good.json")
+    _, out, _ = run(*of_list(coco, *members, estimator="sampled_committee"))
+    assert ", weighting none, members results.json (weight 2) calibrated by good.json; score >= 0.5" in out
+    _, out, _ = run(*of_list(coco, estimator="max_uncertainty"))
+    assert "Estimate: max_uncertainty; score >= 0.5" in out
+
+
 def test_members_are_weighted_and_calibrated_one_by_one(coco: Path, run: Run) -> None:
     (coco / "none.json").write_text("[]")
     members = ("--members", coco / "results.json", coco / "none.json")
@@ -230,7 +243,12 @@ BAD: dict[str, tuple[Sequence[object], str]] = {
     "members of none": (("--members", "{}/results.json"), "--members is of no use to expected_hardness"),
     "no such member": (("--estimator", "committee", "--members", "{}/none.json"), "none.json: no such file"),
     "weights of too few": ((*COMMITTEE, "--member-weights", 1, 2), "--member-weights needs one a member, but 2 are"),
-    "weights below 0": ((*COMMITTEE, "--member-weights", -1), "must be finite, at least 0"),
+    "weights below 0": ((*COMMITTEE, "--member-weights", -1), "--member-weights must be finite, at least 0"),
+    "weights of nothing": ((*COMMITTEE, "--member-weights", 0), "--member-weights must be finite, at least 0"),
+    "seed too large": (
+        ("--estimator", "score_sampling", "--seed", 2**64), "--seed must be an integer between -2^62 and 2^62"
+    ),
+    "annotations for detections": (("--detections", "{}/instances.json"), "instances.json: holds COCO annotations"),
     "weights not numbers": ((*COMMITTEE, "--member-weights", "heavy"), "--member-weights must be a number, but"),
     "calibrations of too many": (
         (*SAMPLED, "--member-calibrations", "{}/good.json", "{}/good.json"), "--member-calibrations needs one a member"

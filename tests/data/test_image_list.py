@@ -131,7 +131,8 @@ def test_no_results_name_no_image() -> None:
         (results(1.5), r"results\[0\] .* must be an integer of at most 64 bits"),
         (results(1, label="car"), "'category_id' is 'car'"),  # type: ignore[arg-type]
         ([{"category_id": 1}], r"results\[0\]: has no 'image_id'"),
-        ({"images": []}, "results must be a list, but is an object"),
+        ({"images": []}, "holds COCO annotations, not results"),
+        ("detections", "results must be a list, but is a string"),
     ],
 )
 def test_detections_that_name_no_images_are_refused(document: Any, message: str) -> None:

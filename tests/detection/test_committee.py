@@ -191,6 +191,7 @@ def test_a_metric_survives_pickling() -> None:
         ({"weights": [0.0, 0.0]}, "`weights` must be finite, at least 0 and not all 0"),
         ({"weights": [float("nan")]}, "`weights` must be finite"),
         ({"n_samples": 0}, "`n_samples` must be an integer of at least 1"),
+        ({"seed": 2**62}, "`seed` must be an integer between"),
         ({"calibration": NEVER}, "`calibration` gives probabilities to draw samples with: give `n_samples`"),
         (
             {"calibration": [NEVER], "n_samples": 5, "weights": [1.0, 1.0]},

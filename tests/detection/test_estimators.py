@@ -403,6 +403,20 @@ def test_less_than_one_sample_is_refused(make: Any, number: Any) -> None:
         make(TotalFalse(), n_samples=number)
 
 
+@pytest.mark.parametrize("make", [ScoreSampling, FastScoreSampling])
+@pytest.mark.parametrize("seed", [2**62, -(2**62), 2**64, 1.5, True, None, "today"])
+def test_what_is_no_seed_is_refused(make: Any, seed: Any) -> None:
+    with pytest.raises(ValueError, match="`seed` must be an integer between"):
+        make(TotalFalse(), seed=seed)
+
+
+def test_the_largest_seeds_draw() -> None:
+    largest = 2**62 - 1
+    image = detected(*[(0, 0, 9, 9)] * 9, score=0.5, image_id=1)
+    found = [ranking(ScoreSampling(TotalFalse(), seed=seed), [image]).hardness for seed in (largest, -largest)]
+    assert found[0] != found[1]
+
+
 def test_a_function_has_no_closed_form() -> None:
     with pytest.raises(ValueError, match="estimate it with FastScoreSampling"):
         ExpectedHardness(TotalFalse(weighting=HalfScore()))
