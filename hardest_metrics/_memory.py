@@ -39,11 +39,11 @@ class _Column:
         self.refs = list(map(weakref.ref, tensors))
         self.versions: list[int] | None = None
         self.contents: Tensor | None = None
-        if any(map(torch.is_inference, tensors)):
+        try:
+            self.versions = [tensor._version for tensor in tensors]
+        except RuntimeError:
             flat = tensors if all(tensor.ndim for tensor in tensors) else [tensor.reshape(-1) for tensor in tensors]
             self.contents = torch.cat(flat)
-        else:
-            self.versions = [tensor._version for tensor in tensors]
 
     def same_as(self, other: "_Column") -> bool:
         return (
@@ -65,7 +65,7 @@ class _Remembered:
 
     def __init__(self, preds: Sequence[ImageDict], target: Sequence[ImageDict], reads: frozenset[str] | None) -> None:
         self.columns = {
-            (side, key): _Column([image.get(key, _ABSENT) for image in images])
+            (side, key): _Column(_entries(images, key))
             for side, images in (("preds", preds), ("target", target))
             for key in dict.fromkeys(chain.from_iterable(images))
             if reads is None or key in reads
@@ -92,6 +92,13 @@ class _Remembered:
         )
 
 
+def _entries(images: Sequence[ImageDict], key: str) -> list[Any]:
+    try:
+        return list(map(operator.itemgetter(key), images))
+    except KeyError:
+        return [image.get(key, _ABSENT) for image in images]
+
+
 class BatchMemory:
     """The rows of the last batch, by the settings that they were measured with.
 
@@ -100,13 +107,10 @@ class BatchMemory:
 
     Args:
         size: how many settings to remember a batch for.
-        most_images: larger batches are not remembered: looking at all their tensors would take a good part
-            of the time that measuring them takes.
     """
 
-    def __init__(self, size: int = 8, most_images: int = 1024) -> None:
+    def __init__(self, size: int = 8) -> None:
         self._size = size
-        self._most_images = most_images
         self._batches: dict[str, _Remembered] = {}
 
     def get(
@@ -129,8 +133,6 @@ class BatchMemory:
             reads: the entries of the dicts that `measure` looks at; None for all.
         """
         try:
-            if len(preds) > self._most_images:
-                return measure(preds, target)
             batch = _Remembered(preds, target, reads)
         except (AttributeError, TypeError, RuntimeError):
             return measure(preds, target)  # not a batch at all; this says why

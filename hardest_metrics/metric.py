@@ -15,6 +15,7 @@ from torchmetrics.utilities.distributed import gather_all_tensors
 from torchmetrics.utilities.exceptions import TorchMetricsUserError
 
 from hardest_metrics._memory import BatchMemory
+from hardest_metrics._pieces import in_pieces
 from hardest_metrics.functional.boxes import NO_ID
 from hardest_metrics.functional.packing import ImageDict
 from hardest_metrics.ranking import Ranking
@@ -88,6 +89,10 @@ class HardnessMetric(Metric, ABC):
     #: whether images are measured against labels; if not, `target` holds ids and sizes at most, or is left out
     needs_labels: ClassVar[bool] = True
 
+    #: whether :meth:`_measure` gives an image the same row whatever else is in the batch; a large one is then measured
+    #: in pieces, on several threads
+    _separable: ClassVar[bool] = True
+
     def __init__(
         self,
         settings: str,
@@ -147,12 +152,11 @@ class HardnessMetric(Metric, ABC):
             TypeError, ValueError: on input that makes no sense; the metric is as it was before.
         """
         with torch.no_grad():
+            measure = functools.partial(in_pieces, self._measure) if self._separable else self._measure
             if self._remembers:
-                image_ids, rows = _last_batches.get(
-                    self.settings, preds, target, self._measure, asker=self, reads=self.reads
-                )
+                image_ids, rows = _last_batches.get(self.settings, preds, target, measure, asker=self, reads=self.reads)
             else:
-                image_ids, rows = self._measure(preds, target)
+                image_ids, rows = measure(preds, target)
             self._check(image_ids, rows)
             # where the state lies: on the CPU if `compute_on_cpu` moved it there
             device = self.rows[-1].device if self.rows else self.device

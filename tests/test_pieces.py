@@ -1,0 +1,77 @@
+"""A large batch is measured in pieces and on several threads, and nobody can tell."""
+
+import pytest
+import torch
+
+from hardest_metrics import HardnessMetric, TotalFalse, _pieces
+from hardest_metrics._pieces import in_pieces
+from hardest_metrics.detection import CommitteeHardness, ExpectedHardness, ScoreSampling
+from tests.scenes import Image, Scenery, false_alarms
+
+
+@pytest.fixture(autouse=True, params=[1, 3], ids=["one thread", "three threads"])
+def small_pieces(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_pieces, "IMAGES_AT_ONCE", 7)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: request.param)
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        TotalFalse("overlap"),
+        TotalFalse(lambda errors, _: errors.box_area / 1e6),
+        ScoreSampling(TotalFalse("pixel"), n_samples=3),
+        ExpectedHardness(TotalFalse("overlap")),
+    ],
+)
+@pytest.mark.parametrize("inference", [False, True], ids=["", "inference"])
+def test_a_large_batch_ranks_as_its_images_one_by_one(metric: HardnessMetric, inference: bool) -> None:
+    preds, target = Scenery().draw(40, seed=1)
+    for image_id, image in enumerate(target):
+        image.update(image_id=image_id, image_size=(480, 640))
+    with torch.inference_mode(inference):
+        for image in range(40):
+            metric.update(preds[image : image + 1], target[image : image + 1])
+        one_by_one = metric.compute()
+        metric.reset()
+        metric.update(preds, target)
+        at_once = metric.compute()
+    assert torch.equal(at_once[0], one_by_one[0])
+    assert torch.equal(at_once[1], one_by_one[1])
+
+
+def test_pieces_are_of_the_stated_size() -> None:
+    sizes: list[int] = []
+
+    def measure(preds: list[Image], target: list[Image]) -> tuple[torch.Tensor, torch.Tensor]:
+        sizes.append(len(preds))
+        return torch.arange(len(preds)), torch.zeros(len(preds))
+
+    assert len(in_pieces(measure, *false_alarms(*range(30)))[0]) == 30  # type: ignore[arg-type]
+    assert sorted(sizes) == [2, 7, 7, 7, 7]
+
+
+def test_a_refusal_names_the_place_in_the_whole_batch() -> None:
+    preds, target = false_alarms(*range(30))
+    preds[23]["scores"] = torch.tensor([2.0])
+    with pytest.raises(ValueError, match=r"preds\[23\]\['scores'\]"):
+        TotalFalse().update(preds, target)
+    with pytest.raises(ValueError, match="`preds` holds 30 images and `target` 29"):
+        TotalFalse().update(preds, target[:-1])
+
+
+def test_ids_for_some_images_alone_are_refused_in_pieces_too() -> None:
+    preds, target = false_alarms(*range(30))
+    for image in target[14:]:
+        image.pop("image_id", None)
+    with pytest.raises(ValueError, match=r"target\[14\].*lacks the key 'image_id'"):
+        TotalFalse().update(preds, target)
+
+
+def test_a_committee_is_asked_about_the_whole_batch() -> None:
+    preds, target = Scenery().draw(20, seed=2)
+    metric, alone = CommitteeHardness(TotalFalse()), CommitteeHardness(TotalFalse())
+    metric.update(preds, target, members=[preds[::-1]])
+    for index in range(20):
+        alone.update(preds[index : index + 1], target[index : index + 1], members=[[preds[19 - index]]])
+    assert torch.equal(metric.compute()[1], alone.compute()[1])
