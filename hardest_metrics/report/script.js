@@ -286,7 +286,7 @@
   const above = element("tr", { class: "space", "aria-hidden": "true" }, element("td"));
   const below = element("tr", { class: "space", "aria-hidden": "true" }, element("td"));
   rows.append(above, below);
-  let window_ = [0, 0]; // places of the first row in the document and of the one after the last
+  let present = [0, 0]; // places of the first row in the document and of the one after the last
 
   const rowHeight = () => parseFloat(getComputedStyle(document.documentElement).getPropertyValue("--row"));
   const top = () => rows.getBoundingClientRect().top; // of the first row, whether it is there or not
@@ -345,8 +345,8 @@
     const first = Math.max(0, Math.floor(-offset / height) - OVERSCAN);
     const end = Math.min(order.length, Math.ceil((innerHeight - offset) / height) + OVERSCAN);
     const from = Math.min(first, order.length), to = Math.max(end, from);
-    if (!anew && from === window_[0] && to === window_[1]) return;
-    window_ = [from, to];
+    if (!anew && from === present[0] && to === present[1]) return;
+    present = [from, to];
     const wanted = order.slice(from, to);
     const gone = new Set(live.keys());
     const nodes = wanted.map((image, index) => {
@@ -632,20 +632,23 @@
     const measures = columns.map((_, i) => i).filter((i) => ![inDetector, inDefinition, inEstimator].includes(i));
     const own = rows.filter((row) => row[inDefinition] === state.definition);
     const words = (name) => name[0].toUpperCase() + name.slice(1).replaceAll("_", " ");
-    const head = ["estimator", "detector", ...measures.map((i) => words(columns[i]))].map((title) => element("th", { scope: "col" }, title));
-    const body = own.map((row) => {
-      const detector = data.detectors.findIndex((one) => one.name === row[inDetector]);
+    const head = ["Estimator", ...measures.map((i) => words(columns[i]))].map((title) => element("th", { scope: "col" }, title));
+    const line = (detector, row) => {
       const button = element("button", { type: "button" }, row[inEstimator]);
       button.addEventListener("click", () => change({ detector, estimator: row[inEstimator], view: "images" }));
-      const tr = element("tr", {}, element("td", {}, button), element("td", {}, row[inDetector]),
-        ...measures.map((i) => element("td", {}, row[i] === null ? "–" : typeof row[i] === "number" ? row[i].toFixed(3) : row[i])));
+      const tr = element("tr", {}, element("td", {}, button),
+        ...measures.map((i) => element("td", {}, row[i] === null ? "–" : row[i].toFixed(3))));
       if (detector === state.detector && row[inEstimator] === state.estimator) tr.setAttribute("aria-current", "true");
       return tr;
-    });
-    const table = element("table", { class: "figures" },
-      element("caption", {}, `How well estimates of ${state.definition} agree with the labels. Click an estimator to rank by it.`),
-      element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...body));
-    at("agreement").replaceChildren(element("div", { class: "wide" }, table));
+    };
+    const groups = data.detectors.map(({ name }, detector) => element("tbody", {},
+      element("tr", {}, element("th", { scope: "rowgroup" }, name)),
+      ...own.filter((row) => row[inDetector] === name).map((row) => line(detector, row))));
+    const table = element("table", { class: "figures" }, element("thead", {}, element("tr", {}, ...head)), ...groups);
+    const name = `Agreement with the labels on ${state.definition}`;
+    at("agreement").replaceChildren(
+      element("p", {}, `How well estimates of ${state.definition} agree with the labels; the higher, the better. Choose an estimator to rank by it.`),
+      element("div", { class: "wide", tabindex: "0", role: "group", "aria-label": name }, table));
   }
 
   function renderPlots() {
@@ -656,7 +659,7 @@
     else at("plots").replaceChildren(...shown.map((plot) => {
       const picture = element("img", { alt: plot.title, loading: "lazy" });
       picture.src = plot.src;
-      return element("figure", {}, picture);
+      return element("figure", { tabindex: "0" }, picture); // which may have to be scrolled
     }));
   }
 

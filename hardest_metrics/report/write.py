@@ -85,6 +85,17 @@ def write_report(
         OSError: when the file or an input cannot be read or written.
         ValueError: when the comparison has no ranking, a ranking has an image that the annotations lack, or none of
             the images are in `images`.
+
+    Example:
+        >>> import tempfile
+        >>> from hardest_metrics.comparison import compare
+        >>> boxes, labels = torch.tensor([[0.0, 0, 10, 10]]), torch.tensor([1])
+        >>> target = [{"boxes": boxes, "labels": labels, "image_id": 7, "image_size": (20, 20)}]
+        >>> found = [{"boxes": boxes, "labels": labels, "scores": torch.tensor([0.9])}]
+        >>> annotations = Annotations([7], ["a.jpg"], [(20, 20)], {1: "cat"}, target)
+        >>> comparison = compare(annotations, {"mine": found}, definitions=["total_false/none"], estimators=[])
+        >>> write_report(comparison, Path(tempfile.mkdtemp(), "report.html")).page.name
+        'report.html'
     """
     path = Path(path)
     if not comparison.rankings:
