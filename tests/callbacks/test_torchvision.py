@@ -10,6 +10,7 @@ from torch import Tensor
 from torchvision.models.detection import fasterrcnn_mobilenet_v3_large_320_fpn, retinanet_resnet50_fpn
 
 from hardest_metrics import HardestImages, TotalFalse
+from hardest_metrics.detection import ExpectedHardness
 from tests.callbacks.runs import SIZE, Scenes, files, ranked, trainer
 
 # Lightning warns of few workers and of its own and torch's deprecations.
@@ -32,6 +33,9 @@ class Detector(LightningModule):
         super().__init__()
         self.model = DETECTORS[name]()
         self.seen: dict[int, tuple[Any, Any]] = {}
+
+    def forward(self, images: Any) -> Any:
+        return self.model(images)
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         images, targets = batch
@@ -79,3 +83,20 @@ def test_a_detector_is_ranked_before_and_after_training(tmp_path: Path, name: st
             zip(ids.tolist(), hardness.tolist(), strict=True)
         )
     assert module.seen[int(with_objects(1)[0][1]["image_id"])][0]["scores"].shape == (5,)
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_a_detector_predicts_on_nothing_but_images(tmp_path: Path, name: str) -> None:
+    """With Lightning's own `predict_step`: images in, the detector's output out."""
+    torch.manual_seed(0)
+    images: Any = [image for image, _ in map(Scenes(5).__getitem__, range(5))]
+    definition = TotalFalse("pixel", score_threshold=0.0)
+    run = trainer(tmp_path, HardestImages(ExpectedHardness(definition), top_k=2))
+    batches: Any = run.predict(Detector(name), torch.utils.data.DataLoader(images, 2, collate_fn=list))
+    preds = [{**pred, "image_size": SIZE} for batch in batches for pred in batch]
+    assert sum(len(pred["boxes"]) for pred in preds) > 0
+    expected = ExpectedHardness(definition)
+    expected.update(preds)
+    (file,) = files(tmp_path, "png")
+    ids, hardness = expected.summary().ranking
+    assert ranked(tmp_path / f"hardest_images/{file}.csv") == list(zip(ids.tolist(), hardness.tolist(), strict=True))
