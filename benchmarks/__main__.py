@@ -47,18 +47,14 @@ def main() -> None:
     complete = not options.parts and not options.quick
     folder = options.output or Path(__file__).parent if complete else options.output or Path("out/benchmarks")
 
-    on = report.machine()
-    sections = []
+    folder.mkdir(parents=True, exist_ok=True)
+    on, sections, text = report.machine(), list[Section](), ""
     for name, measure in PARTS.items():
         if not options.parts or name in options.parts:
             print(f"{name} ...", file=sys.stderr, flush=True)
             sections.append(measure(options.quick))
-    after = report.machine()
-    folder.mkdir(parents=True, exist_ok=True)
-    text = report.markdown(sections, on, after, options.quick, "results.png")
-    (folder / "results.md").write_text(text, encoding="utf-8")
-    (folder / "results.json").write_text(report.as_json(sections, on, after, options.quick), encoding="utf-8")
-    report.draw(sections, folder / "results.png")
+            text = report.write(folder, sections, on, options.quick)  # as far as it is: the whole takes minutes
+    report.draw(sections, folder / report.PICTURE)
     print(text)
 
 

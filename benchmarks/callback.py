@@ -43,7 +43,7 @@ def _epochs(quick: bool) -> Iterator[Line]:
     seed_everything(0, verbose=False)
     data = DigitData(n_val=64 if quick else 256)
     small = DetectorModule(data.n_classes)
-    trainer(max_steps=10 if quick else 60, limit_val_batches=0).fit(small, data)
+    trainer(max_steps=30 if quick else 60, limit_val_batches=0).fit(small, data)
     scenes = DigitScenes("val", 2, (480, 640), (1, 8), (30, 200), seed=0)
     photos: Any = DataLoader(scenes, 2, collate_fn=collate)  # type: ignore[arg-type]
     runs: list[tuple[str, LightningModule, Any, float]] = [

@@ -17,6 +17,9 @@ from benchmarks.timing import Line, Section
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+PICTURE = "results.png"
+
+_LOAD = "load of 1, 5 and 15 minutes"
 _PACKAGES = ("hardest_metrics", "torch", "torchmetrics", "numpy")
 
 
@@ -28,11 +31,27 @@ def machine() -> dict[str, str]:
         "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         "threads": f"{torch.get_num_threads()} of torch, OMP_WAIT_POLICY={os.environ.get('OMP_WAIT_POLICY', 'unset')}",
         "versions": ", ".join(f"{name} {_version(name)}" for name in _PACKAGES),
-        "load of 1, 5 and 15 minutes": load,
+        _LOAD: load,
     }
 
 
-def markdown(sections: Sequence[Section], on: dict[str, str], after: dict[str, str], quick: bool, picture: str) -> str:
+def write(folder: Path, sections: Sequence[Section], on: dict[str, str], quick: bool) -> str:
+    """Write tables and raw numbers, and give the tables.
+
+    Args:
+        folder: to write to.
+        sections: what was measured.
+        on: the machine, as it was before.
+        quick: whether all was measured in haste.
+    """
+    after = machine()
+    text = _markdown(sections, on, after, quick)
+    (folder / "results.md").write_text(text, encoding="utf-8")
+    (folder / "results.json").write_text(_as_json(sections, on, after, quick), encoding="utf-8")
+    return text
+
+
+def _markdown(sections: Sequence[Section], on: dict[str, str], after: dict[str, str], quick: bool) -> str:
     """The report."""
     judged = [line for section in sections for line in section.lines if line.met is not None]
     met = sum(bool(line.met) for line in judged)
@@ -43,14 +62,8 @@ def markdown(sections: Sequence[Section], on: dict[str, str], after: dict[str, s
         " processor time, which other programs on the machine change less.",
         "" if not quick else "**Measured with `--quick`: small sets and few repetitions, no figures to quote.**",
         f"{met} of {len(judged)} limits are kept.",
-        "\n".join(
-            f"- {key}: {value}"
-            for key, value in (
-                *on.items(),
-                ("load at the end", after["load of 1, 5 and 15 minutes"]),
-            )
-        ),
-        f"![Each limit and how far from it the measurement is]({picture})",
+        "\n".join(f"- {key}: {value}" for key, value in {**on, "load at the end": after[_LOAD]}.items()),
+        f"![Each limit and how far from it the measurement is]({PICTURE})",
     ]
     for section in sections:
         parts.append(f"## {section.title}")
@@ -60,11 +73,11 @@ def markdown(sections: Sequence[Section], on: dict[str, str], after: dict[str, s
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def as_json(sections: Sequence[Section], on: dict[str, str], after: dict[str, str], quick: bool) -> str:
+def _as_json(sections: Sequence[Section], on: dict[str, str], after: dict[str, str], quick: bool) -> str:
     """All numbers."""
     numbers = {
         "machine": on,
-        "load at the end": after["load of 1, 5 and 15 minutes"],
+        "load at the end": after[_LOAD],
         "quick": quick,
         "sections": [
             {

@@ -10,7 +10,7 @@ _TORCH = "import torch, torchmetrics"
 
 def start_up(quick: bool) -> Section:
     """Differences between two interpreters that start by turns."""
-    rounds = 3 if quick else 9
+    rounds = 2 if quick else 5
     lines = []
     for what, ours, theirs, against, limit in (
         ("`import hardest_metrics`", f"{_TORCH}, hardest_metrics", _TORCH, "torch and torchmetrics", 0.3),
@@ -29,7 +29,7 @@ def start_up(quick: bool) -> Section:
             1.5,
         ),
     ):
-        timed = race({"ours": _interpreter(ours), "theirs": _interpreter(theirs)}, rounds, budget=60)
+        timed = race({"ours": _interpreter(ours), "theirs": _interpreter(theirs)}, rounds, budget=30)
         pairs = zip(timed.rounds["ours"], timed.rounds["theirs"], strict=True)
         longer = Spread.of([a.clock - b.clock for a, b in pairs])
         lines.append(
