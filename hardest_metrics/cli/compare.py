@@ -252,8 +252,11 @@ def _compare(
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> dict[str, str]:
     """Write files into a folder; a hash of each by its name."""
+    from hardest_metrics.comparison.store import remove_unfinished
     from hardest_metrics.data import atomic_write
 
+    for inner in {(folder / name).parent for name in files}:
+        remove_unfinished(inner)
     for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

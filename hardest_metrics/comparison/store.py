@@ -108,12 +108,21 @@ class Store:
             on_wait()
             lock.acquire()
         try:
-            for file in self.folder.iterdir():
-                if _TEMPORARY.fullmatch(file.name):
-                    file.unlink()  # of a process that was killed: nobody else writes here
+            remove_unfinished(self.folder)
             yield
         finally:
             lock.release()
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what :func:`~hardest_metrics.data.atomic_write` left in a folder when its process was killed.
+
+    Args:
+        folder: where nobody else writes.
+    """
+    for file in folder.glob(".*.tmp"):
+        if _TEMPORARY.fullmatch(file.name):
+            file.unlink()
 
 
 def _checksum(key: str, content: bytes) -> bytes:

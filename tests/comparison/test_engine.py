@@ -283,9 +283,9 @@ def test_only_what_changed_is_computed(make: Make, tmp_path: Path, made: list[An
     annotations, detections = make(12)
     compare(annotations, detections, None, DEFINED, NAMES, kept=kept(tmp_path))
 
-    def computed_now(*arguments: Any, hashes: dict[str, str] | None = None, **more: int) -> set[tuple[str, str]]:
+    def computed_now(*arguments: Any, hashes: dict[str, str] | None = None, **more: Any) -> set[tuple[str, str]]:
         made.clear()
-        now = compare(*arguments, kept=kept(tmp_path, **(hashes or {})), **more)
+        now = compare(*arguments, **more | {"kept": kept(tmp_path, **(hashes or {}))})
         assert_same(now, compare(*arguments, **more))
         return {(detector, name) for detector, name, _ in made[: len(made) - 2 * 6]}
 
