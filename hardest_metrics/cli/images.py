@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from hardest_metrics.data import Annotations
 
 
+_REMEDY = "Give the list of images as `annotations`: a COCO file, in which annotations may be missing."
+
+
 class ImageSet(NamedTuple):
     """Images, and where they are from.
 
@@ -71,17 +74,16 @@ def with_sizes(images: ImageSet, folder: str) -> ImageSet:
 
 def _of_folder(options: Namespace, documents: Mapping[str, Any]) -> ImageSet:
     from hardest_metrics.data import Annotations
+    from hardest_metrics.data.coco import coco_results
     from hardest_metrics.data.formats import is_hardest_export
     from hardest_metrics.detectors.image_files import folder_images
 
     for path, document in documents.items():
-        named = not is_hardest_export(document) and all(
-            type(entry.get("image_id")) is str for entry in document if isinstance(entry, dict)
-        )
-        if not named:
+        entries = coco_results(document, path).values
+        if is_hardest_export(document) or any(type(entry.get("image_id")) is not str for entry in entries):
             raise ValueError(
                 f"{path}: does not name images by file name, so that nothing tells which file in `images` is which."
-                " Give the list of images as `annotations`: a COCO file, in which annotations may be missing."
+                f" {_REMEDY}"
             )
     files = folder_images(options.images)
     annotations = Annotations(
@@ -95,17 +97,16 @@ def _of_detections(documents: Mapping[str, Any]) -> ImageSet:
     from hardest_metrics.data.formats import is_hardest_export
     from hardest_metrics.data.image_list import image_list_of
 
-    remedy = "Give the list of images as `annotations`: a COCO file, in which annotations may be missing."
     (path, images), *others = ((path, image_list_of(document, path)) for path, document in documents.items())
     if not images.image_ids:
-        raise ValueError(f"{path}: names no image, so there is nothing to rank. {remedy}")
+        raise ValueError(f"{path}: names no image, so there is nothing to rank. {_REMEDY}")
     ours = set(zip(images.image_ids, images.file_names, strict=True))
     categories = dict(images.categories)
     for other_path, other in others:
         theirs = set(zip(other.image_ids, other.file_names, strict=True))
         for here, there, surplus in ((other_path, path, theirs - ours), (path, other_path, ours - theirs)):
             if surplus:
-                raise ValueError(f"{here}: has image {min(surplus)[1]!r}, which {there} does not name. {remedy}")
+                raise ValueError(f"{here}: has image {min(surplus)[1]!r}, which {there} does not name. {_REMEDY}")
         categories |= other.categories
     number, document = len(images.image_ids), documents[path]
     if is_hardest_export(document):

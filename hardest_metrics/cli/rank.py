@@ -119,11 +119,10 @@ def run(options: Namespace) -> None:
         progress.reset(bar, description="ranking", total=len(preds))
         if options.estimator:
             ranked = estimated(options, query, of_estimator, preds, annotations.target, members, advance)
+            what = f"Estimate: {estimator_in_words(options, of_estimator)}"
         else:
             ranked = measured(options, query, preds, annotations.target, advance)
-        what = f"Query: {options.query}, weighting {options.weighting}"
-        if options.estimator:
-            what = f"Estimate: {estimator_in_words(options, of_estimator)}"
+            what = f"Query: {options.query}, weighting {options.weighting}"
         what_boxes = boxes_in_words(options, query, annotations.categories)
         grid = b""
         if options.grid:
@@ -134,8 +133,8 @@ def run(options: Namespace) -> None:
 
     console = results_console()
     console.print(_table(ranked, options.top_k, images))
-    lines = [f"{what}; {what_boxes}", f"Images: {images.in_words}", ranked.summary]
-    for line in [line for line in lines if line != "Images: "] + [f"Wrote {path}" for path in written]:
+    of_images = [f"Images: {images.in_words}"] if images.in_words else []
+    for line in (f"{what}; {what_boxes}", *of_images, ranked.summary, *(f"Wrote {path}" for path in written)):
         console.print(line, soft_wrap=True)
 
 
@@ -176,23 +175,18 @@ def _needs_sizes(options: Namespace) -> bool:
 
 def _read(options: Namespace) -> "tuple[ImageSet, Sequence[ImageDict], Sequence[Sequence[ImageDict]]]":
     """The images, the detections on them, and those of every member of a committee."""
-    from hardest_metrics.data import read_annotations
+    from hardest_metrics.data import read_annotations, read_detections
     from hardest_metrics.data.formats import parse_detections
     from hardest_metrics.data.json_file import load_json
 
+    if not options.estimator:
+        images = _checked(options, ImageSet(read_annotations(options.annotations, options.split), True, ""))
+        return images, read_detections(options.detections, images.annotations), []
     files = [options.detections, *options.members]
-    if options.estimator:
-        documents = {path: load_json(path) for path in files}
-        images = unlabelled_images(options, documents)
-    else:
-        images = ImageSet(read_annotations(options.annotations, options.split), True, "")
-        _check_images(options, images)  # before detections are read
-        documents = {path: load_json(path) for path in files}
-    if options.images and _needs_sizes(options):
-        images = with_sizes(images, options.images)
-    _check_images(options, images)
+    documents = {path: load_json(path) for path in files}
+    images = _checked(options, unlabelled_images(options, documents))
     preds, *members = [parse_detections(documents[path], path, images.annotations) for path in files]
-    if options.estimator in OF_LOGITS and not all("logits" in image for image in preds):
+    if options.estimator in OF_LOGITS and any(len(image["scores"]) and "logits" not in image for image in preds):
         raise ValueError(
             f"{options.detections}: holds no logits, which {options.estimator} goes by. Give the JSON of `hardest` with"
             " logits, such as detect --logits writes, or choose another `estimator`."
@@ -200,22 +194,26 @@ def _read(options: Namespace) -> "tuple[ImageSet, Sequence[ImageDict], Sequence[
     return images, preds, members
 
 
-def _check_images(options: Namespace, images: ImageSet) -> None:
+def _checked(options: Namespace, images: ImageSet) -> ImageSet:
+    """The images, with sizes where these are needed; refused if they cannot be ranked or drawn."""
     from hardest_metrics.plot import MAX_TILES
 
-    annotations = images.annotations
+    number = len(images.annotations.image_ids)
     where = options.annotations or options.detections
-    if not annotations.image_ids:
+    if not number:
         raise ValueError(f"{where}: holds no images, so there is nothing to rank.")
-    if options.grid and min(options.top_k, len(annotations.image_ids)) > MAX_TILES:
+    if options.grid and min(options.top_k, number) > MAX_TILES:
         raise ValueError(f"`grid` draws at most {MAX_TILES} images, but `top_k` is {options.top_k}.")
-    if _needs_sizes(options) and not options.images and None in annotations.image_sizes:
-        index = annotations.image_sizes.index(None)
+    if _needs_sizes(options) and None in images.annotations.image_sizes:
+        if options.images:
+            return with_sizes(images, options.images)
+        index = images.annotations.image_sizes.index(None)
+        image_id, name = images.annotations.image_ids[index], images.annotations.file_names[index]
         raise ValueError(
-            f"{where}: image {annotations.image_ids[index]} ({annotations.file_names[index]}) has no width and height,"
-            " which pixel weighting needs. Give `annotations` that have them or the folder `images`, or choose another"
-            " `weighting`."
+            f"{where}: image {image_id} ({name}) has no width and height, which pixel weighting needs. Give"
+            " `annotations` that have them or the folder `images`, or choose another `weighting`."
         )
+    return images
 
 
 def _grid(

@@ -193,6 +193,12 @@ def test_what_hardest_exports_lists_its_images_by_place(coco: Path, run: Run) ->
     assert "the 2 of" in run(*of_detections(coco))[1]
 
 
+def test_no_detection_is_no_uncertainty(coco: Path, run: Run) -> None:
+    (coco / "results.json").write_text("[]")
+    for estimator in ("entropy", "max_uncertainty"):
+        assert hardness(run, coco, *of_list(coco, estimator=estimator)) == {1: 0, 2: 0, 3: 0, 2**60: 0}
+
+
 def test_a_pascal_voc_folder_is_a_list_too(shared_data: Path, tmp_path: Path, run: Run) -> None:
     bccd = shared_data / "bccd"
     listed = (bccd / "ImageSets" / "Main" / "val.txt").read_text().split()
@@ -262,6 +268,9 @@ BAD: dict[str, tuple[Sequence[object], str]] = {
     "score above 1": (("--detections", "{}/above.json"), "'score' is 1.5, but must be a number in [0, 1]"),
     "images without need": (("--annotations", "{}/instances.json", "--images", "{}/images"), "--images is of use to"),
     "images that no name tells": (("--images", "{}/images"), "does not name images by file name"),
+    "annotations for named detections": (
+        ("--detections", "{}/instances.json", "--images", "{}/images"), "instances.json: holds COCO annotations"
+    ),
     "grid without images": (("--grid", "{}/grid.png"), "--grid needs --images"),
     "subset of no annotations": (("--subset", "{}/subset.json"), "there are no --annotations"),
     "split of nothing": (("--split", "val"), "--split is of --annotations"),
