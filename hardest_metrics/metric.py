@@ -18,6 +18,7 @@ from hardest_metrics._memory import BatchMemory
 from hardest_metrics._pieces import in_pieces
 from hardest_metrics.functional.boxes import NO_ID
 from hardest_metrics.functional.packing import ImageDict
+from hardest_metrics.functional.reduction import scatter_extreme_
 from hardest_metrics.ranking import Ranking
 
 if TYPE_CHECKING:
@@ -483,7 +484,7 @@ def _larger(image_ids: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         return image_ids, rows
     largest = rows.new_full((len(unique), *rows.shape[1:]), -torch.inf)
     index = position.reshape(-1, *[1] * (rows.ndim - 1)).expand_as(rows)
-    return unique, largest.scatter_reduce_(0, index, rows, "amax")
+    return unique, scatter_extreme_(largest, index, rows, "amax")
 
 
 def _without_tag(name: str) -> str:

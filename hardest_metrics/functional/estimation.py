@@ -10,7 +10,7 @@ makes of detections against such a pseudo ground truth is then estimated
 - exactly under that assumption, without sampling (:func:`expected_moments`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 import torch
@@ -275,49 +275,51 @@ def _with_total(sums: Tensor) -> Tensor:
 
 
 def _overlap_moments(batch: Batch, s: Tensor, above: Tensor, below: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and variance, ``(N, 3)`` each, of overlap-weighted errors."""
-    v = s * (1 - s)
-    mean, linear, quadratic = (_with_total(terms.T) for terms in _overlap_terms(batch, s, v, above, below))
-    of_box = torch.cat((mean, v[:, None] * linear.square() + quadratic), dim=1)
-    sums = torch.zeros(len(batch), 6, dtype=torch.float64, device=s.device)
-    for kind in range(6):
-        sums[:, kind].index_add_(0, batch.detections.image, of_box[:, kind].contiguous())
+    """Mean and variance, ``(N, 3)`` each, of overlap-weighted errors.
+
+    With ``B`` the draws, hardness is the sum over boxes ``i`` that count of ``E_i B_j o_ij`` over the true positives
+    ``j`` that they overlap, where ``E_i`` is ``1 - B_i`` (false positives) or ``B_i`` (false negatives). Less their
+    means, draws make it a constant plus terms linear in one draw plus products of two; all of these are uncorrelated.
+    """
+    boxes = batch.detections
+    n, v = len(boxes), s * (1 - s)
+    wrong = torch.where(above, 1 - s, s)  # mean of E_i
+    per_area = torch.where((above | below) & (boxes.box_area > 0), 1 / boxes.box_area, 0.0)
+    halved = torch.where(above, 0.5, 1.0)  # a pair above the threshold comes twice, as (i, j) and as (j, i)
+
+    covered, quadratic = torch.zeros(2, n, dtype=torch.float64, device=s.device)
+    of_others = torch.zeros(2 * n, dtype=torch.float64, device=s.device)
+    for i, j, shared in _overlapping(boxes, above, above | below):
+        o_ij = shared * per_area.index_select(0, i)
+        o_ji = shared * (per_area * above).index_select(0, j)
+        i_above = above.index_select(0, i)
+        covered.index_add_(0, i, o_ij * s.index_select(0, j))
+        of_others.index_add_(0, j + n * ~i_above, o_ij * wrong.index_select(0, i))
+        both_ways = o_ij + o_ji * i_above
+        quadratic.index_add_(0, i, both_ways.square() * (v * halved).index_select(0, i) * v.index_select(0, j))
+
+    # a column for false positives, for false negatives, and for both together
+    kinds = torch.stack((above, below), dim=1).double()
+    mean = kinds * (wrong * covered)[:, None]
+    linear = kinds * torch.where(above, -covered, covered)[:, None] + of_others.reshape(2, n).T
+    of_box = torch.cat((_with_total(mean), v[:, None] * _with_total(linear).square()), dim=1)
+    of_box[:, 3:] += _with_total(kinds * quadratic[:, None])
+    sums = torch.zeros(len(batch), 6, dtype=torch.float64, device=s.device).index_add_(0, boxes.image, of_box)
     return sums[:, :3], sums[:, 3:]
 
 
-def _overlap_terms(batch: Batch, s: Tensor, v: Tensor, above: Tensor, below: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean, linear and quadratic terms, ``(2, n)`` each, of overlap-weighted errors as a function of the draws.
-
-    With ``b`` a box's draw less its mean, hardness is a constant plus ``linear * b`` summed over boxes plus products
-    of two draws summed over pairs; the quadratic term of a box is its share of the variance of these.
-    """
-    boxes = batch.detections
+def _overlapping(boxes: Detections, above: Tensor, counts: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Pairs of a box that counts and another one above the threshold that overlap, and the area that they share."""
     true_positives = above.nonzero().squeeze(1)
-    first = torch.searchsorted(boxes.image[true_positives], boxes.image)
-    count = torch.searchsorted(boxes.image[true_positives], boxes.image, right=True) - first
-    count = count * (above | below)
-    area = boxes.box_area
-    mean, linear, quadratic = (torch.zeros(2, len(boxes), dtype=torch.float64, device=s.device) for _ in range(3))
-    for i, position in ragged_pairs(first, count):
-        j = true_positives.index_select(0, position)
-        shared = intersection(boxes.xywh, boxes.xywh, i, j)
+    image = boxes.image.index_select(0, true_positives)
+    first = torch.searchsorted(image, boxes.image)
+    count = (torch.searchsorted(image, boxes.image, right=True) - first) * counts
+    xywh = boxes.xywh.index_select(0, true_positives)
+    for i, place in ragged_pairs(first, count):
+        shared = intersection(boxes.xywh, xywh, i, place)
+        j = true_positives.index_select(0, place)
         pair = ((shared > 0) & (i != j)).nonzero().squeeze(1)
-        i, j, shared = i.index_select(0, pair), j.index_select(0, pair), shared.index_select(0, pair)
-        o_ij, s_i, s_j, v_ij = shared / area[i], s[i], s[j], v[i] * v[j]
-        wrong = above[i].double()
-        missed = 1 - wrong
-        # false positives: (1 - B_i) B_j o_ij; both boxes are above the threshold, so the pair (j, i) comes too
-        mean[0].index_add_(0, i, wrong * (1 - s_i) * s_j * o_ij)
-        linear[0].index_add_(0, i, -wrong * s_j * o_ij)
-        linear[0].index_add_(0, j, wrong * (1 - s_i) * o_ij)
-        both_ways = o_ij + shared / area[j]
-        quadratic[0].index_add_(0, i, wrong * both_ways.square() * v_ij / 2)
-        # false negatives: B_i B_j o_ij
-        mean[1].index_add_(0, i, missed * s_i * s_j * o_ij)
-        linear[1].index_add_(0, i, missed * s_j * o_ij)
-        linear[1].index_add_(0, j, missed * s_i * o_ij)
-        quadratic[1].index_add_(0, i, missed * o_ij.square() * v_ij)
-    return mean, linear, quadratic
+        yield i.index_select(0, pair), j.index_select(0, pair), shared.index_select(0, pair)
 
 
 def participants(detections: Detections, query: Query) -> Tensor:
@@ -346,11 +348,11 @@ def hash_of(*parts: Tensor | int) -> Tensor:
     Returns:
         int64 in [0, 2^32).
     """
-    mixed = torch.zeros((), dtype=torch.int64)
+    device = next((part.device for part in parts if isinstance(part, Tensor)), None)
+    mixed = torch.zeros((), dtype=torch.int64, device=device)
     for part in parts:
-        value = torch.as_tensor(part)
-        for half in (value & _LOW, (value >> 32) & _LOW):
-            mixed = mix(mixed.to(value.device) ^ half)
+        for half in (part & _LOW, (part >> 32) & _LOW):
+            mixed = mix(mixed ^ half)
     return mixed
 
 

@@ -6,6 +6,9 @@ prefers the higher-ranked detection, whoever proposes when. So all detections ma
 (deferred acceptance): each to its best object left, each object keeps the best-ranked detection that
 proposed, and pairs with a lower-ranked one are struck, until nothing is struck any more. A few rounds do,
 over a list that holds only pairs of equal image, equal label and sufficient IoU.
+
+On a GPU the host waits only for numbers that size what follows: of detections that take part, of pairs, of
+pairs that overlap enough, and in each round of pairs that stand.
 """
 
 import math
@@ -20,6 +23,7 @@ import torch
 from torch import Tensor
 
 from hardest_metrics.functional.boxes import Detections, GroundTruth, iou, ragged_pairs
+from hardest_metrics.functional.reduction import scatter_extreme_
 
 AreaName = Literal["small", "medium", "large"]
 
@@ -183,7 +187,7 @@ def match(detections: Detections, ground_truth: GroundTruth, query: Query) -> Ma
     # `det` and `obj` are positions in `ranked` and `objects`; back to the order in which boxes were given
     matched, taken = ranked.index_select(0, det), objects.index_select(0, obj)
     detection_match = torch.full_like(detections.labels, -1).index_copy_(0, matched, taken)
-    taken_by = torch.full_like(objects, len(ranked)).scatter_reduce_(0, obj, det, "amin")
+    taken_by = scatter_extreme_(torch.full_like(objects, len(ranked)), obj, det, "amin")
     taken_by = torch.cat((ranked, ranked.new_full((1,), -1))).index_select(0, taken_by)
     ground_truth_match = torch.full_like(ground_truth.labels, -1).index_copy_(0, objects, taken_by)
 
@@ -275,10 +279,9 @@ def _deferred_acceptance(det: Tensor, obj: Tensor, crowd: Tensor, num_detections
     while True:
         proposes = torch.ones_like(det, dtype=torch.bool)  # along the first pair of each detection
         torch.ne(det[1:], det[:-1], out=proposes[1:])
-        first = proposes.nonzero().squeeze(1)
-        proposer, proposed_to = det.index_select(0, first), obj.index_select(0, first)
-        held_by.scatter_reduce_(0, proposed_to, proposer, "amin")
+        scatter_extreme_(held_by, obj, torch.where(proposes, det, num_detections), "amin")
         stands = ((det <= held_by.index_select(0, obj)) | crowd.index_select(0, obj)).nonzero().squeeze(1)
         if len(stands) == len(det):
-            return proposer, proposed_to
+            first = proposes.nonzero().squeeze(1)
+            return det.index_select(0, first), obj.index_select(0, first)
         det, obj = det.index_select(0, stands), obj.index_select(0, stands)

@@ -10,6 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from hardest_metrics.functional.reduction import scatter_extreme_
+
 #: How the numbers of an image's detections become one.
 ImageReduction = Literal["sum", "mean", "max"]
 
@@ -118,6 +120,6 @@ def image_uncertainty(values: Tensor, image: Tensor, number: int, reduction: Ima
     """
     result = torch.zeros(number, dtype=values.dtype, device=values.device)
     if reduction == "max":
-        return result.scatter_reduce_(0, image, values, "amax")
+        return scatter_extreme_(result, image, values, "amax")
     result.index_add_(0, image, values)
     return result if reduction == "sum" else result / image.bincount(minlength=number).clamp(min=1)
