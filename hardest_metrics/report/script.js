@@ -17,6 +17,7 @@
   const DRAWN_IN_ORDER = [IGNORED, BELOW, UNJUDGED, TP, FN, FP]; // errors on top
   const LISTED_IN_ORDER = [FP, FN, UNJUDGED, TP, BELOW, IGNORED]; // errors first
   const COUNTED = data.labelled ? [FP, FN, TP] : [UNJUDGED, BELOW];
+  const TAIL = 16; // letters at the end of a file name that are always shown
   const OVERSCAN = 4; // rows kept above and below what is in sight
   const LABELS = "labels"; // the estimator that goes by labels
 
@@ -260,7 +261,9 @@
     };
     const name = (image) => {
       const problem = data.problems[image];
-      const text = element("span", { title: data.names[image] }, data.names[image]);
+      const letters = [...data.names[image]]; // where there is no room, the middle is left out
+      const text = element("span", { class: "file", title: data.names[image] },
+        element("span", { class: "head" }, letters.slice(0, -TAIL).join("")), element("span", {}, letters.slice(-TAIL).join("")));
       return problem ? [text, element("small", {}, `No picture: ${problem}`)] : [text];
     };
     return [
@@ -333,6 +336,8 @@
     row.replaceChildren(...shownColumns.map(({ key, title, short, style, cell }) => {
       const td = element("td", { role: "gridcell", class: style });
       if (key && key !== "name" && key !== "id") td.dataset.name = short ?? title.toLowerCase();
+      // its parts would be read with a gap between them
+      if (key === "name") td.setAttribute("aria-label", [data.names[image], data.problems[image]].filter(Boolean).join(", no picture: "));
       td.append(...(cell ? cell(image).map((part) => typeof part === "number" ? String(part) : part) : [frame]));
       return td;
     }));
@@ -526,7 +531,7 @@
       return data.labels[table[box * COLUMNS + 5]] + (score === NO_SCORE ? "" : ` ${(score / SCORE_UNITS).toFixed(2)}`);
     };
     let picked = -1;
-    tagsToPlace = () => placeTags(tags, frame, table, picked < 0 ? shown : [picked, ...shown], text);
+    tagsToPlace = () => placeTags(tags, frame, table, unique(picked < 0 ? shown : [picked, ...shown]), text);
     const pick = (box, row) => {
       picked = box;
       for (const [other, paths] of lines) paths[1].classList.toggle("picked", other === box);
@@ -561,14 +566,11 @@
   /** A tag above its box, in it at the top, at the bottom, or below, where it hides no other; errors come first. */
   function placeTags(tags, frame, table, boxes, text) {
     const [width, height] = [frame.clientWidth, frame.clientHeight];
-    const placed = [];
-    const nodes = boxes.filter((box, i) => boxes.indexOf(box) === i).map((box) => {
-      const tag = element("span", { class: `fill${table[box * COLUMNS + 6]}` }, text(box));
-      tags.append(tag);
-      return tag;
-    });
+    const nodes = boxes.map((box) => element("span", { class: `fill${table[box * COLUMNS + 6]}` }, text(box)));
+    tags.replaceChildren(...nodes);
     const sizes = nodes.map((node) => [node.offsetWidth, node.offsetHeight]); // all at once: one layout
-    boxes.filter((box, i) => boxes.indexOf(box) === i).forEach((box, i) => {
+    const placed = [];
+    boxes.forEach((box, i) => {
       const [w, h] = sizes[i];
       const [x0, y0, , y1] = [0, 1, 2, 3].map((side) => table[box * COLUMNS + side] / SCALE * (side % 2 ? height : width));
       const left = Math.max(0, Math.min(x0, width - w));
@@ -579,7 +581,6 @@
       nodes[i].style.left = `${left}px`;
       nodes[i].style.top = `${free}px`;
     });
-    tags.replaceChildren(...nodes.filter((node) => node.isConnected));
   }
 
   function renderRanks(image) {

@@ -1,10 +1,13 @@
 """What the page looks like, as far as that can be told by rules."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from hardest_metrics.comparison import Comparison
+from hardest_metrics.report import write_report
 from tests.report.conftest import Open
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
@@ -109,3 +112,19 @@ def test_nothing_moves_for_those_who_want_it_so(few_report: Path, open_page: Ope
         " return transitionDuration !== '0s' || animationName !== 'none'; }).length"
     )
     assert moving == 0
+
+
+def test_of_a_long_file_name_the_end_is_shown_at_least(few: Comparison, tmp_path: Path, open_page: Open) -> None:
+    long = f"{'folder/' * 40}image_0001.jpg"
+    names = [long, *few.annotations.file_names[1:]]
+    comparison = replace(few, annotations=replace(few.annotations, file_names=names))
+    report = write_report(comparison, tmp_path / "report.html").page
+    for settings in ({}, PHONE):
+        page = open_page(report, **settings)
+        name = page.get_by_title(long)
+        assert name.text_content() == long
+        cell, end = page.locator("#rows td.name").last.bounding_box(), name.locator("span").last.bounding_box()
+        assert cell is not None
+        assert end is not None
+        assert end["x"] + end["width"] <= cell["x"] + cell["width"]
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

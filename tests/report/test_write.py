@@ -57,7 +57,7 @@ def test_an_image_that_a_ranking_lacks_is_shown_without_rank(few: Comparison, tm
     comparison = replace(few, rankings=[replace(ranked, ranking=without_hardest)])
     page = open_page(write_report(comparison, tmp_path / "report.html").page)
     assert page.locator("#rows .rank").all_inner_texts() == ["1", "2", "–"]
-    assert page.locator("#rows .name").last.inner_text() == f"{HOSTILE}.jpg"
+    assert page.locator("#rows .name").last.text_content() == f"{HOSTILE}.jpg"
 
 
 def test_the_same_comparison_gives_the_same_page(few: Comparison, images: Path, tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_an_image_without_picture_is_shown_as_such(
     assert problem.startswith(str(images / "middle.jpg"))
     page = open_page(written.page)
     expect(page.get_by_text("1 image has no picture")).to_be_visible()
-    expect(page.locator("#rows").get_by_text("No picture: file cannot be read").first).to_be_visible()
+    expect(page.get_by_role("gridcell", name="middle.jpg, no picture: file cannot be read")).to_be_visible()
     lacking = page.locator("#rows tr", has_text="middle.jpg")
     expect(lacking.locator("img")).to_have_count(0)
     expect(lacking.locator("path.kind2:not(.halo)")).to_have_count(1)
