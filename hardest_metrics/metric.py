@@ -363,7 +363,8 @@ class HardnessMetric(Metric, ABC):
                 self._update_count, self._computed = bookkeeping
                 raise
 
-        return whole_or_not_at_all
+        # every size in it depends on values: a compiler would trace for half a minute, and gain nothing
+        return torch.compiler.disable(whole_or_not_at_all)
 
     @contextmanager
     def sync_context(
