@@ -7,6 +7,8 @@ from hashlib import sha256
 import torch
 from torch import Tensor
 
+from hardest_metrics.functional.estimation import Calibration
+
 #: Scores nearer to 0 and 1 are taken for this far away: their logit is finite. float32 has no number nearer to 1.
 _NEAREST = 2.0**-24
 
@@ -16,7 +18,7 @@ def logit(scores: Tensor) -> Tensor:
     return scores.double().logit(eps=_NEAREST)
 
 
-class Platt:
+class Platt(Calibration):
     """A logistic function of the score's logit: ``sigmoid(slope · logit(score) + offset)``.
 
     After Platt, *Probabilistic outputs for support vector machines*, 1999. Without offset it is temperature scaling
@@ -52,7 +54,7 @@ class Platt:
         return f"Platt(slope={self.slope:.4g}, offset={self.offset:.4g})"
 
 
-class Isotonic:
+class Isotonic(Calibration):
     """Straight lines between knots, level outside.
 
     After Zadrozny and Elkan, *Transforming classifier scores into accurate multiclass probability estimates*, 2002.

@@ -10,6 +10,7 @@ makes of detections against such a pseudo ground truth is then estimated
 - exactly under that assumption, without sampling (:func:`expected_moments`).
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
@@ -63,8 +64,10 @@ class Sampler(Protocol):
         """
 
 
-class Calibration(Protocol):
+class Calibration(ABC):
     """Turns scores into probabilities of being right.
+
+    A base class and no protocol, so that a LightningCLI can tell from it what to make of a file.
 
     Attributes:
         settings: names everything that the result depends on, as a call: ``"platt(slope=1.2, offset=-0.3)"``.
@@ -72,11 +75,12 @@ class Calibration(Protocol):
 
     settings: str
 
+    @abstractmethod
     def __call__(self, scores: Tensor) -> Tensor:
         """``(n,)`` probabilities in [0, 1], for ``(n,)`` scores in [0, 1]."""
 
 
-class Uncalibrated:
+class Uncalibrated(Calibration):
     """Takes scores for probabilities."""
 
     settings = "uncalibrated()"

@@ -108,6 +108,25 @@ def test_several_metrics_are_built_from_a_file(tmp_path: Path, in_a_dict: bool) 
     assert files(tmp_path, "png") == []
 
 
+def test_estimates_of_calibrated_scores_are_built_from_a_file(tmp_path: Path) -> None:
+    definition = {"class_path": "hardest_metrics.TotalFalse", "init_args": {"weighting": "pixel"}}
+    platt = {"class_path": "hardest_metrics.calibration.Platt", "init_args": {"slope": 0.5, "offset": -1.0}}
+    metrics = {
+        name: {"class_path": f"hardest_metrics.detection.{name}", "init_args": arguments}
+        for name, arguments in {
+            "ExpectedHardness": {"definition": definition, "calibration": platt},
+            "ScoreSampling": {"definition": definition, "n_samples": 3, "calibration": platt, "statistic": "bound"},
+            "Uncertainty": {"measure": "max_uncertainty", "calibration": platt},
+        }.items()
+    }
+    callback = built(LightningCLI, Module, tmp_path, {"metrics": metrics})
+    expected: Any = callback.metrics["ExpectedHardness"]
+    assert isinstance(expected.definition, TotalFalse)
+    assert expected.definition.weighting == "pixel"
+    assert (expected.calibration.slope, expected.calibration.offset) == (0.5, -1.0)
+    assert files(tmp_path) == [f"val-{name}-epoch=000-step=000000" for name in metrics]
+
+
 @pytest.mark.parametrize("arguments", [{"weighting": "pixels"}, {"weighting": 7}, {"score_thresholds": 0.5}])
 def test_a_mistake_in_the_file_is_refused(
     tmp_path: Path, arguments: dict[str, Any], capsys: pytest.CaptureFixture[str]

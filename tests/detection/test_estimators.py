@@ -13,7 +13,7 @@ from torch import Tensor
 from torchmetrics import MetricCollection
 
 from hardest_metrics import FalseNegatives, FalsePositives, Ranking, TotalFalse
-from hardest_metrics.calibration import Isotonic, Platt
+from hardest_metrics.calibration import Calibration, Isotonic, Platt
 from hardest_metrics.detection import BoxErrors, Estimator, ExpectedHardness, FastScoreSampling, ScoreSampling
 from hardest_metrics.functional import (
     Batch,
@@ -498,7 +498,7 @@ def test_of_a_target_ids_and_sizes_are_looked_at_alone() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
 def test_a_calibration_may_keep_the_dtype_of_scores(dtype: torch.dtype) -> None:
-    class Halved:
+    class Halved(Calibration):
         settings = "halved()"
 
         def __call__(self, scores: torch.Tensor) -> torch.Tensor:

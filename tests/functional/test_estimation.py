@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from hardest_metrics.calibration import Calibration
 from hardest_metrics.data import read_coco_annotations, read_hardest_detections
 from hardest_metrics.functional import (
     Batch,
@@ -40,7 +41,7 @@ QUERIES = [
 ]
 
 
-class Squared:
+class Squared(Calibration):
     """A calibration."""
 
     settings = "squared()"
