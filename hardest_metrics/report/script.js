@@ -40,15 +40,18 @@
     return node;
   }
 
+  /** A line in the look of a kind of boxes, on a darker one that sets it off from any ground. */
+  const lines = (kind, d) => [`halo kind${kind}`, `kind${kind}`].map((look) => svgElement("path", { class: look, d }));
+
   function swatch(kind) {
-    const box = () => ({ d: "M4 3H22V13H4Z" });
-    return svgElement("svg", { class: "swatch", viewBox: "0 0 26 16", "aria-hidden": "true" },
-      svgElement("path", { ...box(), class: `halo kind${kind}` }), svgElement("path", { ...box(), class: `kind${kind}` }));
+    const drawing = { class: "swatch", viewBox: "0 0 26 16", "aria-hidden": "true" };
+    return svgElement("svg", drawing, ...lines(kind, "M4 3H22V13H4Z"));
   }
 
   const number = (value) => Number.isFinite(value) ? String(Number(value.toPrecision(5))) : "–";
   const spaced = (name) => name.replaceAll("_", " ").replaceAll("/", " ·\u00a0");
-  const plural = (count, one, many = `${one}s`) => `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
+  const grouped = (count) => count.toLocaleString("en"); // in thousands
+  const plural = (count, one, many = `${one}s`) => `${grouped(count)} ${count === 1 ? one : many}`;
 
   // ---------------------------------------------------------------------------------------------- data
 
@@ -108,9 +111,9 @@
     return rank;
   }
 
+  const alphabet = new Intl.Collator("en", { numeric: true }).compare; // 2 before 10
   const byName = lazily(() => {
-    const compare = new Intl.Collator("en", { numeric: true }).compare;
-    const order = Array.from(data.names.keys()).sort((a, b) => compare(data.names[a], data.names[b]) || a - b);
+    const order = [...data.names.keys()].sort((a, b) => alphabet(data.names[a], data.names[b]) || a - b);
     const places = new Uint32Array(N);
     order.forEach((image, place) => { places[image] = place; });
     return places;
@@ -152,7 +155,8 @@
     state.detector = nearest(state.detector, unique(data.rankings.map((ranking) => ranking.detector)));
     state.definition = nearest(state.definition, definitionsOf(state.detector));
     state.estimator = nearest(state.estimator, estimatorsOf(state.detector, state.definition));
-    if (!columns().some((column) => column.key === state.sort)) Object.assign(state, { sort: "rank", descending: false });
+    const sortable = columns().some((column) => column.key === state.sort);
+    if (!sortable) Object.assign(state, { sort: "rank", descending: false });
   }
 
   function readAddress() {
@@ -241,10 +245,7 @@
       if (isShown(table, box)) paths[table[box * COLUMNS + 6]] += outline(table, box * COLUMNS);
     }
     const drawn = DRAWN_IN_ORDER.filter((kind) => paths[kind]);
-    svg.replaceChildren(...drawn.flatMap((kind) => [
-      svgElement("path", { class: `halo kind${kind}`, d: paths[kind] }),
-      svgElement("path", { class: `kind${kind}`, d: paths[kind] }),
-    ]));
+    svg.replaceChildren(...drawn.flatMap((kind) => lines(kind, paths[kind])));
   }
 
   // ---------------------------------------------------------------------------------------------- table
@@ -263,7 +264,8 @@
       const problem = data.problems[image];
       const letters = [...data.names[image]]; // where there is no room, the middle is left out
       const text = element("span", { class: "file", title: data.names[image] },
-        element("span", { class: "head" }, letters.slice(0, -TAIL).join("")), element("span", {}, letters.slice(-TAIL).join("")));
+        element("span", { class: "head" }, letters.slice(0, -TAIL).join("")),
+        element("span", {}, letters.slice(-TAIL).join("")));
       return problem ? [text, element("small", {}, `No picture: ${problem}`)] : [text];
     };
     return [
@@ -275,8 +277,8 @@
         cell: (image) => [number(hardness[image]), meter(image)] },
       ...(byLabels < 0 ? [] : [{ key: "labels", title: "Rank by labels", short: "by labels", style: "labels",
         values: ranksOf(byLabels), cell: (image) => [ranksOf(byLabels)[image] || "–"] }]),
-      ...COUNTED.map((kind) => ({ key: KINDS[kind].short, title: KINDS[kind].many, short: KINDS[kind].short, style: "count",
-        values: boxes.perKind[kind], falls: true, cell: (image) => [boxes.perKind[kind][image]] })),
+      ...COUNTED.map((kind) => [KINDS[kind], boxes.perKind[kind]]).map(([{ short, many }, values]) =>
+        ({ key: short, title: many, short, style: "count", values, falls: true, cell: (image) => [values[image]] })),
     ];
   }
 
@@ -336,8 +338,10 @@
     row.replaceChildren(...shownColumns.map(({ key, title, short, style, cell }) => {
       const td = element("td", { role: "gridcell", class: style });
       if (key && key !== "name" && key !== "id") td.dataset.name = short ?? title.toLowerCase();
-      // its parts would be read with a gap between them
-      if (key === "name") td.setAttribute("aria-label", [data.names[image], data.problems[image]].filter(Boolean).join(", no picture: "));
+      if (key === "name") { // its parts would be read with a gap between them
+        const problem = data.problems[image];
+        td.setAttribute("aria-label", data.names[image] + (problem ? `, no picture: ${problem}` : ""));
+      }
       td.append(...(cell ? cell(image).map((part) => typeof part === "number" ? String(part) : part) : [frame]));
       return td;
     }));
@@ -409,7 +413,7 @@
     table.setAttribute("aria-rowcount", order.length + 1);
     at("nothing").hidden = order.length > 0;
     table.hidden = !order.length;
-    at("found").textContent = order.length === N ? plural(N, "image") : `${order.length.toLocaleString("en")} of ${plural(N, "image")}`;
+    at("found").textContent = (order.length === N ? "" : `${grouped(order.length)} of `) + plural(N, "image");
     renderRows(true);
     const after = places.get(state.image);
     if (wasInSight && after !== undefined) scrollBy(0, top() + after * rowHeight() - y);
@@ -438,15 +442,15 @@
     for (const label of at("kinds").querySelectorAll("label")) {
       const kind = Number(label.dataset.kind);
       label.querySelector("input").checked = state.kinds.has(kind);
-      label.querySelector(".amount").textContent = totals[kind].toLocaleString("en");
+      label.querySelector(".amount").textContent = grouped(totals[kind]);
     }
     for (const label of at("label-list").querySelectorAll("label")) {
       const index = Number(label.dataset.label);
       label.querySelector("input").checked = !state.hiddenLabels.has(index);
-      label.querySelector(".amount").textContent = perLabel[index].toLocaleString("en");
+      label.querySelector(".amount").textContent = grouped(perLabel[index]);
     }
-    const shown = data.labels.length - state.hiddenLabels.size;
-    at("labels-shown").textContent = shown === data.labels.length ? `(all ${shown})` : `(${shown} of ${data.labels.length})`;
+    const all = data.labels.length, shown = all - state.hiddenLabels.size;
+    at("labels-shown").textContent = shown === all ? `(all ${all})` : `(${shown} of ${all})`;
     at("least-score").value = state.leastScore;
     at("least-score-shown").textContent = state.leastScore.toFixed(2);
 
@@ -456,25 +460,28 @@
     at("summary").textContent = [
       plural(N, "image"),
       `mean hardness ${number(mean)}`,
-      `${above.toLocaleString("en")} (${(100 * above / hardness.length || 0).toFixed(0)} %) above 0`,
+      `${grouped(above)} (${(100 * above / hardness.length || 0).toFixed(0)} %) above 0`,
     ].join(" · ");
   }
 
   function newToggle(dataName, value, marks, text) {
     const box = element("input", { type: "checkbox" });
-    return element("label", { [`data-${dataName}`]: value }, box, ...marks, element("span", {}, text), element("span", { class: "amount" }));
+    return element("label", { [`data-${dataName}`]: value }, box, ...marks, element("span", {}, text),
+      element("span", { class: "amount" }));
   }
 
   function buildSide() {
-    const some = (kind) => COUNTED.includes(kind) || data.detectors.some((_, detector) => boxesOf(detector).totals[kind]);
-    at("kinds").append(...LISTED_IN_ORDER.filter(some).map((kind) => newToggle("kind", kind, [swatch(kind)], KINDS[kind].many)));
-    const alphabetical = Array.from(data.labels.keys()).sort((a, b) => data.labels[a].localeCompare(data.labels[b], "en", { numeric: true }));
+    const detected = (kind) => data.detectors.some((_, detector) => boxesOf(detector).totals[kind]);
+    const kinds = LISTED_IN_ORDER.filter((kind) => COUNTED.includes(kind) || detected(kind));
+    at("kinds").append(...kinds.map((kind) => newToggle("kind", kind, [swatch(kind)], KINDS[kind].many)));
+    const alphabetical = [...data.labels.keys()].sort((a, b) => alphabet(data.labels[a], data.labels[b]));
     at("label-list").append(...alphabetical.map((index) => newToggle("label", index, [], data.labels[index])));
     at("filters").open = matchMedia("(min-width: 761px)").matches;
     const lacking = Object.keys(data.problems).length;
     if (lacking) {
       at("problems").hidden = false;
-      at("problems").textContent = `${plural(lacking, "image has", "images have")} no picture: the boxes are drawn on an empty canvas, and the table says why.`;
+      at("problems").textContent = plural(lacking, "image has", "images have") +
+        " no picture: the boxes are drawn on an empty canvas, and the table says why.";
     }
   }
 
@@ -500,8 +507,10 @@
     at("detail-name").title = data.names[image];
     const place = places.get(image), hardness = hardnessOf(ranking())[image];
     at("detail-facts").textContent = [
-      place === undefined ? "not among those found" : `${(place + 1).toLocaleString("en")} of ${order.length.toLocaleString("en")}`,
-      `id ${data.ids[image]}`, `${width} × ${height} px`, `hardness ${number(hardness)} (${state.definition}, ${state.estimator})`,
+      place === undefined ? "not among those found" : `${grouped(place + 1)} of ${grouped(order.length)}`,
+      `id ${data.ids[image]}`,
+      `${width} × ${height} px`,
+      `hardness ${number(hardness)} (${state.definition}, ${state.estimator})`,
     ].join(" · ");
     // not `disabled`: a button that is loses the focus, and the dialog the keys
     at("previous").setAttribute("aria-disabled", place === undefined || place === 0);
@@ -513,14 +522,13 @@
     frame.setAttribute("role", "img");
     frame.setAttribute("aria-label", `${data.names[image]} with ${plural(shown.length, "box", "boxes")}`);
     const drawing = frame.querySelector("svg");
-    const lines = new Map();
+    const linesOf = new Map();
     for (const kind of DRAWN_IN_ORDER) {
       for (const box of shown.filter((box) => table[box * COLUMNS + 6] === kind)) {
-        const d = outline(table, box * COLUMNS);
-        lines.set(box, [svgElement("path", { class: `halo kind${kind}`, d }), svgElement("path", { class: `kind${kind}`, d })]);
+        linesOf.set(box, lines(kind, outline(table, box * COLUMNS)));
       }
     }
-    drawing.replaceChildren(...[...lines.values()].flat());
+    drawing.replaceChildren(...[...linesOf.values()].flat());
     frame.querySelector(".tags")?.remove();
     const tags = element("div", { class: "tags", "aria-hidden": "true" });
     frame.append(tags);
@@ -534,14 +542,15 @@
     tagsToPlace = () => placeTags(tags, frame, table, unique(picked < 0 ? shown : [picked, ...shown]), text);
     const pick = (box, row) => {
       picked = box;
-      for (const [other, paths] of lines) paths[1].classList.toggle("picked", other === box);
-      if (box >= 0) drawing.append(...lines.get(box));
+      for (const [other, paths] of linesOf) paths[1].classList.toggle("picked", other === box);
+      if (box >= 0) drawing.append(...linesOf.get(box));
       for (const other of at("box-list").querySelectorAll("tbody tr")) other.classList.toggle("picked", other === row);
       tagsToPlace();
     };
     tagsToPlace();
 
-    at("box-count").textContent = shown.length === all.length ? `(${all.length})` : `(${shown.length} of ${all.length} shown)`;
+    const some = shown.length < all.length;
+    at("box-count").textContent = some ? `(${shown.length} of ${all.length} shown)` : `(${all.length})`;
     const head = ["Outcome", "Label", "Score", "Size, px"].map((title, i) =>
       element("th", { scope: "col", class: i > 1 ? "number" : "" }, title));
     const body = shown.map((box) => {
@@ -572,7 +581,8 @@
     const placed = [];
     boxes.forEach((box, i) => {
       const [w, h] = sizes[i];
-      const [x0, y0, , y1] = [0, 1, 2, 3].map((side) => table[box * COLUMNS + side] / SCALE * (side % 2 ? height : width));
+      const corner = (side, length) => table[box * COLUMNS + side] / SCALE * length;
+      const [x0, y0, y1] = [corner(0, width), corner(1, height), corner(3, height)];
       const left = Math.max(0, Math.min(x0, width - w));
       const free = [y0 - h, y0, y1 - h, y1].find((y) => y >= 0 && y + h <= height &&
         !placed.some(([l, t, r, b]) => left < r && l < left + w && y < b && t < y + h));
@@ -589,18 +599,19 @@
     at("rank-list").replaceChildren(...data.detectors.map(({ name }, detector) => {
       const estimators = unique(rankingsOf(detector).map((one) => one.estimator));
       const definitions = definitionsOf(detector);
-      const row = (estimator) => element("tr", {}, element("th", { scope: "row" }, estimator), ...definitions.map((definition) => {
+      const cell = (definition, estimator) => {
         const index = findRanking(detector, definition, estimator);
-        const td = element("td");
-        if (index < 0) return td;
-        const rank = rankOf(index, image), current = index === ranking();
-        const button = element("button", { type: "button", "data-ranking": index,
-          title: `${definition} by ${estimator}: hardness ${number(hardnessOf(index)[image])}. Rank by it.` }, String(rank || "–"));
-        if (current) button.setAttribute("aria-current", "true");
-        td.append(button);
-        return td;
-      }));
-      const head = element("tr", {}, element("th"), ...definitions.map((definition) => element("th", { scope: "col" }, spaced(definition))));
+        if (index < 0) return element("td");
+        const hardness = number(hardnessOf(index)[image]);
+        const title = `${definition} by ${estimator}: hardness ${hardness}. Rank by it.`;
+        const button = element("button", { type: "button", "data-ranking": index, title }, String(rankOf(index, image) || "–"));
+        if (index === ranking()) button.setAttribute("aria-current", "true");
+        return element("td", {}, button);
+      };
+      const row = (estimator) => element("tr", {}, element("th", { scope: "row" }, estimator),
+        ...definitions.map((definition) => cell(definition, estimator)));
+      const head = element("tr", {}, element("th"),
+        ...definitions.map((definition) => element("th", { scope: "col" }, spaced(definition))));
       return element("div", { class: "wide", tabindex: "0", role: "group", "aria-label": `Ranks by ${name}` },
         element("table", { class: "figures" }, element("caption", {}, name), element("thead", {}, head),
           element("tbody", {}, ...estimators.map(row))));
@@ -629,11 +640,13 @@
 
   function renderAgreement() {
     const { columns, rows } = data.agreement;
-    const [inDetector, inDefinition, inEstimator] = ["detector", "definition", "estimator"].map((name) => columns.indexOf(name));
-    const measures = columns.map((_, i) => i).filter((i) => ![inDetector, inDefinition, inEstimator].includes(i));
+    const keys = ["detector", "definition", "estimator"].map((name) => columns.indexOf(name));
+    const [inDetector, inDefinition, inEstimator] = keys;
+    const measures = [...columns.keys()].filter((i) => !keys.includes(i));
     const own = rows.filter((row) => row[inDefinition] === state.definition);
     const words = (name) => name[0].toUpperCase() + name.slice(1).replaceAll("_", " ");
-    const head = ["Estimator", ...measures.map((i) => words(columns[i]))].map((title) => element("th", { scope: "col" }, title));
+    const titles = ["Estimator", ...measures.map((i) => words(columns[i]))];
+    const head = titles.map((title) => element("th", { scope: "col" }, title));
     const line = (detector, row) => {
       const button = element("button", { type: "button" }, row[inEstimator]);
       button.addEventListener("click", () => change({ detector, estimator: row[inEstimator], view: "images" }));
@@ -648,13 +661,15 @@
     const table = element("table", { class: "figures" }, element("thead", {}, element("tr", {}, ...head)), ...groups);
     const name = `Agreement with the labels on ${state.definition}`;
     at("agreement").replaceChildren(
-      element("p", {}, `How well estimates of ${state.definition} agree with the labels; the higher, the better. Choose an estimator to rank by it.`),
+      element("p", {}, `How well estimates of ${state.definition} agree with the labels; the higher, the better.` +
+        " Choose an estimator to rank by it."),
       element("div", { class: "wide", tabindex: "0", role: "group", "aria-label": name }, table));
   }
 
   function renderPlots() {
     const fits = (plot) => plot.detector === data.detectors[state.detector].name &&
-      (plot.definition ?? state.definition) === state.definition && (plot.estimator ?? state.estimator) === state.estimator;
+      (plot.definition ?? state.definition) === state.definition &&
+      (plot.estimator ?? state.estimator) === state.estimator;
     const shown = data.plots.filter(fits);
     if (!data.plots.length) at("plots").replaceChildren(element("p", {}, data.noPlots));
     else at("plots").replaceChildren(...shown.map((plot) => {
@@ -666,21 +681,25 @@
 
   function buildAbout() {
     const section = (title, ...parts) => element("section", {}, element("h2", {}, title), ...parts);
-    const list = (pairs) => element("dl", {}, ...pairs.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]));
+    const list = (pairs) => element("dl", {},
+      ...pairs.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]));
     const meanings = {
       [TP]: "detection that found an object",
       [FP]: "detection of no object, or of one found already",
       [FN]: "object that no detection found",
-      [IGNORED]: "what the query leaves out: crowds and detections on them, other labels and areas, detections past the most",
-      [BELOW]: `detection of too low a score to take part; at most ${data.mostBelow} of an image are kept here, those of highest score`,
+      [IGNORED]: "what the query leaves out: crowds and detections on them, other labels and areas, detections past" +
+        " the most",
+      [BELOW]: `detection of too low a score to take part; at most ${data.mostBelow} of an image are kept here, those` +
+        " of highest score",
       [UNJUDGED]: "detection; without labels nothing tells whether it is right",
     };
     const there = [...at("kinds").querySelectorAll("label")].map((label) => Number(label.dataset.kind));
     const digest = (text) => element("code", {}, `sha256:${text}`);
     at("about").replaceChildren(
-      section("Query", list(data.query), element("p", { class: "help" }, "Hardness of an image: the sum of its errors," +
-        " each weighted. A definition is named errors/weighting. Weightings: none, 1 each; pixel, the share of the image that the box" +
-        " fills; overlap, the share of the box that true positives cover, each counted. Boxes are matched by COCO's protocol.")),
+      section("Query", list(data.query), element("p", { class: "help" },
+        "Hardness of an image: the sum of its errors, each weighted. A definition is named errors/weighting." +
+        " Weightings: none, 1 each; pixel, the share of the image that the box fills; overlap, the share of the box that true" +
+        " positives cover, each counted. Boxes are matched by COCO's protocol.")),
       ...(data.notes.length ? [section("Notes", ...data.notes.map((note) => element("p", {}, note)))] : []),
       ...(data.settings.length ? [section("Settings", list(data.settings))] : []),
       ...(data.inputs.length ? [section("Inputs", list(data.inputs.map(([name, hash]) => [name, digest(hash)])))] : []),
@@ -734,7 +753,8 @@
   // ---------------------------------------------------------------------------------------------- events
 
   at("detector").addEventListener("change", (event) => change({ detector: Number(event.target.value) }));
-  at("definition").addEventListener("change", (event) => change({ definition: definitionsOf(state.detector)[event.target.value] }));
+  at("definition").addEventListener("change", (event) =>
+    change({ definition: definitionsOf(state.detector)[event.target.value] }));
   at("estimator").addEventListener("change", (event) =>
     change({ estimator: estimatorsOf(state.detector, state.definition)[event.target.value] }));
   at("search").addEventListener("input", (event) => change({ search: event.target.value }));
@@ -744,10 +764,14 @@
     if (on) result.add(value); else result.delete(value);
     return result;
   };
-  at("kinds").addEventListener("change", (event) =>
-    change({ kinds: toggled(state.kinds, Number(event.target.closest("label").dataset.kind), event.target.checked) }));
-  at("label-list").addEventListener("change", (event) =>
-    change({ hiddenLabels: toggled(state.hiddenLabels, Number(event.target.closest("label").dataset.label), !event.target.checked) }));
+  at("kinds").addEventListener("change", ({ target }) => {
+    const kind = Number(target.closest("label").dataset.kind);
+    change({ kinds: toggled(state.kinds, kind, target.checked) });
+  });
+  at("label-list").addEventListener("change", ({ target }) => {
+    const label = Number(target.closest("label").dataset.label);
+    change({ hiddenLabels: toggled(state.hiddenLabels, label, !target.checked) });
+  });
   at("all-labels").addEventListener("click", () => change({ hiddenLabels: new Set() }));
   at("no-labels").addEventListener("click", () => change({ hiddenLabels: new Set(data.labels.keys()) }));
   at("least-score").addEventListener("input", (event) => change({ leastScore: Number(event.target.value) }));
@@ -768,7 +792,9 @@
     const page = Math.max(1, Math.floor((innerHeight - table.tHead.offsetHeight) / rowHeight()) - 1);
     const place = places.get(state.image);
     const from = (by) => place === undefined ? inSight : place + by;
-    const moves = { ArrowDown: from(1), ArrowUp: from(-1), PageDown: from(page), PageUp: from(-page), Home: 0, End: order.length - 1 };
+    const moves = {
+      ArrowDown: from(1), ArrowUp: from(-1), PageDown: from(page), PageUp: from(-page), Home: 0, End: order.length - 1,
+    };
     if (event.key in moves) moveTo(moves[event.key]);
     else if ((event.key === "Enter" || event.key === " ") && place !== undefined) change({ open: true });
     else return;
