@@ -193,7 +193,7 @@ def draw_image(
         >>> draw_image(image, boxes, "image 42", class_names={3: "car"}, size=320).size
         (320, 264)
     """
-    picture, scale = _scaled(image, size, image_size)
+    picture, scale = scaled(image, size, image_size)
     _draw_boxes(picture, boxes.xyxy * torch.tensor(scale * 2), boxes, class_names or {})
 
     font = _font(_CAPTION_SIZE)
@@ -275,7 +275,7 @@ def encode_png(picture: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def _scaled(
+def scaled(
     source: ImageSource, size: int, image_size: tuple[int, int] | None
 ) -> tuple[Image.Image, tuple[float, float]]:
     """An image as RGB whose longer side is `size`, and the factors (x, y) from its own pixels to those."""

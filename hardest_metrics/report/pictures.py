@@ -11,7 +11,7 @@ from PIL import Image
 from hardest_metrics.data.annotations import Annotations
 from hardest_metrics.data.json_file import PathLike
 from hardest_metrics.detectors.image_files import find_image
-from hardest_metrics.plot.grid import _scaled
+from hardest_metrics.plot.grid import scaled
 
 #: Longer side of a picture in pixels, at most.
 SIDE = 512
@@ -61,7 +61,7 @@ def _picture(folder: PathLike, image_id: int, name: str, size: tuple[int, int] |
         if size is None:
             with Image.open(path) as file:
                 size = file.height, file.width
-        picture, _ = _scaled(path, min(SIDE, max(size)), size)
+        picture, _ = scaled(path, min(SIDE, max(size)), size)
     except (OSError, ValueError) as error:
         unreadable = isinstance(error, OSError) or error.__cause__ is not None
         problem = "file cannot be read" if unreadable else "file has another size than its annotations"

@@ -604,7 +604,8 @@
         if (index < 0) return element("td");
         const hardness = number(hardnessOf(index)[image]);
         const title = `${definition} by ${estimator}: hardness ${hardness}. Rank by it.`;
-        const button = element("button", { type: "button", "data-ranking": index, title }, String(rankOf(index, image) || "–"));
+        const rank = String(rankOf(index, image) || "–");
+        const button = element("button", { type: "button", "data-ranking": index, title }, rank);
         if (index === ranking()) button.setAttribute("aria-current", "true");
         return element("td", {}, button);
       };
@@ -698,8 +699,8 @@
     at("about").replaceChildren(
       section("Query", list(data.query), element("p", { class: "help" },
         "Hardness of an image: the sum of its errors, each weighted. A definition is named errors/weighting." +
-        " Weightings: none, 1 each; pixel, the share of the image that the box fills; overlap, the share of the box that true" +
-        " positives cover, each counted. Boxes are matched by COCO's protocol.")),
+        " Weightings: none, 1 each; pixel, the share of the image that the box fills; overlap, the share of the box" +
+        " that true positives cover, each counted. Boxes are matched by COCO's protocol.")),
       ...(data.notes.length ? [section("Notes", ...data.notes.map((note) => element("p", {}, note)))] : []),
       ...(data.settings.length ? [section("Settings", list(data.settings))] : []),
       ...(data.inputs.length ? [section("Inputs", list(data.inputs.map(([name, hash]) => [name, digest(hash)])))] : []),
