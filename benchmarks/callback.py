@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision.models.detection import retinanet_resnet50_fpn
 
-from benchmarks.timing import Line, Section, Spread, Task, in_words, race
+from benchmarks.timing import Line, Seconds, Section, Spread, Task, in_words, race
 from examples.detector.data import Batch, DigitData, collate
 from examples.detector.digits import DigitScenes
 from examples.detector.module import DetectorModule
@@ -87,9 +87,10 @@ def _drawing(quick: bool) -> Iterator[Line]:
                 f"what an epoch takes longer that draws 16 images of {height} × {width}, {logger}",
                 "",
                 f"an epoch that draws nothing; the PNG has {size / 1e6:.1f} MB",
-                longer,
+                Spread.of([passed.clock for passed in longer]),
                 "{:.2f} s",
                 at_most=1,
+                by_cpu=statistics.median(passed.cpu for passed in longer),
             )
 
 
@@ -149,7 +150,7 @@ class Timed(HardestImages):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.own: list[float] = []
-        self.end = 0.0
+        self.end = Seconds(0.0, 0.0)
 
     def on_validation_epoch_start(self, *arguments: Any) -> None:
         """Timed."""
@@ -165,10 +166,10 @@ class Timed(HardestImages):
 
     def on_validation_epoch_end(self, *arguments: Any) -> None:
         """Timed."""
-        start = time.perf_counter()
+        clock, cpu = time.perf_counter(), time.process_time()
         super().on_validation_epoch_end(*arguments)
-        self.end = time.perf_counter() - start
-        self.own[-1] += self.end
+        self.end = Seconds(time.perf_counter() - clock, time.process_time() - cpu)
+        self.own[-1] += self.end.clock
 
 
 class NeverDue(Timed):
@@ -209,8 +210,8 @@ class Guessing(LightningModule):
         return preds
 
 
-def drawing(height: int, width: int, rounds: int, tensorboard: bool) -> tuple[Spread, int]:
-    """Seconds that the end of an epoch takes longer when pictures are due, and bytes of the picture."""
+def drawing(height: int, width: int, rounds: int, tensorboard: bool) -> tuple[list[Seconds], int]:
+    """What the end of an epoch takes longer when pictures are due, round by round, and bytes of the picture."""
     loader = DataLoader(Drawn(64, height, width), 16, collate_fn=collate)
     longer = []
     with tempfile.TemporaryDirectory() as folder:
@@ -220,9 +221,9 @@ def drawing(height: int, width: int, rounds: int, tensorboard: bool) -> tuple[Sp
         for _ in range(rounds):
             for run in runs:
                 run.validate(Guessing(), loader, verbose=False)
-            longer.append(due.end - not_due.end)
+            longer.append(Seconds(due.end.clock - not_due.end.clock, due.end.cpu - not_due.end.cpu))
         (picture,) = Path(folder).glob("*.png")
-        return Spread.of(longer), picture.stat().st_size
+        return longer, picture.stat().st_size
 
 
 def memory(number: int) -> tuple[int, int, int, int]:

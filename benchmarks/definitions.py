@@ -69,7 +69,7 @@ def nine_definitions(quick: bool) -> Section:
                 kind: Task(_in_mode(inference, run, make), _anew_in_mode(inference, given))
                 for kind, make in (("one", TotalFalse), ("nine", nine))
             }
-            timed = race(tasks, rounds=9, budget=20)
+            timed = race(tasks, rounds=9, budget=10)
             lines.append(
                 Line(
                     f"nine definitions in a `MetricCollection`, {name}{', inference mode' if inference else ''}",
@@ -98,7 +98,7 @@ def streaming(quick: bool) -> Section:
             for batch in given.batches(size):
                 metric.update(batch.preds, batch.target)
 
-        timed = race({"ours": Task(epoch, part.anew)}, rounds=5 if quick else 15)
+        timed = race({"ours": Task(epoch, part.anew)}, rounds=5 if quick else 15, budget=10)
         share = timed.clock("ours").times(1e3 / len(part))
         cpu = Spread.of([passed.cpu for passed in timed.rounds["ours"]]).times(1e3 / len(part)).median
         lines.append(
