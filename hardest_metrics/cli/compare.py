@@ -128,7 +128,18 @@ class _Digests(NamedTuple):
 
         detections = {name: content_digest(path) for name, path in detectors.items()}
         images = _listing_digest(options.images) if options.images else None
-        return cls(content_digest(options.annotations), detections, images)
+        labels = [content_digest(path) for path in _label_files(options.annotations, options.split)]
+        return cls(" ".join(labels), detections, images)
+
+
+def _label_files(annotations: str, split: str | None) -> list[Path]:
+    """The files and folders that labels come from: of a Pascal VOC data set not the images, which may be many."""
+    path = Path(annotations)
+    if not path.is_dir():
+        return [path]
+    folder = path / "Annotations" if (path / "Annotations").is_dir() else path
+    listed = folder.resolve().parent / "ImageSets" / "Main" / f"{split}.txt"
+    return [folder, listed] if split and listed.is_file() else [folder]
 
 
 def _listing_digest(folder: str) -> str:

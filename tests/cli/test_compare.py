@@ -39,6 +39,7 @@ def two(coco: Path) -> Path:
 @pytest.fixture(autouse=True)
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plots as they would be drawn, but for the drawing, which takes a second each."""
+    monkeypatch.setattr(figures, "_panels", lambda title, *_: title.encode())
     monkeypatch.setattr(figures, "_png", lambda figure: repr(figure.get_suptitle()).encode())
 
 
@@ -59,7 +60,8 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def test_tables_files_and_an_answer(two: Path, run: Run) -> None:
-    code, out, err = run(*compare(two, "--images", two / "images"))
+    definitions = ["total_false/none", "false_negatives/pixel"]
+    code, out, err = run(*compare(two, "--images", two / "images", "--definitions", *definitions))
     assert (code, err) == (0, "")
     plots = {f"plots/{detector}/{name}.png" for detector in ("results", "other")
              for name in ("regret", "correlation", "distribution", "reliability", "hardest")}  # fmt: skip
@@ -71,7 +73,7 @@ def test_tables_files_and_an_answer(two: Path, run: Run) -> None:
     table = pd.read_csv(two / "out" / "agreement.csv")
     assert list(table.columns) == ["detector", "definition", "estimator", *MEASURES]
     estimators = 19 - 4  # four measures of uncertainty go by logits
-    assert len(table) == 2 * 9 * estimators
+    assert len(table) == 2 * len(definitions) * estimators
     assert max(map(len, out.split("Can the images")[0].splitlines())) <= 120, "where nobody says how wide, not endless"
     text = (two / "out" / "agreement.md").read_text()
     assert all(f"]({plot})" in text for plot in plots)
@@ -127,6 +129,12 @@ def test_pascal_voc_and_its_splits(tmp_path: Path, run: Run, shared_data: Path) 
     code, out, err = run(*arguments, "--out", tmp_path / "out", "--split", "some")
     assert (code, err) == (0, ""), out
     assert "- images: 4" in (tmp_path / "out" / "agreement.md").read_text()
+    (tmp_path / "JPEGImages").mkdir()
+    (tmp_path / "JPEGImages" / "more.jpg").write_bytes(b"")
+    assert "Nothing has changed" in run(*arguments, "--out", tmp_path / "out", "--split", "some")[1], "no label changed"
+    (tmp_path / "ImageSets" / "Main" / "some.txt").write_text("\n".join(names))
+    assert run(*arguments, "--out", tmp_path / "out", "--split", "some")[0] == 0
+    assert "- images: 6" in (tmp_path / "out" / "agreement.md").read_text()
 
 
 def test_a_page_of_it_all(two: Path, run: Run) -> None:
@@ -369,6 +377,7 @@ def test_an_image_that_is_missing_is_named(two: Path, run: Run) -> None:
 
 
 def test_without_matplotlib_there_are_tables(two: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     code, out, _ = run(*compare(two, *FEW))
     assert code == 0
