@@ -1,24 +1,19 @@
-"""The base of everything that gives images a hardness: per-image state, synchronisation, ranking."""
+"""The base of everything that gives images a hardness and ranks them by it."""
 
 import functools
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from abc import abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, cast, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
-from torchmetrics import Metric
-from torchmetrics.utilities.distributed import gather_all_tensors
-from torchmetrics.utilities.exceptions import TorchMetricsUserError
 
 from hardest_metrics._memory import BatchMemory
 from hardest_metrics._pieces import in_pieces
-from hardest_metrics.functional.boxes import NO_ID
 from hardest_metrics.functional.packing import ImageDict
-from hardest_metrics.functional.reduction import scatter_extreme_
+from hardest_metrics.image_rows import ImageRows
 from hardest_metrics.ranking import Ranking
 
 if TYPE_CHECKING:
@@ -48,22 +43,15 @@ class Summary(NamedTuple):
 _last_batches = BatchMemory()
 
 
-class HardnessMetric(Metric, ABC):
+class HardnessMetric(ImageRows):
     """Gives every image a hardness and ranks the images by it.
 
     A subclass says in :meth:`_measure` what it needs to know of each image, a row of numbers, and in
     :meth:`_hardness` what hardness follows from it. Everything else is here: the rows of all images are kept,
     gathered from all processes, held once an image, ranked, and reduced if asked.
 
-    Metrics of equal `settings` measure the same rows and share them in a
-    :class:`~torchmetrics.MetricCollection`; metrics of different settings never do.
-
-    - Across processes images need ids. A sampler that pads by repeating images shows some images to several
-      processes, in different batches, so with results that may differ in the last digits: of each number
-      the larger counts. In one process two different results for one id are an error.
-    - Images without ids are numbered by position: 0, 1, 2, ...
-    - A batch that is refused leaves the metric as it was, in `update` and in `forward`.
-    - The state follows the metric's device, never its dtype.
+    The rules for the rows (sharing, ids, several processes, refused batches) are those of
+    :class:`~hardest_metrics.image_rows.ImageRows`.
 
     Args:
         settings: names everything that :meth:`_measure` depends on, as a call: ``"box_errors(labels=None)"``.
@@ -76,13 +64,7 @@ class HardnessMetric(Metric, ABC):
         kwargs: see :class:`torchmetrics.Metric`.
     """
 
-    is_differentiable = False
     higher_is_better = False
-    full_state_update = False
-    plot_lower_bound = 0.0
-
-    image_ids: list[Tensor]
-    rows: list[Tensor]
 
     #: the entries of the dicts of `preds` and `target` that :meth:`_measure` looks at; None for any of them
     reads: ClassVar[frozenset[str] | None] = None
@@ -102,25 +84,11 @@ class HardnessMetric(Metric, ABC):
         group: str = "",
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        if not settings.endswith(")"):
-            raise ValueError(
-                f"`settings` must be written as a call, such as 'mine(threshold=0.5)', but is {settings!r}."
-            )
+        super().__init__(settings, row_shape, group, **kwargs)
         if reduction is not None and reduction not in get_args(Reduction):
             raise ValueError(f"`reduction` must be one of {get_args(Reduction)} or None, but is {reduction!r}.")
-        self.settings = settings
         self.reduction = reduction
-        self._row_shape = row_shape
         self._remembers = True
-        # Chunks of rows, `image_ids` and `rows` alike. Members of a MetricCollection share these lists:
-        # they are replaced, never changed in place.
-        self.add_state("image_ids", [], dist_reduce_fx="cat")
-        self.add_state("rows", [], dist_reduce_fx="cat")
-        # MetricCollection merges metrics for good whose states have equal names and, after one batch, equal
-        # values. This state, always empty, gives metrics of different settings different names.
-        self._state_name = f"{settings[:-1]}, {group})" if group else settings
-        self.add_state(self._state_name, [], dist_reduce_fx=None)
 
     @abstractmethod
     def _measure(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> tuple[Tensor, Tensor]:
@@ -139,9 +107,6 @@ class HardnessMetric(Metric, ABC):
         """``(N,)`` bool: whether an image has any error, also one that weighs nothing."""
         return self._hardness(rows) > 0
 
-    def _check(self, image_ids: Tensor, rows: Tensor) -> None:
-        """Refuse rows that this metric can't make a hardness of. Rows may be measured by another member."""
-
     def update(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> None:
         """Add a batch of images.
 
@@ -158,11 +123,7 @@ class HardnessMetric(Metric, ABC):
                 image_ids, rows = _last_batches.get(self.settings, preds, target, measure, asker=self, reads=self.reads)
             else:
                 image_ids, rows = measure(preds, target)
-            self._check(image_ids, rows)
-            # where the state lies: on the CPU if `compute_on_cpu` moved it there
-            device = self.rows[-1].device if self.rows else self.device
-            image_ids, rows = image_ids.to(device), rows.to(device)
-            self.image_ids, self.rows = _with_chunk(self.image_ids, image_ids), _with_chunk(self.rows, rows)
+            self._add(image_ids, rows)
 
     def compute(self) -> Ranking | Tensor:
         """The ranking of all images so far, or its reduction.
@@ -184,75 +145,6 @@ class HardnessMetric(Metric, ABC):
         if not len(hardness):
             return hardness.new_tensor(torch.nan).float()
         return (hardness.mean() if self.reduction == "mean" else hardness.max()).float()
-
-    def forward(self, *args: Any, **kwargs: Any) -> Ranking | Tensor:
-        """Add a batch of images and give the value of that batch alone.
-
-        `update` alone is cheaper where the batch's own value is not needed.
-        """
-        if self._is_synced:
-            raise TorchMetricsUserError("The metric is synced: call `unsync` before adding batches.")
-        before = {"image_ids": self.image_ids, "rows": self.rows}
-        bookkeeping = {"_update_count": self._update_count, "_computed": self._computed}
-        # `vars`, not `setattr`: this runs for each member of a collection and batch, and a module looks at every
-        # attribute that is set
-        state = vars(self)
-        try:
-            state.update(image_ids=[], rows=[])
-            self.update(*args, **kwargs)
-            if self.dist_sync_on_step:
-                self._to_sync = True
-                batch_value = self.compute()
-            else:
-                batch_value = self._value()
-            batch = {"image_ids": self.image_ids, "rows": self.rows}
-        except BaseException:
-            state.update(before | bookkeeping)
-            raise
-        finally:
-            state.update(_to_sync=self.sync_on_compute)
-        for name, chunks in batch.items():
-            state[name] = functools.reduce(_with_chunk, chunks, before[name])
-        state.update(_computed=None, _forward_cache=batch_value)
-        return batch_value
-
-    def reset(self) -> None:
-        """Forget all images."""
-        for name in self._defaults:
-            setattr(self, name, [])  # the base class would empty lists that other metrics share
-        super().reset()
-
-    def merge_state(self, incoming_state: "dict[str, Any] | Metric") -> None:
-        """Add the images of another metric, as if of another process; those without ids follow this one's.
-
-        Args:
-            incoming_state: a metric of the same class and settings, or its ``metric_state``.
-
-        Raises:
-            ValueError: if it was measured with other settings, or an id came twice with different results
-                within one of the two.
-        """
-        state: Any = incoming_state
-        if isinstance(state, Metric):
-            if not isinstance(state, type(self)):
-                raise ValueError(f"`incoming_state` must be a {type(self).__name__}, but is a {type(state).__name__}.")
-            state = state.metric_state
-        names = sorted(map(_without_tag, state)) if isinstance(state, dict) else type(state).__name__
-        if names != sorted(map(_without_tag, self._defaults)):
-            raise ValueError(
-                f"`incoming_state` must have the states {list(self._defaults)}, but has {names}:"
-                " only metrics of equal settings can be merged."
-            )
-        theirs = (
-            self._joined(state["image_ids"], torch.int64, ()).to(self.device),
-            self._joined(state["rows"], torch.float32, self._row_shape).to(self.device),
-        )
-        image_ids, rows = _joint([self._images(), theirs])
-        if len(image_ids) and not _without_ids(image_ids):
-            image_ids, rows = _larger(*_joint([_each_once(*self._images()), _each_once(*theirs)]))
-        self.image_ids, self.rows = [image_ids], [rows]
-        self._update_count += 1
-        self._computed = None
 
     def plot(
         self, val: Ranking | Tensor | Sequence[Tensor] | None = None, ax: "Axes | None" = None
@@ -323,170 +215,5 @@ class HardnessMetric(Metric, ABC):
         rows = self.rows[-1][len(self.rows[-1]) - number :]
         return self.image_ids[-1][len(self.image_ids[-1]) - number :], self._hardness(rows)
 
-    def _checked_images(self) -> tuple[Tensor, Tensor]:
-        """Ids and rows of all images, each once."""
-        image_ids, rows = self._images()
-        if len(image_ids) and _without_ids(image_ids):
-            image_ids = torch.arange(len(image_ids), device=image_ids.device)
-        image_ids, rows = _each_once(image_ids, rows)
-        self._check(image_ids, rows)
-        return image_ids, rows
-
     def _ranking(self, image_ids: Tensor, rows: Tensor) -> Ranking:
         return Ranking.of(image_ids, self._hardness(rows))
-
-    def _images(self) -> tuple[Tensor, Tensor]:
-        """Ids and rows of all images so far, of the right dtype and shape also where there are none."""
-        return (
-            self._joined(self.image_ids, torch.int64, ()),
-            self._joined(self.rows, torch.float32, self._row_shape),
-        )
-
-    def _joined(self, chunks: list[Tensor] | Tensor, dtype: torch.dtype, shape: tuple[int, ...]) -> Tensor:
-        if isinstance(chunks, Tensor):
-            return chunks
-        if not chunks:
-            return torch.empty((0, *shape), dtype=dtype, device=self.device)
-        return chunks[0] if len(chunks) == 1 else torch.cat(chunks)
-
-    # What follows makes torchmetrics' machinery keep the promises of the class docstring
-
-    def _wrap_update(self, update: Callable[..., Any]) -> Callable[..., Any]:
-        wrapped = super()._wrap_update(update)
-
-        @functools.wraps(update)
-        def whole_or_not_at_all(*args: Any, **kwargs: Any) -> None:
-            bookkeeping = self._update_count, self._computed
-            try:
-                wrapped(*args, **kwargs)
-            except BaseException:
-                self._update_count, self._computed = bookkeeping
-                raise
-
-        # every size in it depends on values: a compiler would trace for half a minute, and gain nothing
-        return torch.compiler.disable(whole_or_not_at_all)
-
-    @contextmanager
-    def sync_context(
-        self,
-        dist_sync_fn: Callable[..., Any] | None = None,
-        process_group: Any | None = None,
-        should_sync: bool = True,
-        should_unsync: bool = True,
-        distributed_available: Callable[..., bool] | None = None,
-    ) -> Generator[None, None, None]:
-        """As :meth:`torchmetrics.Metric.sync_context`, but also an error leaves the metric unsynced."""
-        self.sync(dist_sync_fn, process_group, should_sync, distributed_available)
-        try:
-            yield
-        finally:
-            self.unsync(should_unsync=self._is_synced and should_unsync)
-
-    def _sync_dist(
-        self, dist_sync_fn: Callable[..., list[Tensor]] = gather_all_tensors, process_group: Any | None = None
-    ) -> None:
-        image_ids, rows = (part.to(self.device) for part in self._images())
-        group = process_group or self.process_group
-        # Every process gathers first and checks all parts then: all raise, or none, and none is left waiting
-        gathered = list(zip(dist_sync_fn(image_ids, group=group), dist_sync_fn(rows, group=group), strict=True))
-        processes = [(number, *part) for number, part in enumerate(gathered) if len(part[0])]
-        if len(gathered) > 1:
-            for number, ids, _ in processes:
-                if _without_ids(ids):
-                    raise ValueError(
-                        f"Process {number} saw images without 'image_id', but {len(gathered)} processes run:"
-                        " give every image its id, in `target` or in `preds`, so that they can be ranked together."
-                    )
-            parts = [_each_once(ids, rows, f" in process {number}") for number, ids, rows in processes]
-            image_ids, rows = _larger(*_joint(parts)) if parts else (image_ids, rows)
-        self.image_ids, self.rows = [image_ids], [rows]
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], *args: Any, **kwargs: Any) -> "HardnessMetric":
-        def follow_device(tensor: Tensor) -> Tensor:
-            moved = fn(tensor)
-            return moved if moved.dtype == tensor.dtype else tensor.to(moved.device)
-
-        return cast("HardnessMetric", super()._apply(follow_device, *args, **kwargs))
-
-    def _load_from_state_dict(
-        self, state_dict: dict[str, Any], prefix: str, local_metadata: Any, strict: bool,
-        missing_keys: list[str], unexpected_keys: list[str], error_msgs: list[str],
-    ) -> None:  # fmt: skip
-        for name in [name for name in state_dict if name.startswith(prefix) and name.endswith(")")]:
-            saved = name.removeprefix(prefix)
-            state_dict.pop(name)
-            if _without_tag(saved) != _without_tag(self._state_name):
-                error_msgs.append(f"The saved state was measured with {saved}, this metric has {self._state_name}.")
-                return
-        super()._load_from_state_dict(
-            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
-        )
-        self.image_ids = [chunk.to(self.device) for chunk in self.image_ids]
-        self.rows = [chunk.to(self.device) for chunk in self.rows]
-        self._computed = None
-        if self.image_ids:
-            self._update_count = max(self._update_count, 1)
-
-
-def _with_chunk(chunks: list[Tensor], new: Tensor) -> list[Tensor]:
-    """A new list with `new` at its end, chunks joined so that their sizes at least halve from one to the next.
-
-    A small tensor of its own for every batch would cost over 1,000 bytes; this way there are only about
-    log2 of the number of images, at the cost of copying each row about as often.
-    """
-    if chunks and not len(new):
-        return chunks  # without any, an empty one stands for itself: MetricCollection takes no chunks for equal to all
-    chunks = list(chunks)
-    while chunks and len(chunks[-1]) <= len(new):
-        new = torch.cat((chunks.pop(), new))
-    return [*chunks, new]
-
-
-def _joint(parts: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    image_ids, rows = zip(*parts, strict=True)
-    return torch.cat(image_ids), torch.cat(rows)
-
-
-def _without_ids(image_ids: Tensor) -> bool:
-    """Whether the images have no ids; an error if only some have."""
-    without = image_ids == NO_ID
-    if not without.any():
-        return False
-    if not without.all():
-        raise ValueError(
-            f"{int(without.sum())} of {len(without)} images came without 'image_id', others with one,"
-            f" such as {int(image_ids[~without][0])}: give it to every image or to none, then `reset()`."
-        )
-    return True
-
-
-def _each_once(image_ids: Tensor, rows: Tensor, where: str = "") -> tuple[Tensor, Tensor]:
-    """Hold each image of one process once; an error if an id came with different results."""
-    in_order, order = image_ids.sort()
-    again = in_order[1:] == in_order[:-1]
-    if not again.any():
-        return image_ids, rows
-    rows = rows.index_select(0, order)
-    differs = (rows[1:] != rows[:-1]).flatten(1).any(1) & again
-    if differs.any():
-        image_id = int(in_order[1:][differs][0])
-        raise ValueError(
-            f"Image {image_id} came twice{where}, with different results: `reset()` the metric between epochs,"
-            " and give different images different ids."
-        )
-    first = torch.cat((again.new_ones(1), ~again))
-    return in_order[first], rows[first]
-
-
-def _larger(image_ids: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Hold each image of several processes once, with the larger of each number."""
-    unique, position = image_ids.unique(return_inverse=True)
-    if len(unique) == len(image_ids):
-        return image_ids, rows
-    largest = rows.new_full((len(unique), *rows.shape[1:]), -torch.inf)
-    index = position.reshape(-1, *[1] * (rows.ndim - 1)).expand_as(rows)
-    return unique, scatter_extreme_(largest, index, rows, "amax")
-
-
-def _without_tag(name: str) -> str:
-    return name.split("#")[0]

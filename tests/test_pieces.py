@@ -30,8 +30,8 @@ def test_a_large_batch_ranks_as_its_images_one_by_one(metric: HardnessMetric, in
     for image_id, image in enumerate(target):
         image.update(image_id=image_id, image_size=(480, 640))
     with torch.inference_mode(inference):
-        for image in range(40):
-            metric.update(preds[image : image + 1], target[image : image + 1])
+        for index in range(40):
+            metric.update(preds[index : index + 1], target[index : index + 1])
         one_by_one = metric.compute()
         metric.reset()
         metric.update(preds, target)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from hardest_metrics.functional.agreement import join
-from hardest_metrics.metric import HardnessMetric
+from hardest_metrics.image_rows import ImageRows
 from hardest_metrics.ranking import Ranking
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class Agreement(HardnessMetric):
+class Agreement(ImageRows):
     """How well estimated hardness agrees with the truth: a scalar, the higher the better.
 
     Keeps estimated and true hardness of each image, by the rules of its base class for rows of images: each image
@@ -32,13 +32,12 @@ class Agreement(HardnessMetric):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("agreement()", (2,), **kwargs)
-        self._remembers = False  # rankings are no dicts, and joining them takes less time than recognising them
 
     @abstractmethod
     def _formula(self, estimated: Tensor, true: Tensor) -> Tensor:
         """The measure, a scalar, of ``(N,)`` estimated and ``(N,)`` true hardness."""
 
-    def update(self, estimated: Ranking, true: Ranking) -> None:  # type: ignore[override]
+    def update(self, estimated: Ranking, true: Ranking) -> None:
         """Add two rankings of the same images: all of them at once, or some at a time.
 
         Args:
@@ -49,7 +48,9 @@ class Agreement(HardnessMetric):
             TypeError, ValueError: if the two don't hold the same images, see
                 :func:`~hardest_metrics.functional.agreement.join`; the metric is as it was before.
         """
-        super().update(estimated, true)  # type: ignore[arg-type]
+        with torch.no_grad():
+            rows = torch.stack(join(estimated, true), dim=1).float()
+            self._add(estimated.image_ids.sort().values, rows)
 
     def compute(self) -> Tensor:
         """The measure over all images so far, float32; NaN where it is undefined.
@@ -80,13 +81,6 @@ class Agreement(HardnessMetric):
         with torch.no_grad(), self.sync_context(dist_sync_fn=self.dist_sync_fn, should_sync=self._to_sync):
             image_ids, rows = self._checked_images()
         return Ranking.of(image_ids, rows[:, 0]), Ranking.of(image_ids, rows[:, 1])
-
-    def _measure(self, estimated: Any, true: Any) -> tuple[Tensor, Tensor]:
-        rows = torch.stack(join(estimated, true), dim=1).float()
-        return estimated.image_ids.sort().values, rows
-
-    def _hardness(self, rows: Tensor) -> Tensor:
-        return rows[:, 0]
 
     def _value(self) -> Tensor:
         rows = self._checked_images()[1]

@@ -11,6 +11,7 @@ from hardest_metrics.calibration.fit import Judged, right_or_wrong
 from hardest_metrics.functional.estimation import Calibration, Uncalibrated
 from hardest_metrics.functional.matching import Query
 from hardest_metrics.functional.packing import BoxFormat, ImageDict, check_box_format
+from hardest_metrics.image_rows import following_device
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -183,11 +184,7 @@ class DetectionCalibration(Metric):
         return plot_reliability(self.compute() if val is None else val, ax, label)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], *args: Any, **kwargs: Any) -> "DetectionCalibration":
-        def follow_device(tensor: Tensor) -> Tensor:
-            moved = fn(tensor)
-            return moved if moved.dtype == tensor.dtype else tensor.to(moved.device)
-
-        return cast("DetectionCalibration", super()._apply(follow_device, *args, **kwargs))
+        return cast("DetectionCalibration", super()._apply(following_device(fn), *args, **kwargs))
 
 
 def _check_bins(bins: int) -> None:
