@@ -13,6 +13,7 @@ from torchmetrics.utilities.distributed import gather_all_tensors
 from torchmetrics.utilities.exceptions import TorchMetricsUserError
 
 from hardest_metrics.functional.boxes import NO_ID
+from hardest_metrics.functional.eager import eager
 from hardest_metrics.functional.reduction import scatter_extreme_
 
 
@@ -188,8 +189,7 @@ class ImageRows(Metric, ABC):
                 self._update_count, self._computed = bookkeeping
                 raise
 
-        # every size in it depends on values: a compiler would trace for half a minute, and gain nothing
-        return cast(Callable[..., Any], torch.compiler.disable(whole_or_not_at_all))
+        return eager(whole_or_not_at_all)
 
     @contextmanager
     def sync_context(

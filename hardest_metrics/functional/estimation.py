@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from hardest_metrics.functional.boxes import Batch, Detections, GroundTruth, intersection, ragged_pairs
+from hardest_metrics.functional.eager import eager
 from hardest_metrics.functional.hardness import weighted_sums
 from hardest_metrics.functional.matching import Matches, Outcome, Query, match, rank
 from hardest_metrics.functional.weighting import Weighting, WeightingName
@@ -161,6 +162,7 @@ def own_detection(batch: Batch, source: Tensor, query: Query) -> Matches:
     return Matches(of_detection, of_object, taken_from, source)
 
 
+@eager
 @torch.no_grad()
 def sampled_moments(
     batch: Batch,
@@ -219,6 +221,7 @@ def sampled_moments(
     return torch.stack((mean if origin is None else mean + origin, (square - mean.square()).clamp(min=0).sqrt()), dim=2)
 
 
+@eager
 @torch.no_grad()
 def expected_moments(
     batch: Batch, query: Query, weighting: WeightingName, calibration: Calibration = _AS_THEY_ARE

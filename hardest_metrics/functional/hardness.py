@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from hardest_metrics.functional.boxes import NO_ID, Batch
+from hardest_metrics.functional.eager import eager
 from hardest_metrics.functional.matching import AreaName, Matches, Query, match
 from hardest_metrics.functional.packing import BoxFormat, ImageDict, pack
 from hardest_metrics.functional.weighting import WEIGHTINGS, Errors, Weighting, WeightingName, errors_of
@@ -33,6 +34,7 @@ def error_sums(batch: Batch, query: Query, weightings: Sequence[Weighting]) -> T
     return weighted_sums(batch, match(batch.detections, batch.ground_truth, query), weightings).float()
 
 
+@eager
 def weighted_sums(batch: Batch, matches: Matches, weightings: Sequence[Weighting]) -> Tensor:
     """As :func:`error_sums`, of boxes whose outcomes are known already.
 

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from hardest_metrics.functional.boxes import Detections, GroundTruth, iou, ragged_pairs
+from hardest_metrics.functional.eager import eager
 from hardest_metrics.functional.reduction import scatter_extreme_
 
 AreaName = Literal["small", "medium", "large"]
@@ -134,6 +135,7 @@ class Query:
         return (area >= low) & (area <= high)
 
 
+@eager
 @torch.no_grad()
 def match(detections: Detections, ground_truth: GroundTruth, query: Query) -> Matches:
     """Match detections to ground truth as pycocotools' ``COCOeval`` does, all images at once.

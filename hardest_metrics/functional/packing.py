@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from hardest_metrics.functional.boxes import NO_ID, Batch, Detections, GroundTruth
+from hardest_metrics.functional.eager import eager
 
 BoxFormat = Literal["xyxy", "xywh", "cxcywh"]
 
@@ -68,6 +69,7 @@ def check_box_format(box_format: str) -> None:
         raise ValueError(f"`box_format` must be one of {get_args(BoxFormat)}, but is {box_format!r}.")
 
 
+@eager
 @torch.no_grad()
 def pack(
     preds: Sequence[ImageDict],
