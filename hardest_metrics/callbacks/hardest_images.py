@@ -136,6 +136,7 @@ class HardestImages(Callback):
         self._participants = Participants()
         self._loaders: dict[int, _Loader] = {}
         self._folder = Path()
+        self._stands_aside = False
         self._warned: set[str] = set()
 
     @property
@@ -190,7 +191,7 @@ class HardestImages(Callback):
 
     def on_predict_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget the last epoch."""
-        self._loaders = {}
+        self._loaders, self._stands_aside = {}, False
 
     def on_validation_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int,
@@ -211,7 +212,16 @@ class HardestImages(Callback):
         dataloader_idx: int = 0,
     ) -> None:  # fmt: skip
         """Measure a batch."""
-        self._add(pl_module, outputs, batch, dataloader_idx)
+        if self._stands_aside:
+            return
+        try:
+            self._add(pl_module, outputs, batch, dataloader_idx)
+        except Exception as error:
+            if not all(metric.needs_labels for _, metric in _items(self.metrics)):
+                raise
+            # here for the training alone: that should not keep the same trainer from predicting
+            self._loaders, self._stands_aside = {}, True
+            self._warn("predict", f"HardestImages ranks nothing in this prediction. {error}")
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Rank, log, write and show."""

@@ -214,7 +214,17 @@ def test_ids_alone_are_no_labels(tmp_path: Path) -> None:
     found = ranked(tmp_path / f"hardest_images/{stem}.csv")
     assert found == estimated(ExpectedHardness(TotalFalse()), unlabelled())
     with pytest.raises(ValueError, match="finds no labels"):
-        trainer(tmp_path, HardestImages(TotalFalse())).predict(Nameless(), loader)
+        metrics = {"estimate": ExpectedHardness(TotalFalse()), "truth": TotalFalse()}
+        trainer(tmp_path, HardestImages(metrics)).predict(Nameless(), loader)
+
+
+def test_a_callback_for_the_training_lets_the_same_trainer_predict(tmp_path: Path) -> None:
+    run = trainer(tmp_path, HardestImages(TotalFalse(), to_inputs=hide))
+    with pytest.warns(UserWarning, match=r"ranks nothing in this prediction\. .*estimate it: ExpectedHardness") as seen:
+        outputs = run.predict(Predicting(), scenes())
+    assert outputs
+    assert not files(tmp_path)
+    assert len([warning for warning in seen if "ranks nothing" in str(warning.message)]) == 1
 
 
 def test_labels_that_predict_step_returns_are_used(tmp_path: Path) -> None:
