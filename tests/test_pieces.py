@@ -48,7 +48,9 @@ def test_pieces_are_of_the_stated_size() -> None:
         return torch.arange(len(preds)), torch.zeros(len(preds))
 
     assert len(in_pieces(measure, *false_alarms(*range(30)))[0]) == 30  # type: ignore[arg-type]
-    assert sorted(sizes) == [2, 7, 7, 7, 7]
+    assert sum(sizes) == 30
+    assert max(sizes) <= 7
+    assert max(sizes) - min(sizes) <= 3
 
 
 def test_a_refusal_names_the_place_in_the_whole_batch() -> None:
