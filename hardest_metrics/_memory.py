@@ -2,6 +2,7 @@
 
 import operator
 import weakref
+from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any, cast
@@ -15,6 +16,7 @@ from hardest_metrics.functional.packing import ImageDict
 Rows = tuple[Tensor, Tensor]
 
 _ABSENT = ()
+_MANY = 1024
 _PLAIN = (int, float, str, tuple, list, type(None))
 
 
@@ -39,11 +41,11 @@ class _Column:
         self.refs = list(map(weakref.ref, tensors))
         self.versions: list[int] | None = None
         self.contents: Tensor | None = None
-        try:
-            self.versions = [tensor._version for tensor in tensors]
-        except RuntimeError:
+        if any(map(Tensor.is_inference, tensors)):
             flat = tensors if all(tensor.ndim for tensor in tensors) else [tensor.reshape(-1) for tensor in tensors]
             self.contents = torch.cat(flat)
+        else:
+            self.versions = [tensor._version for tensor in tensors]
 
     def same_as(self, other: "_Column") -> bool:
         return (
@@ -103,7 +105,8 @@ class BatchMemory:
     """The rows of the last batch, by the settings that they were measured with.
 
     In a :class:`~torchmetrics.MetricCollection` every member sees every batch in `forward`, and the first one
-    in `update`. Members of equal settings then share one measurement, at the cost of a look at the inputs.
+    in `update`. Members of equal settings then share one measurement, at the cost of a look at the inputs. Of a large
+    batch that is a tenth of what measuring takes: a metric is spared it while it is the only one of its settings.
 
     Args:
         size: how many settings to remember a batch for.
@@ -112,6 +115,12 @@ class BatchMemory:
     def __init__(self, size: int = 8) -> None:
         self._size = size
         self._batches: dict[str, _Remembered] = {}
+        self._askers: Counter[str] = Counter()
+
+    def introduce(self, asker: object, settings: str) -> None:
+        """Count who may ask with these settings, as long as it lives."""
+        self._askers[settings] += 1
+        weakref.finalize(asker, self._askers.subtract, [settings]).atexit = False
 
     def get(
         self,
@@ -129,10 +138,12 @@ class BatchMemory:
             preds: one dict an image.
             target: one dict an image.
             measure: gives ids and rows.
-            asker: who may take the rows of a batch once; None for as often as it likes.
+            asker: who may take the rows of a batch once; None for anybody, as often as they like.
             reads: the entries of the dicts that `measure` looks at; None for all.
         """
         try:
+            if len(preds) > _MANY and asker is not None and self._askers[settings] == 1:
+                return measure(preds, target)
             batch = _Remembered(preds, target, reads)
         except (AttributeError, TypeError, RuntimeError):
             return measure(preds, target)  # not a batch at all; this says why

@@ -89,6 +89,12 @@ class HardnessMetric(ImageRows):
             raise ValueError(f"`reduction` must be one of {get_args(Reduction)} or None, but is {reduction!r}.")
         self.reduction = reduction
         self._remembers = True
+        _last_batches.introduce(self, self.settings)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Of a copy, or of a metric that was pickled."""
+        super().__setstate__(state)
+        _last_batches.introduce(self, self.settings)
 
     @abstractmethod
     def _measure(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> tuple[Tensor, Tensor]:

@@ -56,9 +56,9 @@ class Ranking(_Ranking):
             Ranking(3 images, hardest first: 9 (3), 2 (1), 4 (1))
         """
         by_id = image_ids.argsort()
-        image_ids, hardness = image_ids[by_id], hardness[by_id]
+        image_ids, hardness = image_ids.index_select(0, by_id), hardness.index_select(0, by_id)
         hardest_first = hardness.argsort(descending=True, stable=True)
-        return cls(image_ids[hardest_first], hardness[hardest_first])
+        return cls(image_ids.index_select(0, hardest_first), hardness.index_select(0, hardest_first))
 
     def top(self, k: int) -> "Ranking":
         """The ``k`` hardest images (all of them where there are fewer)."""

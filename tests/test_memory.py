@@ -1,8 +1,10 @@
 """Metrics fed the same batch one after the other measure it once, and never a batch that is not the same."""
 
 import gc
+import pickle
 import weakref
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -194,6 +196,23 @@ def test_an_asker_at_the_address_of_a_dead_one_is_not_taken_for_it() -> None:
         gc.collect()
     assert len(addresses) < 20  # else this shows nothing
     assert counter.calls == 1
+
+
+def test_a_metric_alone_is_spared_the_look_at_a_large_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory, counter, batch = BatchMemory(), Counter(), false_alarms(1, 2, 3)
+    monkeypatch.setattr("hardest_metrics.metric._last_batches", memory)
+    monkeypatch.setattr("hardest_metrics._memory._MANY", 2)
+    metric = TotalFalse()
+    memory.get(metric.settings, *batch, counter, asker=metric)
+    for copied in (deepcopy(metric), pickle.loads(pickle.dumps(metric)), FalsePositives()):  # may ask too
+        calls_before = counter.calls
+        memory.get(metric.settings, *batch, counter, asker=metric)
+        memory.get(metric.settings, *batch, counter, asker=copied)
+        assert counter.calls == calls_before + 1
+        del copied
+        gc.collect()
+        memory.get(metric.settings, *batch, counter, asker=metric)
+        assert counter.calls == calls_before + 2
 
 
 def test_a_weighting_that_has_changed_weighs_anew() -> None:

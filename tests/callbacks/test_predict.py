@@ -213,9 +213,9 @@ def test_ids_alone_are_no_labels(tmp_path: Path) -> None:
     (stem,) = files(tmp_path)
     found = ranked(tmp_path / f"hardest_images/{stem}.csv")
     assert found == estimated(ExpectedHardness(TotalFalse()), unlabelled())
+    both = HardestImages({"estimate": ExpectedHardness(TotalFalse()), "truth": TotalFalse()})
     with pytest.raises(ValueError, match="finds no labels"):
-        metrics = {"estimate": ExpectedHardness(TotalFalse()), "truth": TotalFalse()}
-        trainer(tmp_path, HardestImages(metrics)).predict(Nameless(), loader)
+        trainer(tmp_path, both).predict(Nameless(), loader)
 
 
 def test_a_callback_for_the_training_lets_the_same_trainer_predict(tmp_path: Path) -> None:
