@@ -5,22 +5,49 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hardest_metrics.callbacks import HardestImages
-    from hardest_metrics.detection import FalseNegatives, FalsePositives, TotalFalse
+    from hardest_metrics.detection import (
+        CommitteeHardness,
+        ExpectedHardness,
+        FalseNegatives,
+        FalsePositives,
+        FastScoreSampling,
+        ScoreSampling,
+        TotalFalse,
+        Uncertainty,
+    )
     from hardest_metrics.metric import HardnessMetric, Summary
     from hardest_metrics.ranking import Ranking
 
 __version__ = "0.1.0"
 
-__all__ = ["FalseNegatives", "FalsePositives", "HardestImages", "HardnessMetric", "Ranking", "Summary", "TotalFalse"]
+__all__ = [
+    "CommitteeHardness",
+    "ExpectedHardness",
+    "FalseNegatives",
+    "FalsePositives",
+    "FastScoreSampling",
+    "HardestImages",
+    "HardnessMetric",
+    "Ranking",
+    "ScoreSampling",
+    "Summary",
+    "TotalFalse",
+    "Uncertainty",
+]
 
 _HOMES = {
+    "CommitteeHardness": "detection",
+    "ExpectedHardness": "detection",
     "FalseNegatives": "detection",
     "FalsePositives": "detection",
+    "FastScoreSampling": "detection",
     "HardestImages": "callbacks",
     "HardnessMetric": "metric",
     "Ranking": "ranking",
+    "ScoreSampling": "detection",
     "Summary": "metric",
     "TotalFalse": "detection",
+    "Uncertainty": "detection",
 }
 
 
