@@ -50,7 +50,7 @@ class Agreement(ImageRows):
         """
         with torch.no_grad():
             rows = torch.stack(join(estimated, true), dim=1).float()
-            self._add(estimated.image_ids.sort().values, rows)
+            self._add(estimated.image_ids.long().sort().values, rows)
 
     def compute(self) -> Tensor:
         """The measure over all images so far, float32; NaN where it is undefined.

@@ -38,7 +38,7 @@ def join(estimated: Ranking, true: Ranking) -> tuple[Tensor, Tensor]:
         ``(N,)`` estimated and ``(N,)`` true hardness, both by ascending image id, on the device of `estimated`.
 
     Raises:
-        TypeError: if an argument is not a :class:`~hardest_metrics.Ranking`.
+        TypeError: if an argument is not a :class:`~hardest_metrics.Ranking`, or its ids are not integers.
         ValueError: if a ranking holds an image twice or a hardness that is not finite, or if one of them lacks images
             of the other. An image that is missing has no rank: leaving it out, or putting it last, would change what
             is measured, so that is for the caller to do.
@@ -326,7 +326,10 @@ def _by_id(ranking: Ranking, name: str) -> tuple[Tensor, Tensor]:
     """Ids, ascending, and hardness of a ranking whose images are each there once."""
     if not isinstance(ranking, Ranking):
         raise TypeError(f"`{name}` must be a `Ranking`, but is {type(ranking).__name__}: make one with `Ranking.of`.")
-    ids, order = ranking.image_ids.sort()
+    ids = ranking.image_ids
+    if ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool:
+        raise TypeError(f"`{name}` has ids of {ids.dtype}, but ids must be integers: give int64, which holds them all.")
+    ids, order = ids.long().sort()
     hardness = ranking.hardness[order]
     again = ids[1:][ids[1:] == ids[:-1]].unique()
     if len(again):

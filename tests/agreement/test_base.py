@@ -222,6 +222,18 @@ def test_a_process_may_see_nothing_at_all(processes: Processes[Any]) -> None:
     assert processes(2, work) == [measured(Spearman(), whole).compute()] * 2
 
 
+def test_a_process_without_images_joins_one_with_narrow_ids(processes: Processes[Any]) -> None:
+    estimated, true = (Ranking(one.image_ids.int(), one.hardness) for one in pair(first_id=5))
+
+    def work(rank: int) -> Any:
+        metric = Spearman()
+        if rank:
+            metric.update(estimated, true)
+        return metric.compute()
+
+    assert processes(2, work) == [measured(Spearman(), pair(first_id=5)).compute()] * 2
+
+
 # Plots
 
 

@@ -335,6 +335,19 @@ def test_rankings_are_joined_by_id() -> None:
     assert second.tolist() == [1, 2, 3]
 
 
+@pytest.mark.parametrize("dtype", [torch.int16, torch.uint8, torch.int32])
+def test_ids_are_compared_whatever_integers_they_are(dtype: torch.dtype) -> None:
+    narrow = Ranking(torch.tensor([2, 9, 5], dtype=dtype), torch.tensor([3.0, 2, 1]))
+    assert torch.equal(torch.stack(join(narrow, ranking(5, 9, 2))), torch.tensor([[3.0, 1, 2], [1, 1, 1]]))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.complex64, torch.bool])
+def test_ids_that_are_no_integers_are_refused(dtype: torch.dtype) -> None:
+    wrong = Ranking(torch.tensor([1], dtype=dtype), torch.ones(1))
+    with pytest.raises(TypeError, match=f"`true` has ids of {dtype}, but ids must be integers"):
+        join(ranking(1), wrong)
+
+
 def test_no_images_can_be_joined() -> None:
     none = Ranking(torch.empty(0).long(), torch.empty(0))
     assert [len(part) for part in join(none, none)] == [0, 0]
