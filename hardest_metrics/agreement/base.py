@@ -74,7 +74,8 @@ class Agreement(ImageRows):
 
     def _check_arguments(self) -> None:
         """Refuse arguments that make no sense when they are given, not after an epoch."""
-        self._formula(torch.arange(2.0), torch.arange(2.0))
+        example = torch.arange(2.0, device="cpu")  # the default device may hold no numbers, such as "meta"
+        self._formula(example, example)
 
     def _rankings(self) -> tuple[Ranking, Ranking]:
         """Estimated and true, of the images of all processes."""
