@@ -193,8 +193,7 @@ def test_arguments_that_make_no_sense_are_refused_when_they_are_given(make_wrong
 
 def test_a_metric_can_be_made_where_tensors_hold_no_numbers(make: Callable[[], Agreement]) -> None:
     with torch.device("meta"):
-        metric = make()
-    assert measured(metric, pair()).compute() == measured(make(), pair()).compute()
+        assert make().device.type == "meta"
 
 
 # Processes
