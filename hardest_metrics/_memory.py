@@ -2,7 +2,6 @@
 
 import operator
 import weakref
-from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any, cast
@@ -115,12 +114,17 @@ class BatchMemory:
     def __init__(self, size: int = 8) -> None:
         self._size = size
         self._batches: dict[str, _Remembered] = {}
-        self._askers: Counter[str] = Counter()
+        self._askers: dict[str, set[int]] = {}
 
     def introduce(self, asker: object, settings: str) -> None:
-        """Count who may ask with these settings, as long as it lives."""
-        self._askers[settings] += 1
-        weakref.finalize(asker, self._askers.subtract, [settings]).atexit = False
+        """Know who may ask with these settings, as long as it lives."""
+        self._askers.setdefault(settings, set()).add(id(asker))
+        weakref.finalize(asker, self._leave, id(asker), settings).atexit = False
+
+    def _leave(self, address: int, settings: str) -> None:
+        self._askers.get(settings, set()).discard(address)
+        if not self._askers.get(settings):
+            self._askers.pop(settings, None)
 
     def get(
         self,
@@ -142,7 +146,7 @@ class BatchMemory:
             reads: the entries of the dicts that `measure` looks at; None for all.
         """
         try:
-            if len(preds) > _MANY and asker is not None and self._askers[settings] == 1:
+            if len(preds) > _MANY and self._askers.get(settings) == {id(asker)}:
                 return measure(preds, target)
             batch = _Remembered(preds, target, reads)
         except (AttributeError, TypeError, RuntimeError):

@@ -21,9 +21,10 @@ Measure = Callable[[Sequence[ImageDict], Sequence[ImageDict]], tuple[Tensor, Ten
 
 
 def in_pieces(measure: Measure, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> tuple[Tensor, Tensor]:
-    """``measure(preds, target)``, which looks at each image for itself, a thousand images at a time.
+    """``measure(preds, target)``, which looks at each image for itself, at most so many images at a time.
 
-    Where boxes lie in the host's memory, up to four of the threads that torch may use share the work.
+    Where boxes lie in the host's memory, up to four of the threads that torch may use share the work. Images without
+    ids may be told apart by their places in the batch: they stay together.
 
     Args:
         measure: what to do with each piece.
@@ -35,6 +36,8 @@ def in_pieces(measure: Measure, preds: Sequence[ImageDict], target: Sequence[Ima
     """
     lists = isinstance(preds, list | tuple) and isinstance(target, list | tuple)
     if not lists or not IMAGES_AT_ONCE < len(preds) == len(target):
+        return measure(preds, target)
+    if not any("image_id" in image for image in (preds[0], target[0])):
         return measure(preds, target)
     inference = torch.is_inference_mode_enabled()  # known to this thread only
 
@@ -51,7 +54,7 @@ def in_pieces(measure: Measure, preds: Sequence[ImageDict], target: Sequence[Ima
         with ThreadPoolExecutor(threads) as pool:
             pieces = list((pool.map if threads > 1 else map)(measured, starts))
         image_ids, rows = (torch.cat(column) for column in zip(*pieces, strict=True))
-        sound = (image_ids == NO_ID).unique().numel() == 1  # ids for all images or for none
+        sound = len(image_ids) == len(preds) and not bool((image_ids == NO_ID).any())
     except (LookupError, TypeError, ValueError):
         sound = False
     return (image_ids, rows) if sound else measure(preds, target)

@@ -51,7 +51,9 @@ class HardnessMetric(ImageRows):
     gathered from all processes, held once an image, ranked, and reduced if asked.
 
     The rules for the rows (sharing, ids, several processes, refused batches) are those of
-    :class:`~hardest_metrics.image_rows.ImageRows`.
+    :class:`~hardest_metrics.image_rows.ImageRows`. A batch that another metric of equal settings has just measured is
+    not measured again if its tensors are the same and, as far as torch counts, unchanged: between two metrics' updates
+    fill no tensor behind torch's back (through ``.data``, a numpy array or a CUDA graph).
 
     Args:
         settings: names everything that :meth:`_measure` depends on, as a call: ``"box_errors(labels=None)"``.
@@ -72,9 +74,9 @@ class HardnessMetric(ImageRows):
     #: whether images are measured against labels; if not, `target` holds ids and sizes at most, or is left out
     needs_labels: ClassVar[bool] = True
 
-    #: whether :meth:`_measure` gives an image the same row whatever else is in the batch; a large one is then measured
-    #: in pieces, on several threads
-    _separable: ClassVar[bool] = True
+    #: whether :meth:`_measure` is a function of `settings` and of each image by itself, and keeps nothing on the
+    #: metric; then metrics of equal settings measure a batch once, and a large one in pieces on several threads
+    by_image: bool = False
 
     def __init__(
         self,
@@ -88,7 +90,6 @@ class HardnessMetric(ImageRows):
         if reduction is not None and reduction not in get_args(Reduction):
             raise ValueError(f"`reduction` must be one of {get_args(Reduction)} or None, but is {reduction!r}.")
         self.reduction = reduction
-        self._remembers = True
         _last_batches.introduce(self, self.settings)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -124,11 +125,11 @@ class HardnessMetric(ImageRows):
             TypeError, ValueError: on input that makes no sense; the metric is as it was before.
         """
         with torch.no_grad():
-            measure = functools.partial(in_pieces, self._measure) if self._separable else self._measure
-            if self._remembers:
+            if self.by_image:
+                measure = functools.partial(in_pieces, self._measure)
                 image_ids, rows = _last_batches.get(self.settings, preds, target, measure, asker=self, reads=self.reads)
             else:
-                image_ids, rows = measure(preds, target)
+                image_ids, rows = self._measure(preds, target)
             self._add(image_ids, rows)
 
     def compute(self) -> Ranking | Tensor:

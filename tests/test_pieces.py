@@ -1,12 +1,17 @@
 """A large batch is measured in pieces and on several threads, and nobody can tell."""
 
+from collections.abc import Sequence
+
 import pytest
 import torch
+from torch import Tensor
 
-from hardest_metrics import HardnessMetric, TotalFalse, _pieces
+from hardest_metrics import FalsePositives, HardnessMetric, TotalFalse, _pieces
 from hardest_metrics._pieces import in_pieces
-from hardest_metrics.detection import CommitteeHardness, ExpectedHardness, ScoreSampling
-from tests.scenes import Image, Scenery, false_alarms
+from hardest_metrics.detection import CommitteeHardness, ExpectedHardness, FastScoreSampling, ScoreSampling
+from hardest_metrics.functional import pack
+from hardest_metrics.functional.packing import ImageDict
+from tests.scenes import Scenery, detected, false_alarms
 
 
 @pytest.fixture(autouse=True, params=[1, 3], ids=["one thread", "three threads"])
@@ -43,11 +48,11 @@ def test_a_large_batch_ranks_as_its_images_one_by_one(metric: HardnessMetric, in
 def test_pieces_are_of_the_stated_size() -> None:
     sizes: list[int] = []
 
-    def measure(preds: list[Image], target: list[Image]) -> tuple[torch.Tensor, torch.Tensor]:
+    def measure(preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> tuple[torch.Tensor, torch.Tensor]:
         sizes.append(len(preds))
         return torch.arange(len(preds)), torch.zeros(len(preds))
 
-    assert len(in_pieces(measure, *false_alarms(*range(30)))[0]) == 30  # type: ignore[arg-type]
+    assert len(in_pieces(measure, *false_alarms(*range(30)))[0]) == 30
     assert sum(sizes) == 30
     assert max(sizes) <= 7
     assert max(sizes) - min(sizes) <= 3
@@ -68,6 +73,40 @@ def test_ids_for_some_images_alone_are_refused_in_pieces_too() -> None:
         image.pop("image_id", None)
     with pytest.raises(ValueError, match=r"target\[14\].*lacks the key 'image_id'"):
         TotalFalse().update(preds, target)
+
+
+@pytest.mark.parametrize("estimator", [ScoreSampling, FastScoreSampling])
+def test_images_without_ids_are_told_apart_in_large_batches_too(estimator: type[ScoreSampling]) -> None:
+    preds = [detected((0, 0, 10, 10), score=0.6)] * 30
+    metric = estimator(TotalFalse(), n_samples=16)
+    metric.update(preds)
+    assert len(metric.compute()[1].unique()) > 7  # as many as a piece holds
+
+
+def test_a_metric_that_keeps_something_of_its_own_sees_the_whole_batch() -> None:
+    class Counting(HardnessMetric):
+        def __init__(self) -> None:
+            super().__init__("counting()", row_shape=(1,))
+
+        def _measure(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> tuple[Tensor, Tensor]:
+            self.batch = pack(preds, target)
+            return self.batch.image_ids, torch.full((len(self.batch), 1), float(len(preds)))
+
+        def _hardness(self, rows: Tensor) -> Tensor:
+            return rows[:, 0]
+
+    metric = Counting()
+    metric.update(*false_alarms(*range(30)))
+    assert metric.compute()[1].tolist() == [30] * 30
+
+
+def test_a_function_weighs_whole_batches() -> None:
+    batch = Scenery().draw(40, seed=3)
+    for image_id, image in enumerate(batch[1]):
+        image["image_id"] = image_id
+    metric = FalsePositives(lambda errors, _: errors.box_area / errors.box_area.max())
+    metric.update(*batch)
+    assert metric.compute()[1].max() >= 1
 
 
 def test_a_committee_is_asked_about_the_whole_batch() -> None:

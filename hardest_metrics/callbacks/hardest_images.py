@@ -83,7 +83,7 @@ class HardestImages(Callback):
 
     Raises:
         TypeError, ValueError: if an argument makes no sense; in `setup` if `dirpath` cannot be written to; at the first
-            batch if a metric needs labels and there are none.
+            batch if a metric needs labels and there are none. In `predict` such a metric is left out, with a warning.
 
     Example:
         >>> from lightning.pytorch import Trainer
@@ -136,7 +136,7 @@ class HardestImages(Callback):
         self._participants = Participants()
         self._loaders: dict[int, _Loader] = {}
         self._folder = Path()
-        self._stands_aside = False
+        self._left_out: set[str] = set()  # of a prediction, for want of labels
         self._warned: set[str] = set()
 
     @property
@@ -183,50 +183,56 @@ class HardestImages(Callback):
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget the last epoch."""
-        self._loaders = {}
+        self._begin()
 
     def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget the last epoch."""
-        self._loaders = {}
+        self._begin()
 
     def on_predict_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget the last epoch."""
-        self._loaders, self._stands_aside = {}, False
+        self._begin()
 
     def on_validation_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:  # fmt: skip
         """Measure a batch, in the sanity check too: what is wrong with it shows before the training."""
-        self._add(pl_module, outputs, batch, dataloader_idx)
+        self._add(pl_module, self._inputs(outputs, batch), dataloader_idx)
 
     def on_test_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:  # fmt: skip
         """Measure a batch."""
-        self._add(pl_module, outputs, batch, dataloader_idx)
+        self._add(pl_module, self._inputs(outputs, batch), dataloader_idx)
 
     def on_predict_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:  # fmt: skip
-        """Measure a batch."""
-        if self._stands_aside:
+        """Measure a batch; without labels, by the metrics that need none."""
+        if len(self._left_out) == len(self.metrics):
             return
         try:
-            self._add(pl_module, outputs, batch, dataloader_idx)
+            inputs = self._inputs(outputs, batch)
         except Exception as error:
-            if not all(metric.needs_labels for _, metric in _items(self.metrics)):
+            needing = {name for name, metric in _items(self.metrics) if metric.needs_labels}
+            if self._left_out or self._loaders or not needing:
                 raise
-            # here for the training alone: that should not keep the same trainer from predicting
-            self._loaders, self._stands_aside = {}, True
-            self._warn("predict", f"HardestImages ranks nothing in this prediction. {error}")
+            # these are here for the training: that should not keep the same trainer from predicting
+            self._left_out = needing
+            names = ", ".join(sorted(needing))
+            self._warn("predict", f"HardestImages leaves {names} out of this prediction. {error}")
+            if len(needing) == len(self.metrics):
+                return
+            inputs = self._inputs(outputs, batch)
+        self._add(pl_module, inputs, dataloader_idx)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Rank, log, write and show."""
         if trainer.sanity_checking:
-            self._loaders = {}
+            self._begin()
         else:
             self._finish(trainer, pl_module, "val", len(trainer.num_val_batches))
 
@@ -238,17 +244,23 @@ class HardestImages(Callback):
         """Rank, write and show."""
         self._finish(trainer, pl_module, "predict", len(trainer.num_predict_batches))
 
-    def _add(self, pl_module: LightningModule, outputs: Any, batch: Any, index: int) -> None:
+    def _begin(self) -> None:
+        self._loaders, self._left_out = {}, set()
+
+    def _inputs(self, outputs: Any, batch: Any) -> Inputs:
         given: Any = self.to_inputs(outputs, batch)
         if not isinstance(given, tuple) or not 2 <= len(given) <= 4:
             raise TypeError(f"`to_inputs` must give Inputs(preds, target, images), but gave a {type(given).__name__}.")
         inputs = Inputs(*given)
         if inputs.target is None or not all("boxes" in image for image in inputs.target):
             for name, metric in _items(self.metrics):
-                if metric.needs_labels:
+                if metric.needs_labels and name not in self._left_out:
                     kind = type(metric).__name__
                     remedy = f"{name!r} needs them; where there are none, estimate it: ExpectedHardness({kind}()). "
                     raise not_found("labels", outputs, batch, remedy)
+        return inputs
+
+    def _add(self, pl_module: LightningModule, inputs: Inputs, index: int) -> None:
         if inputs.images is not None and len(inputs.images) != len(inputs.preds):
             raise ValueError(f"HardestImages got {len(inputs.images)} images, but predictions for {len(inputs.preds)}.")
         target = _with_sizes(inputs)
@@ -264,7 +276,8 @@ class HardestImages(Callback):
 
     def _loader(self, index: int, pl_module: LightningModule) -> "_Loader":
         if index not in self._loaders:
-            metrics = self.metrics.clone().to(pl_module.device)
+            members: Any = {name: metric for name, metric in _items(self.metrics) if name not in self._left_out}
+            metrics = (MetricCollection(members) if self._left_out else self.metrics).clone().to(pl_module.device)
             for _, metric in _items(metrics):
                 metric.process_group = self._participants.group
             self._loaders[index] = _Loader(metrics, TopImages(self.top_k, self._to_uint8))
@@ -273,9 +286,15 @@ class HardestImages(Callback):
     def _finish(self, trainer: Trainer, pl_module: LightningModule, stage: str, num_loaders: int) -> None:
         """Everything that asks other processes comes first: a write that fails must not leave them waiting."""
         found = []
+        if stage == "predict" and self._participants.any(bool(self._left_out), trainer):
+            # then all processes leave the same metrics out
+            self._left_out = {name for name, metric in _items(self.metrics) if metric.needs_labels}
+            if len(self._left_out) == len(self.metrics):
+                self._warn("predict", "HardestImages ranks nothing: another process finds no labels, which it needs.")
+                return
         for index in range(max(num_loaders, 1)):
             loader = self._loader(index, pl_module)
-            metrics = dict(_items(loader.metrics))
+            metrics = {name: metric for name, metric in _items(loader.metrics) if name not in self._left_out}
             summaries = {name: metric.summary() for name, metric in metrics.items()}
             if all(len(summary.ranking.image_ids) == 0 for summary in summaries.values()):
                 continue
@@ -288,7 +307,7 @@ class HardestImages(Callback):
                 if stage != "predict":  # where Lightning logs nothing
                     self._log_scalars(f"{stage}/{name}", suffix, summary)
                 found.append((f"{stage}/{name}{suffix}", metrics[name], summary, snapshots))
-        self._loaders = {}
+        self._begin()
         for tag, metric, summary, snapshots in found:
             history = None
             if stage != "predict":
@@ -405,7 +424,7 @@ class HardestImages(Callback):
         try:
             yield
         except Exception as error:  # loggers raise whatever their services do
-            self._warn(what, f"HardestImages could not {doing}: {type(error).__name__}: {error}. Training goes on.")
+            self._warn(what, f"HardestImages could not {doing}: {type(error).__name__}: {error}. The run goes on.")
 
     def _warn(self, what: str, message: str) -> None:
         if what not in self._warned:

@@ -55,6 +55,14 @@ class Participants:
                 self._groups[tuple(ranks)] = dist.new_group(ranks, use_local_synchronization=True)
             self.group = self._groups[tuple(ranks)]
 
+    def any(self, flag: bool, trainer: "Trainer") -> bool:
+        """Whether any of the processes that take part says so."""
+        if trainer.world_size == 1:
+            return flag
+        flags = torch.tensor([flag], dtype=torch.int64, device=trainer.strategy.root_device)
+        dist.all_reduce(flags, dist.ReduceOp.MAX, group=self.group)
+        return bool(flags)
+
 
 def _telling(loop: Any, trainer: "Trainer", watchers: list[Participants]) -> Any:
     setup_data = loop.setup_data

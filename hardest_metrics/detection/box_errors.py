@@ -92,8 +92,8 @@ class BoxErrors(HardnessMetric, ABC):
         # pixel weighting needs to see every batch for itself: it refuses images without size, which others take
         group = "sized" if weighting == "pixel" else ""
         super().__init__(settings, (2, columns), reduction, group, **kwargs)
-        # a function may weigh the same batch differently next time
-        self._remembers = not callable(weighting)
+        # a function sees the whole batch, and may weigh it differently next time
+        self.by_image = not callable(weighting)
         self.query = query
         self.weighting = weighting
         self.box_format = box_format

@@ -54,8 +54,6 @@ class CommitteeHardness(Estimator):
         Ranking(1 images, hardest first: 7 (1))
     """
 
-    _separable = False  # the members' predictions are of the whole batch
-
     def __init__(
         self,
         definition: BoxErrors,
@@ -88,7 +86,7 @@ class CommitteeHardness(Estimator):
         self.n_samples = n_samples
         self.seed = seed
         self.calibration = calibration
-        self._remembers = False  # it goes by the members, too
+        self.by_image = False  # it goes by the members, too
         self._members: Sequence[Sequence[ImageDict]] = ()
 
     def update(

@@ -83,7 +83,7 @@ class Estimator(HardnessMetric, ABC):
         self.definition.reset()
         self.statistic = statistic
         self.c = c
-        self._remembers = not callable(definition.weighting)
+        self.by_image = not callable(definition.weighting)
 
     @property
     def query(self) -> Any:
@@ -185,9 +185,11 @@ class ScoreSampling(Estimator):
         **kwargs: Any,
     ) -> None:
         check_n_samples(n_samples)
-        sampler = ScoreSampler(seed, calibration or Uncalibrated()) if sampler is None else sampler
+        of_scores = ScoreSampler(seed, calibration or Uncalibrated())
+        users, sampler = sampler is not None, sampler or of_scores
         settings = f"{self._name}(n_samples={n_samples}, sampler={sampler.settings}"
         super().__init__(definition, settings, statistic, c, reduction, **kwargs)
+        self.by_image = self.by_image and not users  # who knows what else a sampler of the user's goes by
         self.n_samples = n_samples
         self.sampler = sampler
 

@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from hardest_metrics.functional.estimation import Calibration, Uncalibrated, participants
+from hardest_metrics.functional.estimation import Calibration, Uncalibrated, participants, probabilities
 from hardest_metrics.functional.matching import AreaName, Query
 from hardest_metrics.functional.packing import READS, BoxFormat, ImageDict, check_box_format, ids_alone, pack
 from hardest_metrics.functional.uncertainty import OF_LOGITS, OF_SCORES, ImageReduction, image_uncertainty
@@ -56,6 +56,7 @@ class Uncertainty(HardnessMetric):
 
     reads = READS | {"logits"}
     needs_labels = False
+    by_image = True
 
     def __init__(
         self,
@@ -111,7 +112,7 @@ class Uncertainty(HardnessMetric):
         batch = pack(preds, target, self.box_format)
         boxes = batch.detections
         if self.measure in OF_SCORES:
-            values = OF_SCORES[self.measure](self.calibration(boxes.scores))
+            values = OF_SCORES[self.measure](probabilities(self.calibration, boxes.scores))
         else:
             values = OF_LOGITS[self.measure](_logits(preds, self.measure).to(boxes.scores.device))
         kept = participants(boxes, self.query)

@@ -72,7 +72,7 @@ class GroundTruth(Boxes):
     Attributes:
         crowd: ``(n,)`` bool, whether the box stands for a group of objects (COCO's ``iscrowd``).
         area: ``(n,)`` float64, the object's area in square pixels as labelled; the box's where none was.
-        group: ``(n,)`` int64, as for :class:`Detections`.
+        group: ``(n,)`` int32 or int64, as for :class:`Detections`.
     """
 
     crowd: Tensor

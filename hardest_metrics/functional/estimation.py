@@ -127,7 +127,7 @@ class ScoreSampler:
         of_image = hash_of(self.seed, batch.ids_or_places)
         of_box = hash_of(of_image.index_select(0, boxes.image), place)
         # one draw a box and sample, in 32 bits: below the probability's share of 2^32, the box is kept
-        share = (self.calibration(boxes.scores).double() * 2.0**32).long()
+        share = (probabilities(self.calibration, boxes.scores) * 2.0**32).long()
         sample, source = (mix(of_box ^ hash_of(samples)[:, None]) < share).nonzero().unbind(1)
         kept = boxes.take(source)
         return PseudoGroundTruth(sample, kept.image, kept.xywh, kept.labels, source)
@@ -260,7 +260,7 @@ def expected_moments(
     above = torch.zeros(len(boxes), dtype=torch.bool, device=boxes.labels.device)
     above[rank(boxes, query)] = True
     counts = query.counts_label(boxes.labels) & query.counts_area(boxes.box_area)
-    right = calibration(boxes.scores).double()
+    right = probabilities(calibration, boxes.scores)
     if weighting == "overlap":
         mean, variance = _overlap_moments(batch, right, above & counts, ~above & counts)
     else:
@@ -327,6 +327,23 @@ def _overlapping(boxes: Detections, above: Tensor, counts: Tensor) -> Iterator[t
         j = true_positives.index_select(0, place)
         pair = ((shared > 0) & (i != j)).nonzero().squeeze(1)
         yield i.index_select(0, pair), j.index_select(0, pair), shared.index_select(0, pair)
+
+
+def probabilities(calibration: Calibration, scores: Tensor) -> Tensor:
+    """What a calibration makes of ``(n,)`` scores: ``(n,)`` float64.
+
+    Raises:
+        ValueError: if it gives another shape, or values outside [0, 1].
+    """
+    result = calibration(scores)
+    if isinstance(calibration, Uncalibrated):
+        return result.double()  # checked with the scores
+    if result.shape != scores.shape or not bool(((result >= 0) & (result <= 1)).all()):
+        raise ValueError(
+            f"`calibration` {calibration!r} must give each score a probability in [0, 1], shape {tuple(scores.shape)},"
+            f" but gave shape {tuple(result.shape)}, with values such as {result.flatten()[:3].tolist()}."
+        )
+    return result.double()
 
 
 def participants(detections: Detections, query: Query) -> Tensor:

@@ -190,12 +190,13 @@ def test_a_committee_comes_with_its_members(tmp_path: Path) -> None:
     assert ranked(tmp_path / "hardest_images/predict-committee-epoch=000-step=000000.csv") == expected
 
 
-def test_a_metric_that_needs_labels_says_so(tmp_path: Path) -> None:
+def test_a_metric_that_needs_labels_is_left_out(tmp_path: Path) -> None:
     metrics = {"estimate": ExpectedHardness(TotalFalse()), "truth": FalseNegatives()}
     run = trainer(tmp_path, HardestImages(metrics, to_inputs=hide))
-    message = r"finds no labels.*'truth' needs them; .* estimate it: ExpectedHardness\(FalseNegatives\(\)\)"
-    with pytest.raises(ValueError, match=message):
+    message = r"leaves truth out.*finds no labels.*'truth' needs them; .* ExpectedHardness\(FalseNegatives\(\)\)"
+    with pytest.warns(UserWarning, match=message):
         run.predict(Predicting(), scenes())
+    assert files(tmp_path) == ["predict-estimate-epoch=000-step=000000"]
 
 
 def test_ids_alone_are_no_labels(tmp_path: Path) -> None:
@@ -213,18 +214,29 @@ def test_ids_alone_are_no_labels(tmp_path: Path) -> None:
     (stem,) = files(tmp_path)
     found = ranked(tmp_path / f"hardest_images/{stem}.csv")
     assert found == estimated(ExpectedHardness(TotalFalse()), unlabelled())
-    both = HardestImages({"estimate": ExpectedHardness(TotalFalse()), "truth": TotalFalse()})
-    with pytest.raises(ValueError, match="finds no labels"):
-        trainer(tmp_path, both).predict(Nameless(), loader)
+    with pytest.warns(UserWarning, match="leaves TotalFalse out of this prediction.*finds no labels"):
+        trainer(tmp_path, HardestImages(TotalFalse())).predict(Nameless(), loader)
 
 
 def test_a_callback_for_the_training_lets_the_same_trainer_predict(tmp_path: Path) -> None:
     run = trainer(tmp_path, HardestImages(TotalFalse(), to_inputs=hide))
-    with pytest.warns(UserWarning, match=r"ranks nothing in this prediction\. .*estimate it: ExpectedHardness") as seen:
+    with pytest.warns(
+        UserWarning, match=r"leaves TotalFalse out of this prediction\. .*estimate it: ExpectedHardness"
+    ) as seen:
         outputs = run.predict(Predicting(), scenes())
     assert outputs
     assert not files(tmp_path)
-    assert len([warning for warning in seen if "ranks nothing" in str(warning.message)]) == 1
+    assert len([warning for warning in seen if "out of this prediction" in str(warning.message)]) == 1
+
+
+def test_what_is_wrong_with_predictions_stops_a_prediction(tmp_path: Path) -> None:
+    class Wrong(Predicting):
+        def predict_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> Any:
+            outputs = super().predict_step(batch, batch_idx, dataloader_idx)
+            return {"preds": [{**image, "scores": image["scores"] + 5} for image in outputs], "target": batch[1]}
+
+    with pytest.raises(ValueError, match="a score lies in"):
+        trainer(tmp_path, HardestImages(TotalFalse())).predict(Wrong(), scenes())
 
 
 def test_labels_that_predict_step_returns_are_used(tmp_path: Path) -> None:

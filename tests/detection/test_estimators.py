@@ -511,3 +511,16 @@ def test_a_calibration_may_keep_the_dtype_of_scores(dtype: torch.dtype) -> None:
     for metric in (expected, sampled):
         metric.update([image])
         assert metric.summary().ranking.hardness.tolist() == pytest.approx([0.2], abs=0.03)
+
+
+def test_a_calibration_gives_probabilities() -> None:
+    class Linear(Calibration):
+        settings = "linear()"
+
+        def __call__(self, scores: Tensor) -> Tensor:
+            return scores * 2 - 1
+
+    preds = [detected((0, 0, 10, 10), score=0.25)]
+    for metric in (ExpectedHardness(TotalFalse(), Linear()), ScoreSampling(TotalFalse(), calibration=Linear())):
+        with pytest.raises(ValueError, match=r"`calibration` .* must give each score a probability in \[0, 1\]"):
+            metric.update(preds)
