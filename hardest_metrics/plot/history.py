@@ -1,6 +1,7 @@
 """How hardness changes while a detector is trained."""
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 from hardest_metrics.plot.axes import given_or_new, line_styles
@@ -22,10 +23,9 @@ def plot_history(
     to ``metrics.csv``. Of several validations in an epoch the last counts.
 
     Args:
-        log: that file, or a table of its columns: ``epoch``, ``<tag>/mean``, ``<tag>/p95``,
-            ``<tag>/share_in_error``.
+        log: that file, or a table of its columns: ``epoch``, ``val/TotalFalse/mean``, ``val/TotalFalse/p95`` and so on.
         tag: what the callback calls the metric: ``"val/TotalFalse"``, with several validation loaders
-            ``"val/TotalFalse/1"`` for the second.
+            ``"val/TotalFalse/loader_1"`` for the second, whose columns are ``val/TotalFalse/mean/loader_1`` and so on.
         ax: what to draw on, for hardness; the share has an axis of its own on the right. None for a new figure.
 
     Raises:
@@ -42,12 +42,13 @@ def plot_history(
     import pandas as pd  # here: half a second that most runs never need
 
     table = log if isinstance(log, pd.DataFrame) else pd.read_csv(log)
-    name, _, loader = tag.rpartition("/")
-    name, suffix = (name, f"/{loader}") if loader.isdecimal() else (tag, "")
+    of_loader = re.fullmatch(r"(.+/.+)(/loader_\d+)", tag)
+    name, suffix = of_loader.groups() if of_loader else (tag, "")
     columns = {f"{name}/{scalar}{suffix}": scalar for scalar in _SCALARS}
     missing = [column for column in ("epoch", *columns) if column not in table]
     if missing:
-        tags = [column.replace("/mean", "") for column in table if "/mean" in str(column)]
+        means = [re.fullmatch(r"(.+)/mean(/loader_\d+)?", str(column)) for column in table]
+        tags = ["".join(mean.groups("")) for mean in means if mean]
         raise ValueError(f"`log` has no column {missing[0]!r}: `tag` must be one of {tags}, but is {tag!r}.")
     logged = table.dropna(subset=list(columns)).groupby("epoch")[list(columns)].last().rename(columns=columns)
 

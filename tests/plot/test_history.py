@@ -53,12 +53,27 @@ def test_of_several_validations_in_an_epoch_the_last_counts() -> None:
     assert lines(ax)["mean"] == ([0, 1], [5, 4])
 
 
-def test_a_loader_of_several_is_named_as_the_callback_names_it() -> None:
-    table = log(tag="val/TotalFalse/{}").merge(log(tag="val/TotalFalse/{}/1") * 2, left_index=True, right_index=True)
-    table["epoch"] = table.pop("epoch_x")
-    _, ax = plot_history(table, "val/TotalFalse/1")
-    assert lines(ax)["mean"][1] == [8, 6, 4]
-    assert "Hardness of an image (TotalFalse)" in texts(ax)
+@pytest.mark.filterwarnings("default")  # Lightning's own
+def test_each_loader_is_drawn_by_the_name_that_the_callback_gives_it(tmp_path: Path) -> None:
+    callback = HardestImages({"TotalFalse": TotalFalse(), "loader_7": TotalFalse("pixel")})
+    run = trainer(tmp_path, callback, max_epochs=2, logger=CSVLogger(tmp_path))
+    run.fit(Module(), scenes(), [scenes(), scenes(8, first_id=40)])
+    file = Path(str(run.log_dir)) / "metrics.csv"
+    tags = ["val/TotalFalse", "val/TotalFalse/loader_1", "val/loader_7", "val/loader_7/loader_1"]
+    assert sorted(callback.state_dict()) == tags, "files and histories are named so too"
+    columns = [
+        "val/TotalFalse/mean", "val/TotalFalse/mean/loader_1", "val/loader_7/mean", "val/loader_7/mean/loader_1",
+    ]  # fmt: skip
+    drawn = []
+    for tag, column in zip(tags, columns, strict=True):
+        _, ax = plot_history(file, tag)
+        drawn.append(lines(ax)["mean"][1])
+        assert drawn[-1][-1] == pytest.approx(run.callback_metrics[column].item(), rel=1e-5)
+        assert f"Hardness of an image ({tag.split('/')[1]})" in texts(ax)
+    assert len(set(map(tuple, drawn))) == 4
+    with pytest.raises(ValueError, match="`tag` must be one of") as refused:
+        plot_history(file, "val/TotalFalse/1")
+    assert all(repr(tag) in str(refused.value) for tag in tags)
 
 
 def test_what_the_log_lacks_is_named() -> None:
