@@ -20,6 +20,7 @@ from hardest_metrics.data.digest import content_digest
 from hardest_metrics.data.json_file import PathLike
 from hardest_metrics.detectors.image_files import find_image
 from hardest_metrics.names import WEIGHTINGS
+from hardest_metrics.plot.axes import put_title
 from hardest_metrics.plot.grid import draw_image, draw_side_by_side, encode_png, outcome_boxes, tile_size
 from hardest_metrics.ranking import Ranking
 
@@ -232,7 +233,7 @@ def _figure(title: str, width: float, height: float) -> "Figure":
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError('Plots need matplotlib: pip install "hardest_metrics[plot]".') from error
     figure = Figure((width, height), layout="constrained")
-    figure.suptitle(title, fontsize="x-large")
+    put_title(figure, title, "x-large")
     return figure
 
 

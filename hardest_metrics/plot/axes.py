@@ -1,10 +1,11 @@
-"""Where plots are drawn, and how their lines are told apart."""
+"""Where plots are drawn, how they are titled, and how their lines are told apart."""
 
 from itertools import cycle, islice
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Colours that differ in lightness too (seaborn's "colorblind" without the two that don't), dashes and markers of
 # different period: a line keeps its look in greyscale, and no two of the first 60 look alike.
@@ -30,6 +31,17 @@ def given_or_new(ax: "Axes | None", size: tuple[float, float] | None = None) -> 
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError('Plots need matplotlib: pip install "hardest_metrics[plot]".') from error
     return plt.subplots(layout="constrained", figsize=size)[1]
+
+
+def put_title(figure: "Figure", title: str, size: str = "large") -> None:
+    """Title a figure. Names in a title, such as those of detectors, are text and no formulas, whatever they hold.
+
+    Args:
+        figure: what to title.
+        title: shown as it is, dollar signs too.
+        size: of the letters, as matplotlib names it.
+    """
+    figure.suptitle(title, fontsize=size, parse_math=False)
 
 
 def line_styles(number: int) -> list[dict[str, Any]]:

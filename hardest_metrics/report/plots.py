@@ -1,12 +1,12 @@
 """The plots of a page."""
 
 import io
-from contextlib import AbstractContextManager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from hardest_metrics.comparison import LABELS, Comparison, RankedBy
 from hardest_metrics.plot import plot_distribution
+from hardest_metrics.plot.axes import put_title
 from hardest_metrics.report.page import data_uri
 
 if TYPE_CHECKING:
@@ -40,9 +40,8 @@ def _distribution(ranked: RankedBy) -> dict[str, str]:
     figure = Figure(figsize=(6.4, 4.0), layout="constrained")
     by = "labels" if ranked.estimator == LABELS else ranked.estimator
     title = f"{ranked.detector}: {ranked.definition} by {by}"
-    with _plain_text():
-        figure.suptitle(title)
-        plot_distribution(ranked.ranking, figure.subplots())
+    put_title(figure, title)
+    plot_distribution(ranked.ranking, figure.subplots())
     return {
         "title": title,
         "detector": ranked.detector,
@@ -50,13 +49,6 @@ def _distribution(ranked: RankedBy) -> dict[str, str]:
         "estimator": ranked.estimator,
         "src": data_uri(_svg(figure), "image/svg+xml"),
     }
-
-
-def _plain_text() -> AbstractContextManager[None]:
-    """Names of detectors are text, not formulas, whatever they hold."""
-    import matplotlib as mpl
-
-    return mpl.rc_context({"text.parse_math": False})
 
 
 def _svg(figure: "Figure") -> bytes:

@@ -38,6 +38,14 @@ def test_every_detector_has_its_plots(compared: Comparison) -> None:
     assert drawn[0].png() == drawn[0].png(), "the same every time, so that it can be told whether it changed"
 
 
+def test_the_name_of_a_detector_is_no_formula(make: Make) -> None:
+    annotations, detections = make(12, 1)
+    named = compare(annotations, {"cost$^$": detections["detector 0"]}, None, DEFINITIONS, NAMES[:3])
+    drawn = list(plots(named))
+    assert len(drawn) == 4
+    assert all(plot.title.startswith("cost$^$: ") and min(size(plot)) > 300 for plot in drawn)
+
+
 def test_of_each_family_the_best_is_shown(compared: Comparison) -> None:
     shown = best_of_families(compared, "detector 0")
     assert {"expected_hardness+platt", "committee", "binary_entropy"} < set(shown)
