@@ -57,7 +57,7 @@ def cross_validate(
         raise ValueError(f"`preds` holds {len(preds)} images: cross-validation needs 2 or more.")
     shuffled = torch.randperm(len(preds), generator=torch.Generator().manual_seed(0))
     folds = []
-    for part in shuffled.chunk(N_FOLDS):
+    for part in shuffled.tensor_split(min(N_FOLDS, len(preds))):
         others = torch.ones(len(preds), dtype=torch.bool).index_fill_(0, part, False).nonzero().squeeze(1).tolist()
         calibration = fit_calibration(
             [preds[i] for i in others], [target[i] for i in others], method, query, box_format="xywh"

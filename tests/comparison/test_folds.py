@@ -6,12 +6,14 @@ from hardest_metrics.comparison.folds import N_FOLDS, calibrated, cross_validate
 from tests.comparison.conftest import Make
 
 
-@pytest.mark.parametrize("number", [2, 3, 5, 23])
+@pytest.mark.parametrize("number", [2, 3, 5, 6, 7, 8, 11, 12, 16, 23])
 def test_every_image_is_in_one_fold(make: Make, number: int) -> None:
     annotations, detections = make(number)
     folds = cross_validate(detections["detector 0"], annotations.target)
     assert sorted(image for fold in folds for image in fold.images) == list(range(number))
     assert len(folds) == min(number, N_FOLDS)
+    sizes = [len(fold.images) for fold in folds]
+    assert max(sizes) - min(sizes) <= 1
 
 
 def test_no_calibration_sees_the_images_of_its_fold(make: Make) -> None:
