@@ -83,8 +83,8 @@ def write_report(
 
     Raises:
         OSError: when the file or an input cannot be read or written.
-        ValueError: when the comparison has no ranking, a ranking has an image that the annotations lack, or none of
-            the images are in `images`.
+        ValueError: when the comparison has no ranking or no image, a ranking has an image that the annotations lack,
+            or none of the images are in `images`.
 
     Example:
         >>> import tempfile
@@ -101,6 +101,8 @@ def write_report(
     if not comparison.rankings:
         raise ValueError("`comparison` holds no ranking, so there is nothing to report. Rank the images first.")
     annotations = comparison.annotations
+    if not annotations.image_ids:
+        raise ValueError("`comparison` holds no image, so there is nothing to report. Compare on images first.")
     # The page takes images in this order, so that ties are broken as rankings break them
     order = sorted(range(len(annotations.image_ids)), key=annotations.image_ids.__getitem__)
     data = _data(comparison, order, settings or {}, inputs)
@@ -227,7 +229,7 @@ def _hardness(ranked: RankedBy, ids: Tensor) -> Tensor:
     """``(N,)`` hardness in the order of ascending `ids`, NaN for images that the ranking does not have."""
     ranking_ids = ranked.ranking.image_ids.cpu()
     places = torch.searchsorted(ids, ranking_ids).clamp(max=len(ids) - 1)
-    unknown = ids[places] != ranking_ids if len(ids) else torch.ones_like(ranking_ids, dtype=torch.bool)
+    unknown = ids[places] != ranking_ids
     if unknown.any():
         raise ValueError(
             f"`comparison` ranks image {int(ranking_ids[unknown][0])} by {ranked.detector}, {ranked.definition},"

@@ -14,6 +14,7 @@ from playwright.sync_api import expect
 
 import hardest_metrics
 from hardest_metrics.comparison import Comparison, RankedBy
+from hardest_metrics.data import Annotations
 from hardest_metrics.ranking import Ranking
 from hardest_metrics.report import write, write_report
 from tests.report.conftest import HOSTILE, Open
@@ -184,4 +185,9 @@ def test_what_makes_no_sense_is_refused(few: Comparison, tmp_path: Path) -> None
     stranger = replace(few.rankings[0], ranking=Ranking(torch.tensor([1, 77]), torch.ones(2)))
     with pytest.raises(ValueError, match=r"ranks image 77 by .*, total_false/none, labels, but its annotations"):
         write_report(replace(few, rankings=[stranger]), path)
+    nothing = replace(few.rankings[0], ranking=Ranking(torch.empty(0).long(), torch.empty(0)))
+    with pytest.raises(ValueError, match="holds no image, so there is nothing to report"):
+        write_report(
+            Comparison(Annotations([], [], [], {}, []), {HOSTILE: []}, few.query, [nothing], few.agreement), path
+        )
     assert not path.exists()
