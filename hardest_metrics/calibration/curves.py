@@ -89,7 +89,7 @@ class Isotonic(Calibration):
 
     def __call__(self, scores: Tensor) -> Tensor:
         """``(n,)`` float64 probabilities, for ``(n,)`` scores in [0, 1]."""
-        scores = scores.double()
+        scores = scores.double().contiguous()  # searchsorted warns that it has to copy others
         x, y = torch.tensor([self.scores, self.probabilities], dtype=scores.dtype, device=scores.device)
         right = torch.searchsorted(x, scores).clamp(max=len(x) - 1)
         left = (right - 1).clamp(min=0)

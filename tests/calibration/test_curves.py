@@ -35,6 +35,12 @@ def test_a_curve_never_falls_and_gives_probabilities_also_at_0_and_1(curve: Any,
 
 
 @pytest.mark.parametrize("curve", CURVES, ids=repr)
+def test_scores_may_be_a_column_of_a_table(curve: Any) -> None:
+    table = torch.rand(100, 3)
+    assert torch.equal(curve(table[:, 1]), curve(table[:, 1].clone()))
+
+
+@pytest.mark.parametrize("curve", CURVES, ids=repr)
 def test_a_curve_does_not_depend_on_the_default_dtype_and_can_be_pickled(curve: Any) -> None:
     scores = torch.rand(100, dtype=torch.float64)
     expected = curve(scores)
