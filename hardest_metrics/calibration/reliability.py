@@ -1,5 +1,6 @@
 """How far stated probabilities are from how often detections are right."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -65,7 +66,8 @@ def reliability(
         bins: how many bins of equal width.
 
     Raises:
-        TypeError, ValueError: on input that makes no sense, and if `bins` is below 1.
+        TypeError, ValueError: on input that makes no sense, if `bins` is below 1, and if `calibration` gives numbers
+            outside [0, 1].
 
     Example:
         >>> boxes = torch.tensor([[0.0, 0, 10, 10], [50, 50, 60, 60]])
@@ -107,8 +109,7 @@ class DetectionCalibration(Metric):
 
     is_differentiable = False
     higher_is_better = False
-    # Lets `forward` update before it resets: a batch that is refused leaves the metric as it was
-    full_state_update = True
+    full_state_update = False
 
     def __init__(
         self,
@@ -142,6 +143,25 @@ class DetectionCalibration(Metric):
         judged = right_or_wrong(preds, target, self.query, self.box_format)
         sums = _sums(judged, self.calibration, self.bins).to(self.device)
         setattr(self, self._state_name, getattr(self, self._state_name) + sums)
+
+    def forward(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> Reliability:
+        """Add a batch of images and give the comparison over that batch alone.
+
+        Args:
+            preds: as of :meth:`update`.
+            target: as of :meth:`update`.
+
+        Raises:
+            TypeError, ValueError: on input that makes no sense; the metric is as it was before.
+        """
+        # The base class resets, measures the batch and adds what it had before, or, to synchronise on each step, does
+        # that with a second update; what it sets aside it forgets on an error
+        before = dict(vars(self))
+        try:
+            return cast("Reliability", super().forward(preds, target))
+        except BaseException:
+            vars(self).update(before)
+            raise
 
     def compute(self) -> Reliability:
         """The comparison over all detections so far, on the CPU."""
@@ -183,6 +203,30 @@ class DetectionCalibration(Metric):
 
         return plot_reliability(self.compute() if val is None else val, ax, label)
 
+    # What follows makes torchmetrics' machinery keep the promises of the docstrings
+
+    def _wrap_update(self, update: Callable[..., Any]) -> Callable[..., Any]:
+        wrapped = super()._wrap_update(update)
+
+        @functools.wraps(update)
+        def whole_or_not_at_all(*args: Any, **kwargs: Any) -> None:
+            bookkeeping = self._update_count, self._computed
+            try:
+                wrapped(*args, **kwargs)
+            except BaseException:
+                self._update_count, self._computed = bookkeeping
+                raise
+
+        return whole_or_not_at_all
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
+        loaded = prefix + self._state_name in state_dict
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+        if loaded:
+            setattr(self, self._state_name, getattr(self, self._state_name).to(self.device))
+            self._computed = None
+            self._update_count = max(self._update_count, 1)
+
     def _apply(self, fn: Callable[[Tensor], Tensor], *args: Any, **kwargs: Any) -> "DetectionCalibration":
         return cast("DetectionCalibration", super()._apply(following_device(fn), *args, **kwargs))
 
@@ -194,7 +238,14 @@ def _check_bins(bins: int) -> None:
 
 def _sums(judged: Judged, calibration: Calibration | None, bins: int) -> Tensor:
     """``(3, bins)`` float64 of detections: their number, their probabilities added up, the number that is right."""
-    stated = (Uncalibrated() if calibration is None else calibration)(judged.scores).double()
+    calibration = Uncalibrated() if calibration is None else calibration
+    stated = calibration(judged.scores).double()
+    wrong = stated[~((stated >= 0) & (stated <= 1))]
+    if len(wrong):
+        raise ValueError(
+            f"`calibration` must give probabilities in [0, 1], but {calibration.settings} gives {float(wrong[0]):g}:"
+            " fit it with `fit_calibration`, or clamp what it gives."
+        )
     edges = _edges(bins).to(stated.device)
     index = torch.searchsorted(edges, stated, right=True).sub(1).clamp(max=bins - 1)
     summands = torch.stack((torch.ones_like(stated), stated, judged.right.to(stated.dtype)))

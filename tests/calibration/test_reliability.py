@@ -1,6 +1,8 @@
 """How far probabilities are from how often detections are right."""
 
+import math
 import pickle
+import sys
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -9,7 +11,15 @@ import torch
 from torch import nn
 from torchmetrics import MetricCollection
 
-from hardest_metrics.calibration import DetectionCalibration, Platt, Reliability, fit_calibration, reliability
+from hardest_metrics.calibration import (
+    Calibration,
+    DetectionCalibration,
+    Platt,
+    Reliability,
+    fit_calibration,
+    reliability,
+    right_or_wrong,
+)
 from hardest_metrics.functional import Query
 from tests.calibration.test_fit import detector
 from tests.scenes import Batch, Image, detected, labelled
@@ -123,9 +133,59 @@ def test_a_batch_that_is_refused_leaves_the_metric_as_it_was(method: str) -> Non
     metric = measured(parts)
     preds, target = example()
     preds[0]["scores"] = preds[0]["scores"] + 1
+    metric.compute()
+    before = dict(vars(metric))
     with pytest.raises(ValueError, match="scores"):
         getattr(metric, method)(preds, target)
+    assert vars(metric) == before
+    assert metric.update_count == len(parts)
     assert equal(metric.compute(), reliability(*whole(parts)))
+    assert equal(metric(*parts[0]), reliability(*parts[0]))
+    assert equal(metric.compute(), reliability(*whole([*parts, parts[0]])))
+
+
+def test_forward_matches_a_batch_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = []
+
+    def counted(*arguments: Any) -> Any:
+        times.append(arguments)
+        return right_or_wrong(*arguments)
+
+    monkeypatch.setattr(sys.modules[DetectionCalibration.__module__], "right_or_wrong", counted)
+    metric = DetectionCalibration()
+    for part in batches():
+        metric(*part)
+    assert len(times) == len(batches())
+
+
+def test_a_loaded_metric_forgets_what_it_computed_before() -> None:
+    first, second = batches()[:2]
+    saved = measured([first])
+    saved.persistent(True)
+    metric = measured([second])
+    metric.compute()
+    metric.load_state_dict(saved.state_dict())
+    assert equal(metric.compute(), reliability(*first))
+
+
+class Raised(Calibration):
+    settings = "raised()"
+
+    def __init__(self, by: float) -> None:
+        self.by = by
+
+    def __call__(self, scores: torch.Tensor) -> torch.Tensor:
+        return scores + self.by
+
+
+@pytest.mark.parametrize("by", [-0.5, 0.5, math.nan])
+def test_what_is_no_probability_is_refused(by: float) -> None:
+    with pytest.raises(ValueError, match=r"`calibration` must give probabilities in \[0, 1\], but raised\(\) gives"):
+        reliability(*example(), Raised(by))
+    metric = DetectionCalibration(Raised(by))
+    with pytest.raises(ValueError, match="`calibration` must give probabilities"):
+        metric.update(*example())
+    assert metric.update_count == 0
 
 
 def test_metrics_of_different_settings_never_share_what_they_counted() -> None:
