@@ -140,8 +140,9 @@ def _update(scenes: Scenes, size: int, machine: Machine) -> Line:
 
 
 def _profiles(scenes: Scenes) -> list[str]:
-    """Where the time goes, by torch's profiler."""
-    notes = []
+    """Where the time goes, by torch's profiler, which sees one thread."""
+    notes, threads = [], torch.get_num_threads()
+    torch.set_num_threads(1)
     for name, make in (
         ("`TotalFalse` in one call", TotalFalse),
         (f"`ScoreSampling({_N_SAMPLES})` in one call", lambda: ScoreSampling(TotalFalse(), _N_SAMPLES)),
@@ -160,9 +161,10 @@ def _profiles(scenes: Scenes) -> list[str]:
             for event in events[:8]
         )
         notes.append(
-            f"Profile of {name}: {most}; Python and the rest of torch {max(0.0, 1 - in_torch / passed):.0%}"
+            f"Profile of {name}, one thread: {most}; Python and the rest of torch {max(0.0, 1 - in_torch / passed):.0%}"
             f" (of {in_words(passed)}, the profiler's own share included)."
         )
+    torch.set_num_threads(threads)
     return notes
 
 
