@@ -21,7 +21,8 @@ class Agreement(ImageRows):
 
     Keeps estimated and true hardness of each image, by the rules of its base class for rows of images: each image
     counts once, also across processes; what is refused leaves the metric as it was. All measures of agreement keep the
-    same, and share it in a :class:`~torchmetrics.MetricCollection`. A subclass is one formula, :meth:`_formula`.
+    same, and share it in a :class:`~torchmetrics.MetricCollection`; those that add up true hardness, and so refuse what
+    is negative, among themselves. A subclass is one formula, :meth:`_formula`.
 
     Args:
         kwargs: see :class:`torchmetrics.Metric`.
@@ -30,8 +31,11 @@ class Agreement(ImageRows):
     higher_is_better = True
     plot_upper_bound = 1.0
 
+    #: Whether true hardness must not be negative.
+    _adds_up = False
+
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__("agreement()", (2,), **kwargs)
+        super().__init__("agreement(float32)", (2,), group="true >= 0" if self._adds_up else "", **kwargs)
 
     @abstractmethod
     def _formula(self, estimated: Tensor, true: Tensor) -> Tensor:
@@ -46,7 +50,8 @@ class Agreement(ImageRows):
 
         Raises:
             TypeError, ValueError: if the two don't hold the same images, see
-                :func:`~hardest_metrics.functional.agreement.join`; the metric is as it was before.
+                :func:`~hardest_metrics.functional.agreement.join`, hardness is beyond float32, or the measure adds up
+                true hardness and some is negative; the metric is as it was before.
         """
         with torch.no_grad():
             rows = torch.stack(join(estimated, true), dim=1).float()
@@ -76,6 +81,21 @@ class Agreement(ImageRows):
         """Refuse arguments that make no sense when they are given, not after an epoch."""
         example = torch.arange(2.0, device="cpu")  # the default device may hold no numbers, such as "meta"
         self._formula(example, example)
+
+    def _check(self, image_ids: Tensor, rows: Tensor) -> None:
+        for name, hardness in zip(("estimated", "true"), rows.unbind(1), strict=True):
+            wrong = ~hardness.isfinite()
+            if wrong.any():
+                raise ValueError(
+                    f"`{name}` has hardness beyond float32 for image {int(image_ids[wrong][0])}: divide the hardness of"
+                    " all images by the same number."
+                )
+        negative = rows[:, 1] < 0
+        if self._adds_up and negative.any():
+            raise ValueError(
+                f"`true` has hardness {float(rows[negative][0, 1]):g} for image {int(image_ids[negative][0])}, but"
+                f" {type(self).__name__} adds it up, so it must not be negative: give hardness of at least 0."
+            )
 
     def _rankings(self) -> tuple[Ranking, Ranking]:
         """Estimated and true, of the images of all processes."""

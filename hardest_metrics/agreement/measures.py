@@ -92,6 +92,8 @@ class NDCG(Agreement):
         tensor(0.6667)
     """
 
+    _adds_up = True
+
     def __init__(self, k: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.k = k
@@ -247,6 +249,8 @@ class MedianQueryCount(Agreement):
         >>> metric.compute()
         tensor(0.3333)
     """
+
+    _adds_up = True
 
     def _formula(self, estimated: Tensor, true: Tensor) -> Tensor:
         return median_query_count(estimated, true)

@@ -121,6 +121,42 @@ def test_what_is_refused_leaves_the_metric_as_it_was(make: Callable[[], Agreemen
     assert metric.compute() == value
 
 
+@pytest.mark.parametrize("method", ["update", "forward"])
+def test_hardness_that_single_precision_cannot_hold_is_refused_when_it_comes(
+    make: Callable[[], Agreement], method: str
+) -> None:
+    whole = pair()
+    metric = measured(make(), whole)
+    value, count = metric.compute(), metric.update_count
+    small = Ranking(torch.tensor([4, 3]), torch.tensor([2.0, 1.0]))
+    large = Ranking(torch.tensor([4, 3]), torch.tensor([1e300, 1.0], dtype=torch.float64))
+    for name, wrong in (("estimated", (large, small)), ("true", (small, large))):
+        with pytest.raises(ValueError, match=f"`{name}` has hardness beyond float32 for image 4: divide"):
+            getattr(metric, method)(*wrong)
+    assert metric.update_count == count
+    assert metric.compute() == value
+
+
+@pytest.mark.parametrize("method", ["update", "forward"])
+@pytest.mark.parametrize("make_one", [NDCG, MedianQueryCount])
+def test_negative_truth_is_refused_when_it_comes_where_it_would_be_added_up(
+    make_one: Callable[[], Agreement], method: str
+) -> None:
+    whole = pair()
+    metric = measured(make_one(), whole)
+    value, count = metric.compute(), metric.update_count
+    positive, negative = (Ranking(torch.tensor([4, 3]), torch.tensor([2.0, least])) for least in (1.0, -1.5))
+    with pytest.raises(ValueError, match=r"`true` has hardness -1.5 for image 3, but .* adds it up"):
+        getattr(metric, method)(positive, negative)
+    assert metric.update_count == count
+    assert metric.compute() == value
+    measured(metric, (negative, positive))
+    collection = MetricCollection([Spearman(), make_one()])
+    collection.update(*whole)
+    with pytest.raises(ValueError, match=r"`true` has hardness -1.5"):
+        collection.update(positive, negative)
+
+
 def test_an_image_that_comes_again_otherwise_is_an_error(make: Callable[[], Agreement]) -> None:
     estimated, true = pair()
     metric = measured(make(), (estimated, true), (estimated, Ranking(true.image_ids, true.hardness + 1)))
@@ -162,7 +198,7 @@ def test_a_collection_joins_rankings_once_for_all_its_members() -> None:
         collection.update(estimated=estimated, true=true)
     values = collection.compute()
     assert values == {name: measured(make(), *pairs).compute() for name, make in METRICS.items()}
-    assert len(collection.compute_groups) == 1
+    assert len(collection.compute_groups) == 2, "those that refuse negative truth look at each batch for themselves"
     assert len(set(values.values())) > 5
     collection.reset()
     assert collection(*pairs[0]) == {name: measured(make(), pairs[0]).compute() for name, make in METRICS.items()}
