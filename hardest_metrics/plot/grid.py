@@ -4,13 +4,16 @@ Drawn with Pillow alone: a grid of 16 images takes a fraction of what matplotlib
 to its final size first and drawn on then, so that lines and text look alike whatever its resolution.
 """
 
+import importlib.util
 import io
 import math
 import os
+import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import accumulate, zip_longest
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -167,7 +170,8 @@ def draw_image(
     Pictures of any mode are drawn as Pillow turns them into RGB (transparency is dropped); those with more than
     8 bits a pixel are stretched from their darkest to their brightest value. A picture whose EXIF data say that
     it lies on its side is drawn as it is stored, as torchvision and Pillow read it, unless `image_size` says
-    that its boxes refer to the upright picture. Text is drawn in Pillow's own font, which has Latin letters.
+    that its boxes refer to the upright picture. Text is drawn in DejaVu Sans where matplotlib
+    is installed, of which it is a part, else in Pillow's own font without accents.
 
     Args:
         image: ``(3, H, W)`` or ``(1, H, W)`` uint8, or the path of a picture.
@@ -449,12 +453,33 @@ def _columns(number: int) -> int:
 
 @lru_cache
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)
+    """DejaVu Sans, which knows most alphabets, where matplotlib brings it along; else the font of Pillow."""
+    path = _dejavu()
+    return ImageFont.load_default(size) if path is None else ImageFont.truetype(path, size)
+
+
+@lru_cache
+def _dejavu() -> Path | None:
+    """The font among the files of matplotlib, which is not imported for it; None where there is none."""
+    matplotlib = importlib.util.find_spec("matplotlib")
+    if matplotlib is None or matplotlib.origin is None:
+        return None
+    path = Path(matplotlib.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
+    return path if path.is_file() else None
+
+
+def _drawable(text: str) -> str:
+    """Text in letters that the font has: without accents, and ``?`` for the rest, where it is that of Pillow."""
+    text = "".join(letter if letter.isprintable() else " " for letter in text)
+    if _dejavu() is not None:
+        return text
+    plain = (letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter))
+    return "".join(letter if letter.isascii() else "?" for letter in plain)
 
 
 def _shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> str:
     """One line of text, without its middle where it is wider than `width` pixels."""
-    text = "".join(letter if letter.isprintable() else " " for letter in text)
+    text = _drawable(text)
 
     def keeping(kept: int) -> str:
         return text if kept == len(text) else f"{text[: (kept + 1) // 2]}…{text[len(text) - kept // 2 :]}"
