@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import pickle
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -45,9 +46,12 @@ def read_weights(path: PathLike) -> Weights:
     try:
         state_dict = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # what torch raises depends on how far it got
-        reason = str(error).strip().split("\n")[0]
+        # of what holds code torch says how to run it all the same, which is no advice for a file of unknown content
+        holds_code = isinstance(error, pickle.UnpicklingError)
+        first_line = str(error).strip().partition("\n")[0]
+        reason = "" if holds_code else f" ({first_line})"
         raise ValueError(
-            f"{path}: no weights that can be loaded without running code in the file ({reason}). Save them with"
+            f"{path}: no weights that can be loaded without running code in the file{reason}. Save them with"
             " torch.save(model.state_dict(), path)."
         ) from error
     if not isinstance(state_dict, Mapping) or not all(isinstance(value, Tensor) for value in state_dict.values()):
