@@ -3,14 +3,11 @@
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jsonargparse import Namespace
 
 from hardest_metrics.names import COMMITTEES, ESTIMATORS, STATISTICS, UNCERTAINTIES
-
-if TYPE_CHECKING:
-    pass
 
 _OPTIONS = (
     "n_samples", "seed", "statistic", "c", "calibration", "members", "member_weights", "member_calibrations",
@@ -95,8 +92,7 @@ def estimator_settings(options: Namespace) -> dict[str, Any]:
     from hardest_metrics.detection import TotalFalse
     from hardest_metrics.detection.naming import make_estimator
 
-    settings = {name: options[name] for name in ("n_samples", "seed", "statistic", "c")}
-    settings["weights"] = options.member_weights
+    settings = {name: options[name] for name in ("n_samples", "seed", "statistic", "c", "member_weights")}
     settings["calibration"] = read_calibration(options.calibration) if options.calibration else None
     settings["member_calibrations"] = [read_calibration(path) for path in options.member_calibrations] or None
     make_estimator(options.estimator, TotalFalse(), **settings)

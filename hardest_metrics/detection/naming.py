@@ -27,10 +27,10 @@ _CLASSES: dict[str, tuple[Any, set[str]]] = {
     "score_sampling": (ScoreSampling, {"n_samples", "seed", "calibration"} | _MOMENTS),
     "fast_score_sampling": (FastScoreSampling, {"n_samples", "seed", "calibration"} | _MOMENTS),
     "expected_hardness": (ExpectedHardness, {"calibration"} | _MOMENTS),
-    "committee": (CommitteeHardness, {"weights"} | _MOMENTS),
+    "committee": (CommitteeHardness, {"member_weights"} | _MOMENTS),
     "sampled_committee": (
         partial(CommitteeHardness, n_samples=10),
-        {"n_samples", "seed", "member_calibrations", "weights"} | _MOMENTS,
+        {"n_samples", "seed", "member_calibrations", "member_weights"} | _MOMENTS,
     ),
 }
 
@@ -43,7 +43,7 @@ def make_estimator(
     seed: int | None = None,
     calibration: Calibration | None = None,
     member_calibrations: Sequence[Calibration | None] | None = None,
-    weights: Sequence[float] | None = None,
+    member_weights: Sequence[float] | None = None,
     statistic: Statistic | None = None,
     c: float | None = None,
 ) -> HardnessMetric:
@@ -60,7 +60,7 @@ def make_estimator(
         calibration: turns the detector's scores into probabilities; uncertainty measures that go by scores take it
             too.
         member_calibrations: of the sampled committee, turns the scores of each member into probabilities.
-        weights: of committees, how much each member counts.
+        member_weights: of committees, how much each member counts.
         statistic: ``"mean"``, ``"std"`` or ``"bound"``; uncertainty measures have none.
         c: of the bound.
 
@@ -72,11 +72,11 @@ def make_estimator(
         'std'
         >>> make_estimator("expected_hardness", TotalFalse(), seed=3)
         Traceback (most recent call last):
-        ValueError: `seed` is of no use to expected_hardness: leave it out. It takes c, calibration, statistic.
+        ValueError: `seed` is of no use to expected_hardness: leave it out. It takes `c`, `calibration`, `statistic`.
     """
     arguments = {
         "n_samples": n_samples, "seed": seed, "calibration": calibration, "member_calibrations": member_calibrations,
-        "weights": weights, "statistic": statistic, "c": c,
+        "member_weights": member_weights, "statistic": statistic, "c": c,
     }  # fmt: skip
     given = {argument: value for argument, value in arguments.items() if value is not None}
     if name not in ESTIMATORS:
@@ -84,7 +84,9 @@ def make_estimator(
     takes = _takes(name)
     for argument in given:
         if argument not in takes:
-            its_own = f"It takes {', '.join(sorted(takes))}" if takes else "It takes none of these"
+            its_own = (
+                f"It takes {', '.join(f'`{other}`' for other in sorted(takes))}" if takes else "It takes none of these"
+            )
             raise ValueError(f"`{argument}` is of no use to {name}: leave it out. {its_own}.")
     if c is not None and statistic != "bound":
         raise ValueError("`c` is of the bound: give `statistic` 'bound' too, or leave it out.")
@@ -97,6 +99,8 @@ def make_estimator(
         )  # fmt: skip
     if member_calibrations is not None:
         given["calibration"] = given.pop("member_calibrations")
+    if member_weights is not None:
+        given["weights"] = given.pop("member_weights")
     return cast(HardnessMetric, _CLASSES[name][0](definition, **given))
 
 

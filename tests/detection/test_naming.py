@@ -20,7 +20,7 @@ ARGUMENTS: dict[str, Any] = {
     "seed": 7,
     "calibration": Platt(0.5),
     "member_calibrations": [Platt(0.5), None],
-    "weights": [1.0, 2.0],
+    "member_weights": [1.0, 2.0],
     "statistic": "bound",
     "c": -1.0,
 }
@@ -73,7 +73,12 @@ def test_what_is_given_arrives() -> None:
     assert (metric.n_samples, metric.sampler.seed, metric.statistic, metric.c) == (3, 7, "bound", -1.0)
     assert metric.sampler.calibration.slope == 0.5
     committee: Any = make_estimator(
-        "sampled_committee", TotalFalse(), n_samples=3, seed=7, member_calibrations=[Platt(0.5), None], weights=[1, 2]
+        "sampled_committee",
+        TotalFalse(),
+        n_samples=3,
+        seed=7,
+        member_calibrations=[Platt(0.5), None],
+        member_weights=[1, 2],
     )
     assert type(committee) is CommitteeHardness
     assert (committee.n_samples, committee.seed, committee.weights) == (3, 7, [1, 2])
@@ -90,8 +95,8 @@ def test_what_an_estimator_has_no_use_for_is_refused(name: str, argument: str) -
         "score_sampling": {"n_samples", "seed", "calibration", "statistic", "c"},
         "fast_score_sampling": {"n_samples", "seed", "calibration", "statistic", "c"},
         "expected_hardness": {"calibration", "statistic", "c"},
-        "committee": {"weights", "statistic", "c"},
-        "sampled_committee": {"n_samples", "seed", "member_calibrations", "weights", "statistic", "c"},
+        "committee": {"member_weights", "statistic", "c"},
+        "sampled_committee": {"n_samples", "seed", "member_calibrations", "member_weights", "statistic", "c"},
         "binary_entropy": {"calibration"},
         "binary_evidential": {"calibration"},
         "max_uncertainty": {"calibration"},
