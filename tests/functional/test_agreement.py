@@ -301,6 +301,15 @@ def test_arguments_that_make_no_sense_are_refused(call: Any, message: str) -> No
         call(torch.arange(4.0))
 
 
+@pytest.mark.parametrize("integer", [np.int64, np.int32, np.uint8])
+def test_numbers_of_images_may_be_integers_of_any_kind(integer: Any) -> None:
+    estimated, true = pair(0, 30)
+    assert ndcg(estimated, true, integer(3)) == ndcg(estimated, true, 3) != ndcg(estimated, true)
+    for measure in (budget_precision, budget_recall):
+        assert measure(estimated, true, integer(7)) == measure(estimated, true, 7)
+        assert measure(estimated, true, integer(1)) == measure(estimated, true, 1) != measure(estimated, true, 1.0)
+
+
 # Real images
 
 
