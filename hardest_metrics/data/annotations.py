@@ -26,6 +26,7 @@ class Annotations:
             - ``image_size``: (height, width), only where it is known.
 
             Of images without labels only these last two.
+        split: the name of the part of a larger data set that these are, None of all of it.
 
     Example:
         >>> annotations = Annotations([], [], [], {1: "person", 3: "car"}, [])
@@ -40,6 +41,7 @@ class Annotations:
     image_sizes: list[tuple[int, int] | None]
     categories: dict[int, str]
     target: list[dict[str, Any]]
+    split: str | None = None
 
     def __repr__(self) -> str:
         n_boxes = sum(len(image.get("labels", ())) for image in self.target)

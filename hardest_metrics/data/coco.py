@@ -126,7 +126,9 @@ def parse_coco_results(document: Any, path: PathLike, annotations: Annotations |
     else:
         image_ids, image_sizes = annotations.image_ids, annotations.image_sizes
         expected = "the id (an integer) of an image of the annotations, or the file name of just one"
-        rows = _rows(results, _numbered(image_ids) | _numbered_names(annotations.file_names), expected)
+        numbered = _numbered(image_ids) | _numbered_names(annotations.file_names)
+        whole = "Leave out `split`, or give detections of this split only."
+        rows = _rows(results, numbered, expected, "Correct or remove it." if annotations.split is None else whole)
         labels = _labels(results, annotations.categories)
     columns = {"boxes": results.boxes("bbox"), "scores": results.scores("score"), "labels": labels}
     return _per_image(columns, rows, image_ids, image_sizes)
@@ -196,11 +198,13 @@ def _numbered_names(file_names: Sequence[str]) -> dict[int | str, int]:
     return rows
 
 
-def _rows(entries: Entries, rows: dict[int | str, int], expected: str) -> NDArray[np.int64]:
+def _rows(
+    entries: Entries, rows: dict[int | str, int], expected: str, remedy: str = "Correct or remove it."
+) -> NDArray[np.int64]:
     """The row of the image that each entry belongs to."""
     keys = entries.checked("image_id", lambda key: is_integer(key) or type(key) is str, expected)
     found = np.array([rows.get(key, -1) for key in keys], dtype=np.int64)
-    entries.require(found >= 0, "image_id", expected)
+    entries.require(found >= 0, "image_id", expected, remedy)
     return found
 
 

@@ -69,9 +69,11 @@ def parse_hardest_detections(document: Any, path: PathLike, annotations: Annotat
         image_ids, image_sizes = annotations.image_ids, annotations.image_sizes
         categories = annotations.categories
     else:
+        whole = "Leave out `split`, or give detections of this split only, in its order."
+        remedy = "Use both of the same data set, in the same order." if annotations.split is None else whole
         raise ValueError(
             f"{path}: holds detections of {len(document)} images, but the annotations have "
-            f"{len(annotations.image_ids)}. Use both of the same data set, in the same order."
+            f"{len(annotations.image_ids)}. {remedy}"
         )
 
     preds: list[dict[str, Any]] = []

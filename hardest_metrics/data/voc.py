@@ -58,7 +58,9 @@ def read_voc_annotations(folder: PathLike, split: str | None = None) -> Annotati
     xml_folder = _xml_folder(Path(folder))
     files = sorted(xml_folder.glob("*.xml"), key=lambda file: file.name)
     if not files:
-        raise ValueError(f"{folder}: no XML files in it. Give a Pascal VOC data set or its Annotations.")
+        raise ValueError(
+            f"{folder}: no XML files in it. Give a Pascal VOC data set or its Annotations, or a COCO JSON file."
+        )
     images = {file.stem: _parse_image(file) for file in files}
     names = sorted({box.name for image in images.values() for box in image.objects})
     labels = {name: label for label, name in enumerate(names, start=1)}
@@ -71,6 +73,7 @@ def read_voc_annotations(folder: PathLike, split: str | None = None) -> Annotati
         image_sizes=[images[stem].size for stem in kept],
         categories={label: name for name, label in labels.items()},
         target=[_target(ids[stem], images[stem], labels) for stem in kept],
+        split=split,
     )
 
 

@@ -1,10 +1,12 @@
+import json
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 import torch
 
-from hardest_metrics.data import read_voc_annotations
+from hardest_metrics.data import read_detections, read_voc_annotations
 
 
 def xml_object(name: str = "car", box: tuple[object, ...] = (10, 20, 40, 60), extra: str = "") -> str:
@@ -158,8 +160,20 @@ def test_a_split_that_does_not_fit_is_refused(tmp_path: Path) -> None:
         read_voc_annotations(folder, "flags")
 
 
+@pytest.mark.parametrize("entry", ["coco", "hardest"])
+def test_detections_of_the_whole_set_do_not_fit_a_split(tmp_path: Path, entry: str) -> None:
+    annotations = read_voc_annotations(make(tmp_path, FILES, val="c\nb\n"), "val")
+    box = {"bbox": [0, 0, 1, 1], "category_id": 1, "score": 0.5}
+    images: list[dict[str, Any]] = [box | {"image_id": name} for name in "abc"]
+    if entry == "hardest":
+        images = [{"boxes": [], "labels": [], "scores": []}] * 3
+    (tmp_path / "results.json").write_text(json.dumps(images))
+    with pytest.raises(ValueError, match=r"Leave out `split`, or give detections of this split only"):
+        read_detections(tmp_path / "results.json", annotations)
+
+
 def test_a_folder_without_xml_files_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no XML files in it"):
+    with pytest.raises(ValueError, match=r"no XML files in it.*COCO JSON file"):
         read_voc_annotations(tmp_path)
     with pytest.raises(NotADirectoryError, match="none: no such folder"):
         read_voc_annotations(tmp_path / "none")
