@@ -71,14 +71,14 @@ images hold half of all hardness (at random: 50 %).
             f" {by_definition[high]:.2f} ({high})"
         )
     inspected = 100 * (1 - float(by_estimator["median_query_count"][best]))
-    few = f" That is of {n_images} images only: take it for a hint." if n_images < _FEW_IMAGES else ""
+    few = (
+        f" That is of {n_images} image{'s' * (n_images > 1)} only: take it for a hint."
+        if n_images < _FEW_IMAGES
+        else ""
+    )
     return (
-        (
-            f"{detector}: {answer}. {best} ranks most like the labels: Spearman {value:.2f} {over}."
-            f" Its hardest {inspected:.0f} % of the images hold half of all hardness (at random: 50 %).{few}"
-        )
-        .replace("%", " %")
-        .replace("  %", " %")
+        f"{detector}: {answer}. {best} ranks most like the labels: Spearman {value:.2f} {over}."
+        f" Its hardest {inspected:.0f} % of the images hold half of all hardness (at random: 50 %).{few}"
     )
 
 

@@ -98,6 +98,10 @@ def test_the_answer_names_the_range_over_definitions_and_what_to_inspect() -> No
     assert text.endswith("That is of 20 images only: take it for a hint.")
 
 
+def test_names_of_detectors_are_left_as_they_are() -> None:
+    assert verdict(agreement({("50%", "x", "one"): 0.5}), "50%", 500).startswith("50%: partly. x")
+
+
 def test_there_is_no_answer_where_nothing_can_be_told_apart() -> None:
     assert "no answer" in verdict(agreement({("a", "x", "one"): math.nan}), "a", 500)
 
