@@ -9,6 +9,8 @@ from hardest_metrics.calibration.curves import Isotonic, Platt
 from hardest_metrics.data.atomic import atomic_write
 from hardest_metrics.data.json_file import PathLike, is_number, kind, load_json
 
+_REMEDY = "Write it with `hardest-metrics calibrate`, or with `write_calibration` of Python."
+
 
 def write_calibration(calibration: Platt | Isotonic, path: PathLike) -> None:
     """Write a calibration as JSON, from which it is read back exactly. The file is written whole or not at all.
@@ -46,24 +48,20 @@ def read_calibration(path: PathLike) -> Platt | Isotonic:
     """
     document = load_json(path)
     if not isinstance(document, dict):
-        raise ValueError(f"{path}: must be an object, but is {kind(document)}. Write it with `write_calibration`.")
+        raise ValueError(f"{path}: must be an object, but is {kind(document)}. {_REMEDY}")
     name = document.get("calibration")
     if not isinstance(name, str) or name not in _CURVES:
         raise ValueError(
-            f"{path}: 'calibration' must be one of {tuple(_CURVES)}, but is {reprlib.repr(name)}."
-            " Write it with `write_calibration`."
+            f"{path}: 'calibration' must be one of {tuple(_CURVES)}, but is {reprlib.repr(name)}. {_REMEDY}"
         )
     curve, parameters = _CURVES[name]
     for key, (valid, expected) in parameters.items():
         if not valid(document.get(key)):
-            raise ValueError(
-                f"{path}: {key!r} must be {expected}, but is {reprlib.repr(document.get(key))}."
-                " Write it with `write_calibration`."
-            )
+            raise ValueError(f"{path}: {key!r} must be {expected}, but is {reprlib.repr(document.get(key))}. {_REMEDY}")
     try:
         return curve(**{key: document[key] for key in parameters})
     except ValueError as error:
-        raise ValueError(f"{path}: {error} Write it with `write_calibration`.") from error
+        raise ValueError(f"{path}: {error} {_REMEDY}") from error
 
 
 def _are_numbers(value: Any) -> bool:

@@ -76,7 +76,7 @@ def fit_calibration(
     the same detector and query.
 
     - ``"platt"``: two numbers, at home with a few dozen objects. Its targets are Platt's, a little inside 0 and 1, so
-      that few or one-sided examples make no certainties.
+      that few examples, or right ones alone, make no certainties.
     - ``"temperature"``: one number; probability one half stays at score one half.
     - ``"isotonic"``: any never-falling curve; needs many objects.
 
@@ -89,7 +89,7 @@ def fit_calibration(
 
     Raises:
         ModuleNotFoundError: if scikit-learn is not installed.
-        TypeError, ValueError: on input that makes no sense, and if no detection counts.
+        TypeError, ValueError: on input that makes no sense, and if no detection counts or none is right.
 
     Example:
         >>> import torch
@@ -116,6 +116,11 @@ def fit_calibration(
         raise ValueError(
             f"`preds` holds no detection that counts in its {len(preds)} images: calibrate on more of them,"
             " with detections kept down to low scores."
+        )
+    if not right.any():
+        raise ValueError(
+            f"`preds`: none of its {len(scores)} detections that count finds an object, so that no score would mean"
+            " anything: calibrate on labelled images, of which some objects are found."
         )
     scores, right = scores.cpu(), right.cpu()
     if method != "isotonic":

@@ -16,7 +16,7 @@ from hardest_metrics.cli.options import (
     new_parser,
     require_given,
 )
-from hardest_metrics.cli.terminal import progress_bar
+from hardest_metrics.cli.terminal import counted, printable, progress_bar
 from hardest_metrics.names import CALIBRATIONS
 
 if TYPE_CHECKING:
@@ -92,12 +92,19 @@ def run(options: Namespace) -> None:
         preds, target = read_detections(options.detections, annotations), annotations.target
         if len(preds) < 2:
             raise ValueError(
-                f"{options.annotations}: holds {len(preds)} images, but 2 or more are needed to judge a fit."
+                f"{options.annotations}: holds {counted(len(preds), 'image')}, but 2 or more are needed to judge a fit."
             )
         progress.update(bar, description="fitting")
-        calibration = fit_calibration(preds, target, options.method, query, "xywh")
         before = reliability(preds, target, None, query, "xywh")
-        folds = cross_validate(preds, target, options.method, query)
+        _check_reliability(options, before)
+        calibration = fit_calibration(preds, target, options.method, query, "xywh")
+        try:
+            folds = cross_validate(preds, target, options.method, query)
+        except ValueError as error:
+            raise ValueError(
+                f"{options.detections}: all detections that are right, or that count, are on a few images, so that a"
+                " fit to the others cannot be judged. Calibrate on more images."
+            ) from error
         after = _reliability_of(folds, preds, target, query)
         plot = _plot(options.plot, before, after) if options.plot else b""
         write_calibration(calibration, options.out)
@@ -105,13 +112,29 @@ def run(options: Namespace) -> None:
             with atomic_write(options.plot) as file:
                 file.write(plot)
 
-    print(f"{calibration!r}, fitted to {int(before.number.sum())} detections on {len(preds)} images")
+    detections, images = counted(int(before.number.sum()), "detection"), counted(len(preds), "image")
+    print(f"{calibration!r}, fitted to {detections} on {images}")
     print(
         f"Expected calibration error: {before.error:.4f} before; {after.error:.4f} after, each image by a calibration"
         f" fitted to others ({len(folds)}-fold cross-validation)"
     )
     for path in filter(None, (options.out, options.plot)):
-        print(f"Wrote {path}")
+        print(printable(f"Wrote {path}"))
+
+
+def _check_reliability(options: Namespace, scores: "Reliability") -> None:
+    """Refuse detections that nothing is learnt from."""
+    number = int(scores.number.sum())
+    if not number:
+        raise ValueError(
+            f"{options.detections}: holds no detection that counts. Calibrate on more images, or let the query count"
+            " others, with detections kept down to low scores."
+        )
+    if not (scores.precision > 0).any():
+        raise ValueError(
+            f"{options.detections}: none of {counted(number, 'detection')} finds an object of {options.annotations}:"
+            " check that it is labelled, and that both are of the same images and categories."
+        )
 
 
 def _reliability_of(

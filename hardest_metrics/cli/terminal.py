@@ -6,6 +6,26 @@ from rich.console import Console
 from rich.progress import Progress
 
 
+def printable(text: str) -> str:
+    r"""One line of text that cannot steer a terminal: a space for each letter that is not to be seen.
+
+    Example:
+        >>> printable("a\x1b[2Jb\nc")
+        'a [2Jb c'
+    """
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things.
+
+    Example:
+        >>> counted(1, "image"), counted(2, "image")
+        ('1 image', '2 images')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def progress_bar() -> Progress:
     """Progress while it lasts; nothing where nobody looks."""
     terminal = Console(stderr=True)

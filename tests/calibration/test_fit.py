@@ -117,9 +117,9 @@ def test_a_detector_whose_better_scores_are_worse_gets_a_level_curve(method: Any
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("kind", ["all right", "all wrong", "separable", "one"])
+@pytest.mark.parametrize("kind", ["all right", "separable", "one"])
 def test_one_sided_examples_make_a_sound_curve(method: Any, kind: str) -> None:
-    probability = {"all right": lambda s: s + 1, "all wrong": lambda s: s - 2, "separable": lambda s: s > 0.5}
+    probability = {"all right": lambda s: s + 1, "separable": lambda s: s > 0.5}
     preds, target = detector(probability.get(kind, lambda s: s + 1), images=1, boxes=1 if kind == "one" else 20)
     if kind == "separable":
         preds[0]["scores"] = torch.tensor([0.0, 1.0]).repeat(10)
@@ -129,6 +129,12 @@ def test_one_sided_examples_make_a_sound_curve(method: Any, kind: str) -> None:
     assert (probabilities.diff() >= 0).all()
     if method == "platt":
         assert 0 < probabilities[0] <= probabilities[-1] < 1  # few examples make no certainties
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_images_that_nobody_labelled_make_no_curve(method: Any) -> None:
+    with pytest.raises(ValueError, match="none of its 20 detections that count finds an object"):
+        fit_calibration(*detector(lambda scores: scores - 2, images=1, boxes=20), method)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -67,8 +67,10 @@ BAD: dict[str, tuple[Sequence[object], str]] = {
     "unknown suffix": (("--out", "{}/calibration.txt"), "calibration.txt: --out writes .json"),
     "no picture's suffix": (("--plot", "{}/plot.txt"), "plot.txt: --plot writes .png"),
     "output is an input": (("--out", "{}/results.json"), "results.json: would overwrite"),
-    "no detections that count": (("--labels", "traffic light"), "no detection that counts"),
-    "one image": (("--annotations", "{}/one.json", "--detections", "{}/empty.json"), "one.json: holds 1 images"),
+    "no detections that count": (("--labels", "traffic light"), "results.json: holds no detection that counts"),
+    "one image": (("--annotations", "{}/one.json", "--detections", "{}/empty.json"), "one.json: holds 1 image, but"),
+    "nobody labelled": (("--annotations", "{}/bare.json"), "results.json: none of 7 detections finds an object of"),
+    "right on one image": (("--labels", "person"), "results.json: all detections that are right, or that count, are"),
     "threshold that has no use": (("--score-threshold", 0.5), "--score-threshold"),
 }
 
@@ -77,6 +79,7 @@ BAD: dict[str, tuple[Sequence[object], str]] = {
 def test_bad_input_is_refused_in_one_line(coco: Path, run: Run, options: Sequence[object], message: str) -> None:
     document = json.loads((coco / "instances.json").read_text())
     (coco / "one.json").write_text(json.dumps({**document, "images": document["images"][:1], "annotations": []}))
+    (coco / "bare.json").write_text(json.dumps({**document, "annotations": []}))
     (coco / "empty.json").write_text("[]")
     before = {path: path.read_bytes() for path in coco.rglob("*") if path.is_file()}
     arguments = [str(option).replace("{}", str(coco)) for option in options]
