@@ -15,16 +15,20 @@ from rich.progress import Progress
 
 from hardest_metrics import __version__
 from hardest_metrics.cli.files import Output, check_inputs, check_outputs
+from hardest_metrics.cli.images import ImageSet, has_objects, with_sizes
 from hardest_metrics.cli.options import (
+    ALL,
     PROGRAM,
     add_box_options,
+    as_options,
     boxes_in_words,
+    check_names,
     labels_of,
     new_parser,
     query_settings,
     require_given,
 )
-from hardest_metrics.cli.terminal import progress_bar, results_console
+from hardest_metrics.cli.terminal import printable, progress_bar, results_console
 from hardest_metrics.comparison.detectors import detector_names
 from hardest_metrics.comparison.estimates import ESTIMATES, estimate_named
 from hardest_metrics.names import DEFINITIONS, WEIGHTINGS
@@ -34,6 +38,9 @@ if TYPE_CHECKING:
     from hardest_metrics.comparison.store import Store
 
 _ALL_DEFINITIONS = tuple(f"{kind}/{weighting}" for kind in DEFINITIONS for weighting in WEIGHTINGS)
+
+#: Written to the folder of the comparison, besides plots.
+_TABLES = ("agreement.csv", "agreement.md")
 
 _UNWATCHED_WIDTH = 120  # characters of a table where no terminal says how many fit
 
@@ -62,19 +69,23 @@ def parser() -> ArgumentParser:
     data.add_argument(
         "--split", metavar="NAME", help="of a Pascal VOC folder: ImageSets/Main/NAME.txt (default: all images)"
     )
-    data.add_argument("--images", metavar="FOLDER", help="where the image files are, to show the hardest")
+    data.add_argument(
+        "--images", metavar="FOLDER",
+        help="where the image files are, to show the hardest, and for sizes that pixel weighting needs and"
+        " --annotations lack",
+    )  # fmt: skip
 
     compared = compare.add_argument_group("what is compared")
     compared.add_argument(
         "--definitions", nargs="+", metavar="NAME",
         help="of hardness: false_positives, false_negatives or total_false, and how errors are weighted, such as"
-        " total_false/pixel (default: all nine)",
+        " total_false/pixel (default: all, which is nine)",
     )  # fmt: skip
     compared.add_argument(
         "--estimators", nargs="+", metavar="NAME",
-        help=f"ways to estimate hardness without labels (default: {', '.join(ESTIMATES)}). +platt, +temperature and"
-        " +isotonic: with scores calibrated on other images, by 5-fold cross-validation; +all: of detections below the"
-        " score threshold, too",
+        help=f"ways to estimate hardness without labels (default: all, which is {', '.join(ESTIMATES)}). +platt,"
+        " +temperature and +isotonic: with scores calibrated on other images, by 5-fold cross-validation; +all: of"
+        " detections below the score threshold, too",
     )  # fmt: skip
     compared.add_argument(
         "--n-samples", type=int, default=10, metavar="N",
@@ -110,8 +121,12 @@ def run(options: Namespace) -> None:
             finished = _compare(options, detectors, digests, store, progress)
             store.put(key, finished.encoded())
             news = [f"Wrote {out / name}" for name in finished.outputs]
-    for path in store.damaged:
-        _warn(f"{path} was damaged; what it held was computed again")
+    if store.damaged:
+        number = len(store.damaged)
+        what, happened = (
+            ("1 entry", "was damaged and is") if number == 1 else (f"{number} entries", "were damaged and are")
+        )
+        _warn(f"{what} of {store.folder} {happened} computed again")
     _show(finished, list(detectors), news)
 
 
@@ -162,8 +177,8 @@ def _run_key(options: Namespace, digests: _Digests) -> str:
         detections=list(digests.detections.items()),
         images=digests.images,
         report=options.report and str(Path(options.report).absolute()),
-        definitions=options.definitions,
-        estimators=options.estimators,
+        definitions=_chosen(options.definitions),
+        estimators=_chosen(options.estimators),
         libraries=[find_spec(name) is not None for name in ("matplotlib", "sklearn")],
         **chosen,
     )
@@ -216,20 +231,34 @@ def _compare(
     (bar,) = progress.task_ids
 
     def show(what: str, done: int, total: int | None) -> None:
-        progress.update(bar, description=what, completed=done, total=total)
+        progress.update(bar, description=printable(what), completed=done, total=total)
 
     show("reading annotations", 0, None)
     annotations = read_annotations(options.annotations, options.split)
     if not annotations.image_ids:
         raise ValueError(f"{options.annotations}: holds no images, so there is nothing to compare.")
     query = Query(**settings, labels=labels_of(options, annotations))
+    if not has_objects(annotations, query):
+        raise ValueError(
+            f"{options.annotations}: no image has an object that counts, so there is nothing to compare with. Give"
+            " labels, or let the query count objects that there are."
+        )
+    definitions = _chosen(options.definitions)
+    unsized = None in annotations.image_sizes
+    by_pixels = any(name.endswith("/pixel") for name in definitions or _ALL_DEFINITIONS)
+    if unsized and by_pixels and (options.images or definitions):  # by default what needs sizes can be left out
+        images = ImageSet(annotations, True, "")
+        annotations = with_sizes(images, options, options.annotations, "other `definitions`").annotations
     show("reading detections", 0, None)
     detections = {name: read_detections(path, annotations) for name, path in detectors.items()}
-    kept = Kept(store, f"{digests.annotations} {options.split}", digests.detections)
+    sizes_of = digests.images if unsized else None
+    kept = Kept(store, f"{digests.annotations} {options.split} {sizes_of}", digests.detections)
     comparison = compare(
-        annotations, detections, query, options.definitions, options.estimators, options.n_samples, kept=kept,
+        annotations, detections, query, definitions, _chosen(options.estimators), options.n_samples, kept=kept,
         on_progress=show,
     )  # fmt: skip
+    if comparison.agreement.empty:
+        raise ValueError(f"`estimators` leave nothing to compare: {' '.join(comparison.notes)}")
     setting = {
         "annotations": Path(options.annotations).name + (f", split {options.split}" if options.split else ""),
         "images": str(len(annotations.image_ids)),
@@ -239,6 +268,10 @@ def _compare(
         "made with": f"hardest_metrics {__version__}",
     }
     notes = list(comparison.notes)
+    if unsized and definitions is None and not options.images:
+        notes.append(
+            "widths and heights that annotations lack are taken from the files in --images, where it is given."
+        )
     files: dict[str, bytes] = {}
     links: dict[str, list[tuple[str, str]]] = {}
     drawn = list(plots(comparison, options.images))
@@ -293,7 +326,7 @@ def _report(
         comparison, options.report, options.images, setting, inputs,
         lambda number: show("writing the report", next(done), n_images),
     )  # fmt: skip
-    notes += written.problems
+    notes += [as_options(problem, options) for problem in written.problems]
     return {str(path.absolute()): content_digest(path) for path in (written.page, written.folder) if path}
 
 
@@ -304,14 +337,15 @@ def _show(finished: _Finished, detectors: Sequence[str], news: Sequence[str]) ->
 
     console = results_console()
     agreement = pd.DataFrame(finished.agreement)
+    agreement["detector"] = agreement["detector"].map(printable)
     for table in terminal_tables(
         agreement, min(console.width, _UNWATCHED_WIDTH) if not console.is_terminal else console.width
     ):
         console.print(table)
     console.print("Can the images be ranked without labels?")
-    verdicts = [verdict(agreement, detector, finished.n_images) for detector in detectors]
+    verdicts = [verdict(agreement, printable(detector), finished.n_images) for detector in detectors]
     for line in [*verdicts, *(f"Note: {note}" for note in finished.notes), *news]:
-        console.print(line, soft_wrap=True)
+        console.print(printable(line), soft_wrap=True)
 
 
 def _check(options: Namespace) -> dict[str, str]:
@@ -319,11 +353,8 @@ def _check(options: Namespace) -> dict[str, str]:
     require_given(options, "compare", ("annotations", "detections", "out"))
     inputs = [options.annotations, *options.detections]
     check_inputs(inputs)
-    for name in options.estimators or ():
-        estimate_named(name)
-    unknown = next((name for name in options.definitions or () if name not in _ALL_DEFINITIONS), None)
-    if unknown is not None:
-        raise ValueError(f"`definitions` has no {unknown!r}. Choose from {', '.join(_ALL_DEFINITIONS)}.")
+    check_names(options.estimators or (), "estimators", estimate_named)
+    check_names(options.definitions or (), "definitions", _check_definition)
     if options.n_samples < 1:
         raise ValueError(f"`n_samples` must be at least 1, but is {options.n_samples}.")
     if options.images and not Path(options.images).is_dir():
@@ -336,11 +367,22 @@ def _check(options: Namespace) -> dict[str, str]:
         raise ValueError(f"{out}: the folder that it is in does not exist. Create it, or choose another one.")
     if not os.access(folder, os.W_OK):
         raise ValueError(f"{folder}: cannot be written to, but `out` is to be there. Choose another one.")
-    if options.report:
-        check_outputs([Output(options.report, "report", (".html",))], inputs)
+    outputs = [Output(str(out / name), "out", (Path(name).suffix,)) for name in _TABLES] if out.is_dir() else []
+    outputs += [Output(options.report, "report", (".html",))] if options.report else []
+    check_outputs(outputs, inputs)
     names = detector_names(options.detections)
     return dict(zip(names, options.detections, strict=True))
 
 
+def _check_definition(name: str) -> None:
+    if name not in _ALL_DEFINITIONS:
+        raise ValueError(f"`definitions` has no {name!r}. Choose from {', '.join(_ALL_DEFINITIONS)}.")
+
+
+def _chosen(names: Sequence[str] | None) -> Sequence[str] | None:
+    """What an option names; None for all."""
+    return None if names == [ALL] else names
+
+
 def _warn(message: str) -> None:
-    print(f"{PROGRAM}: {message}", file=sys.stderr)
+    print(f"{PROGRAM}: {printable(message)}", file=sys.stderr)

@@ -8,6 +8,7 @@ from jsonargparse import Namespace
 
 if TYPE_CHECKING:
     from hardest_metrics.data import Annotations
+    from hardest_metrics.functional import Query
 
 
 _REMEDY = "Give the list of images as `annotations`: a COCO file, in which annotations may be missing."
@@ -56,20 +57,45 @@ def unlabelled_images(options: Namespace, documents: Mapping[str, Any]) -> Image
     return images
 
 
-def with_sizes(images: ImageSet, folder: str) -> ImageSet:
-    """The same images, those without a size having that of their file in a folder.
+def with_sizes(images: ImageSet, options: Namespace, where: str, other: str) -> ImageSet:
+    """The same images, each with a size: that of its file in ``--images`` where nothing else tells.
+
+    Args:
+        images: those to be weighted by pixels.
+        options: of the command.
+        where: the file or folder that lists the images.
+        other: what to choose instead of pixel weighting.
 
     Raises:
-        ValueError: when a file is missing or is no picture.
+        ValueError: when there are no files to tell, or one is missing or no picture.
     """
     from hardest_metrics.detectors.image_files import find_image, image_size
 
-    known = images.annotations
+    known, folder = images.annotations, options.images
+    if None not in known.image_sizes:
+        return images
+    if not folder:
+        index = known.image_sizes.index(None)
+        usable = options.annotations or images.named  # else nothing tells which file is which image
+        remedy = "Give the folder `images`" if usable else "Give `annotations` that have them"
+        raise ValueError(
+            f"{where}: image {known.image_ids[index]} ({known.file_names[index]}) has no width and height, which pixel"
+            f" weighting needs. {remedy}, or choose {other}."
+        )
     columns = zip(known.image_ids, known.file_names, known.image_sizes, strict=True)
     sizes: list[tuple[int, int] | None]
     sizes = [size or image_size(find_image(folder, name, image_id)) for image_id, name, size in columns]
     target = [{**image, "image_size": size} for image, size in zip(known.target, sizes, strict=True)]
     return images._replace(annotations=replace(known, image_sizes=sizes, target=target))
+
+
+def has_objects(annotations: "Annotations", query: "Query") -> bool:
+    """Whether any image has an object that counts; where none has, it may be that nobody labelled them."""
+    for image in annotations.target:
+        area = image["area"] if "area" in image else image["boxes"][:, 2:].prod(1)
+        if (query.counts_label(image["labels"]) & query.counts_area(area) & (image["iscrowd"] == 0)).any():
+            return True
+    return False
 
 
 def _of_folder(options: Namespace, documents: Mapping[str, Any]) -> ImageSet:

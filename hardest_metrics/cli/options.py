@@ -1,7 +1,9 @@
 """Options that several commands share, and what they mean."""
 
+import math
+import re
 from argparse import HelpFormatter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentParser, Namespace
@@ -12,6 +14,11 @@ if TYPE_CHECKING:
 
 PROGRAM = "hardest-metrics"
 
+#: Stands for every name that an option knows.
+ALL = "all"
+
+AREA_NAMES = ("small", "medium", "large")
+
 
 def new_parser(**kwargs: Any) -> ArgumentParser:
     """A parser without any options, as every command begins with; `kwargs` are those of `ArgumentParser`."""
@@ -21,6 +28,28 @@ def new_parser(**kwargs: Any) -> ArgumentParser:
 def option(name: str) -> str:
     """How users write an option: ``top_k`` is ``--top-k``."""
     return f"--{name.replace('_', '-')}"
+
+
+def as_options(text: str, options: Namespace | None) -> str:
+    """A message with arguments of functions, such as ```top_k```, named as the options they come from."""
+    known = options or ()
+    return re.sub(r"`(\w+)`", lambda name: option(name[1]) if name[1] in known else name[0], text)
+
+
+def check_names(names: Sequence[str], option_name: str, known: Callable[[str], object]) -> None:
+    """Refuse what an option names, unless it is :data:`ALL` alone, or each name is known.
+
+    Args:
+        names: that were given.
+        option_name: such as ``"estimators"``.
+        known: raises ValueError for a name that is not.
+    """
+    for name in names:
+        if name != ALL:
+            known(name)
+    if ALL in names and len(names) > 1:
+        others = " ".join(name for name in names if name != ALL)
+        raise ValueError(f"`{option_name}` names all and also {others}. Give all alone, or leave it out.")
 
 
 def require_given(options: Namespace, command: str, names: Sequence[str]) -> None:
@@ -92,12 +121,12 @@ def labels_of(options: Namespace, annotations: "Annotations") -> list[int] | Non
     ])  # fmt: skip
 
 
-def boxes_in_words(options: Namespace, query: "Query", categories: Mapping[int, str]) -> str:
-    """Which boxes count, as the options were understood."""
+def boxes_in_words(options: Namespace, query: "Query", categories: Mapping[int, str], matched: bool = True) -> str:
+    """Which boxes count and, where they are matched, how, as the options were understood."""
     labels = None if query.labels is None else ", ".join(categories[label] for label in query.labels)
     return ", ".join((
         f"score >= {query.score_threshold:g}",
-        f"IoU >= {query.iou_threshold:g}",
+        *([f"IoU >= {query.iou_threshold:g}"] if matched else []),
         "all labels" if labels is None else f"labels {labels}",
         "all areas" if options.area_range is None else f"areas {options.area_range}",
         f"at most {query.max_detections} detections per image and label",
@@ -108,13 +137,16 @@ def area_range_of(options: Namespace) -> Any:
     """What ``--area-range`` says, as :class:`~hardest_metrics.functional.Query` takes it.
 
     Raises:
-        ValueError: if it is not two numbers, where it has a comma.
+        ValueError: if it is no range.
     """
     text: str | None = options.area_range
-    if text is None or "," not in text:
+    if text is None or text in AREA_NAMES:
         return text
     try:
         low, high = map(float, text.split(","))
     except ValueError:
-        raise ValueError(f"`area_range` must be small, medium, large or LOW,HIGH, but is {text!r}.") from None
+        low, high = math.nan, math.nan
+    if not 0 <= low <= high:
+        names = ", ".join(AREA_NAMES)
+        raise ValueError(f"`area_range` must be {names} or LOW,HIGH with 0 <= LOW <= HIGH, but is {text!r}.")
     return low, high

@@ -1,6 +1,7 @@
 """Which command runs, and how its errors are told."""
 
 import io
+import os
 import re
 import sys
 from argparse import ArgumentError
@@ -11,7 +12,8 @@ from typing import Any
 from jsonargparse import Namespace
 
 from hardest_metrics import __version__
-from hardest_metrics.cli.options import PROGRAM, new_parser, option
+from hardest_metrics.cli.options import PROGRAM, as_options, new_parser, option
+from hardest_metrics.cli.terminal import printable
 
 #: Every command and what it does. Its module here, of the same name, has a ``parser()`` and a ``run(options)``.
 COMMANDS = {
@@ -31,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code: 0, or 2 when options or files are not as they should be, which one line on stderr
-        explains. 130 when interrupted.
+        explains. 1 when nobody reads what it prints any more, 130 when interrupted.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # file names may hold what the terminal cannot show
@@ -39,6 +41,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         command, options = parse(sys.argv[1:] if argv is None else argv)
         _module(command).run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # what is left must go somewhere when the interpreter flushes it; rich does the same and exits with 1
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (OSError, ValueError) as error:
         print(f"{PROGRAM}: error: {_one_line(error, options)}", file=sys.stderr)
         return 2
@@ -87,6 +94,4 @@ def _one_line(error: Exception, options: Namespace | None) -> str:
     text = str(error)
     if isinstance(error, OSError) and error.filename and error.strerror:
         text = f"{error.filename}: {error.strerror}"
-    known = options or ()
-    text = re.sub(r"`(\w+)`", lambda name: option(name[1]) if name[1] in known else name[0], text)
-    return " ".join(text.split())
+    return " ".join(printable(as_options(text, options)).split())

@@ -16,7 +16,7 @@ from hardest_metrics.cli.estimator import (
     estimator_settings,
 )
 from hardest_metrics.cli.files import Output, check_inputs, check_outputs
-from hardest_metrics.cli.images import ImageSet, unlabelled_images, with_sizes
+from hardest_metrics.cli.images import ImageSet, has_objects, unlabelled_images, with_sizes
 from hardest_metrics.cli.options import (
     PROGRAM,
     add_box_options,
@@ -27,7 +27,7 @@ from hardest_metrics.cli.options import (
     require_given,
 )
 from hardest_metrics.cli.ranked import Ranked, estimated, measured
-from hardest_metrics.cli.terminal import progress_bar, results_console
+from hardest_metrics.cli.terminal import printable, progress_bar, results_console
 from hardest_metrics.names import DEFINITIONS, OF_LOGITS, UNCERTAINTIES, WEIGHTINGS
 
 if TYPE_CHECKING:
@@ -123,7 +123,8 @@ def run(options: Namespace) -> None:
         else:
             ranked = measured(options, query, preds, annotations.target, advance)
             what = f"Query: {options.query}, weighting {options.weighting}"
-        what_boxes = boxes_in_words(options, query, annotations.categories)
+        matched = options.estimator not in UNCERTAINTIES
+        what_boxes = boxes_in_words(options, query, annotations.categories, matched)
         grid = b""
         if options.grid:
             progress.reset(bar, description="drawing", total=min(options.top_k, len(preds)))
@@ -133,9 +134,14 @@ def run(options: Namespace) -> None:
 
     console = results_console()
     console.print(_table(ranked, options.top_k, images))
-    of_images = [f"Images: {images.in_words}"] if images.in_words else []
-    for line in (f"{what}; {what_boxes}", *of_images, ranked.summary, *(f"Wrote {path}" for path in written)):
-        console.print(line, soft_wrap=True)
+    notes = [f"Images: {images.in_words}"] if images.in_words else []
+    if not options.estimator and not has_objects(annotations, query):
+        notes.append(
+            f"Note: {options.annotations}: no image has an object that counts, so that every detection is an error. Is"
+            " it labelled?"
+        )
+    for line in (f"{what}; {what_boxes}", *notes, ranked.summary, *(f"Wrote {path}" for path in written)):
+        console.print(printable(line), soft_wrap=True)
 
 
 def _check_files(options: Namespace) -> None:
@@ -204,16 +210,7 @@ def _checked(options: Namespace, images: ImageSet) -> ImageSet:
         raise ValueError(f"{where}: holds no images, so there is nothing to rank.")
     if options.grid and min(options.top_k, number) > MAX_TILES:
         raise ValueError(f"`grid` draws at most {MAX_TILES} images, but `top_k` is {options.top_k}.")
-    if _needs_sizes(options) and None in images.annotations.image_sizes:
-        if options.images:
-            return with_sizes(images, options.images)
-        index = images.annotations.image_sizes.index(None)
-        image_id, name = images.annotations.image_ids[index], images.annotations.file_names[index]
-        raise ValueError(
-            f"{where}: image {image_id} ({name}) has no width and height, which pixel weighting needs. Give"
-            " `annotations` that have them or the folder `images`, or choose another `weighting`."
-        )
-    return images
+    return with_sizes(images, options, where, "another `weighting`") if _needs_sizes(options) else images
 
 
 def _grid(
@@ -267,7 +264,7 @@ def _table(ranked: Ranked, top_k: int, images: ImageSet) -> Table:
         table.add_column(column, justify="left" if column == "file name" else "right", overflow="fold")
     image_ids, hardness = (column.tolist() for column in ranked.ranking.top(top_k))
     for rank, (image_id, value) in enumerate(zip(image_ids, hardness, strict=True), start=1):
-        name = [Text(names[image_id])] if images.named else []
+        name = [Text(printable(names[image_id]))] if images.named else []
         counts = [f"{count[image_id]:.0f}" for count in ranked.columns.values()]
         table.add_row(str(rank), str(image_id), *name, f"{value:.5g}", *counts)
     return table

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jsonargparse import Namespace
 
+from hardest_metrics.cli.terminal import counted
+
 if TYPE_CHECKING:
     from hardest_metrics.detection import BoxErrors
     from hardest_metrics.functional import Query
@@ -102,4 +104,4 @@ def _definition(kind: str, weighting: Any, query: "Query") -> "BoxErrors":
 
 
 def _mean(ranking: "Ranking") -> str:
-    return f"{len(ranking.hardness)} images, mean hardness {float(ranking.hardness.double().mean()):.5g}"
+    return f"{counted(len(ranking.hardness), 'image')}, mean hardness {float(ranking.hardness.double().mean()):.5g}"

@@ -11,14 +11,17 @@ from jsonargparse import ArgumentParser, Namespace
 from hardest_metrics.cli.files import Output, check_inputs, check_outputs
 from hardest_metrics.cli.images import ImageSet, unlabelled_images, with_sizes
 from hardest_metrics.cli.options import (
+    ALL,
     PROGRAM,
     add_box_options,
+    as_options,
+    check_names,
     labels_of,
     new_parser,
     query_settings,
     require_given,
 )
-from hardest_metrics.cli.terminal import progress_bar, results_console
+from hardest_metrics.cli.terminal import printable, progress_bar, results_console
 from hardest_metrics.comparison.detectors import detector_names
 from hardest_metrics.comparison.estimates import ESTIMATES, estimate_named
 from hardest_metrics.names import DEFINITIONS, WEIGHTINGS
@@ -28,8 +31,6 @@ if TYPE_CHECKING:
 
     from hardest_metrics.comparison import Comparison
     from hardest_metrics.report import Written
-
-_ALL = "all"
 
 _MOST_PROBLEMS = 5  # images without a picture that are named on the terminal; the page names all
 
@@ -66,11 +67,11 @@ def parser() -> ArgumentParser:
 
     query = report.add_argument_group("query", "What makes an image hard.")
     query.add_argument(
-        "--query", nargs="+", choices=[*DEFINITIONS, _ALL], default=["total_false"],
+        "--query", nargs="+", choices=[*DEFINITIONS, ALL], default=["total_false"],
         help="errors that count, one or several kinds (default: total_false)",
     )  # fmt: skip
     query.add_argument(
-        "--weighting", nargs="+", choices=[*WEIGHTINGS, _ALL], default=["none"],
+        "--weighting", nargs="+", choices=[*WEIGHTINGS, ALL], default=["none"],
         help="what an error adds to hardness, one or several ways: none: 1; pixel: the share of the image that its box"
         " fills; overlap: the share of its box that true positives cover, each counted (default: none)",
     )  # fmt: skip
@@ -106,13 +107,14 @@ def run(options: Namespace) -> None:
 
     console = results_console()
     for note in comparison.notes:
-        console.print(f"Note: {note}", soft_wrap=True)
+        console.print(printable(f"Note: {note}"), soft_wrap=True)
     for problem in written.problems[:_MOST_PROBLEMS]:
+        problem = printable(as_options(problem, options))
         print(f"{PROGRAM}: warning: no picture: {problem}", file=sys.stderr)
     if len(written.problems) > _MOST_PROBLEMS:
         print(f"{PROGRAM}: warning: no picture of {len(written.problems)} images in all", file=sys.stderr)
     for path in filter(None, (written.page, written.folder)):
-        console.print(f"Wrote {path}", soft_wrap=True)
+        console.print(printable(f"Wrote {path}"), soft_wrap=True)
 
 
 def _check(options: Namespace) -> dict[str, str]:
@@ -125,9 +127,7 @@ def _check(options: Namespace) -> dict[str, str]:
     require_given(options, "report", ("detections", "out"))
     inputs = [path for path in [options.annotations, *options.detections] if path]
     check_inputs(inputs)
-    if options.estimators != [_ALL]:
-        for name in options.estimators:
-            estimate_named(name)
+    check_names(options.estimators, "estimators", estimate_named)
     if options.n_samples < 1:
         raise ValueError(f"`n_samples` must be at least 1, but is {options.n_samples}.")
     if options.split and not options.annotations:
@@ -154,18 +154,21 @@ def _compare(
         raise ValueError(
             f"{options.annotations or options.detections[0]}: holds no images, so there is nothing to rank."
         )
-    kinds = reversed(DEFINITIONS) if _ALL in options.query else options.query  # the page begins with both kinds
-    weightings = WEIGHTINGS if _ALL in options.weighting else options.weighting
-    if "pixel" in weightings and options.images and None in annotations.image_sizes:
-        annotations = with_sizes(images, options.images).annotations
+    kinds = reversed(DEFINITIONS) if ALL in options.query else options.query  # the page begins with both kinds
+    weightings = WEIGHTINGS if ALL in options.weighting else options.weighting
+    if "pixel" in weightings:
+        where = options.annotations or options.detections[0]
+        annotations = with_sizes(images, options, where, "another `weighting`").annotations
     comparison = compare(
         annotations,
         {name: parse_detections(documents[path], path, annotations) for name, path in detectors.items()},
         Query(**settings, labels=labels_of(options, annotations)),
         [f"{kind}/{weighting}" for kind, weighting in product(dict.fromkeys(kinds), dict.fromkeys(weightings))],
-        None if options.estimators == [_ALL] else list(dict.fromkeys(options.estimators)),
+        None if options.estimators == [ALL] else list(dict.fromkeys(options.estimators)),
         options.n_samples,
-        on_progress=lambda what, done, total: progress.update(bar, description=what, completed=done, total=total),
+        on_progress=lambda what, done, total: progress.update(
+            bar, description=printable(what), completed=done, total=total
+        ),
     )
     if not comparison.rankings:
         raise ValueError(f"`estimators` leave nothing to rank by: {' '.join(comparison.notes)}")

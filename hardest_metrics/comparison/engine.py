@@ -103,7 +103,8 @@ def compare(
         definitions, unsized = ALL_DEFINITIONS, annotations.image_sizes.count(None)
         if unsized:
             definitions = [name for name in definitions if not name.endswith(_BY_PIXELS)]
-            notes.append(f"pixel weighting: left out, as {unsized} images have no width and height.")
+            images = "1 image has" if unsized == 1 else f"{unsized} images have"
+            notes.append(f"pixel weighting: left out, as {images} no width and height.")
     run = _Run(
         annotations, dict(detections), query or Query(), tuple(dict.fromkeys(definitions)), n_samples, seed, kept
     )
@@ -312,7 +313,9 @@ class _Run:
             try:
                 self.folds[known] = cross_validate(preds, target, method, self.query)
             except (ModuleNotFoundError, ValueError) as error:
-                raise _CalibrationError(f"the scores of {detector} cannot be calibrated: {error}") from error
+                # the detector is known by its name here, not as an argument
+                why = str(error).replace("`preds`", detector)
+                raise _CalibrationError(f"the scores of {detector} cannot be calibrated: {why}") from error
         return self.folds[known]
 
 

@@ -102,7 +102,7 @@ def test_what_was_understood_is_said(coco: Path, run: Run) -> None:
     _, out, _ = run(*of_list(coco, *members, estimator="sampled_committee"))
     assert ", weighting none, members results.json (weight 2) calibrated by good.json; score >= 0.5" in out
     _, out, _ = run(*of_list(coco, estimator="max_uncertainty"))
-    assert "Estimate: max_uncertainty; score >= 0.5" in out
+    assert "Estimate: max_uncertainty; score >= 0.5, all labels" in out, "nothing is matched"
 
 
 def test_members_are_weighted_and_calibrated_one_by_one(coco: Path, run: Run) -> None:
@@ -244,7 +244,7 @@ BAD: dict[str, tuple[Sequence[object], str]] = {
     ),
     "logits of COCO results": (("--estimator", "evidential"), "holds no logits, which evidential goes by"),
     "no such calibration": (("--calibration", "{}/nowhere.json"), "nowhere.json: no such file"),
-    "unreadable calibration": (("--calibration", "{}/results.json"), "results.json: must be an object, but is a list"),
+    "unreadable calibration": (("--calibration", "{}/results.json"), "Write it with `hardest-metrics calibrate`"),
     "committee without members": (("--estimator", "committee"), "--members is missing"),
     "members of none": (("--members", "{}/results.json"), "--members is of no use to expected_hardness"),
     "no such member": (("--estimator", "committee", "--members", "{}/none.json"), "none.json: no such file"),
@@ -274,7 +274,13 @@ BAD: dict[str, tuple[Sequence[object], str]] = {
     "grid without images": (("--grid", "{}/grid.png"), "--grid needs --images"),
     "subset of no annotations": (("--subset", "{}/subset.json"), "there are no --annotations"),
     "split of nothing": (("--split", "val"), "--split is of --annotations"),
-    "pixels without sizes": (("--weighting", "pixel"), "image 1 (1) has no width and height"),
+    "pixels without sizes": (("--weighting", "pixel"), "needs. Give --annotations that have them, or choose"),
+    "pixels without sizes of files": (
+        ("--detections", "{}/named.json", "--weighting", "pixel"), "needs. Give the folder --images, or choose"
+    ),
+    "calibrated committee": (
+        (*COMMITTEE, "--n-samples", 3), "no use to committee: leave it out. It takes --c, --member-weights, --statistic"
+    ),
     "other images of a member": (
         ("--estimator", "committee", "--members", "{}/other.json"), "other.json: has image '99', which"
     ),
@@ -297,7 +303,7 @@ def test_bad_input_is_refused_in_one_line(coco: Path, run: Run, options: Sequenc
     write_calibration(Platt(1.0), coco / "good.json")
     for name, results in {
         "above": [result | {"score": 1.5}], "other": [result | {"image_id": 99}], "fewer": [result], "empty": [],
-        "mixed": [result, result | {"image_id": "b"}],
+        "named": [result | {"image_id": "one.png"}], "mixed": [result, result | {"image_id": "b"}],
     }.items():  # fmt: skip
         (coco / f"{name}.json").write_text(json.dumps(results))
     before = sorted(coco.rglob("*"))

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +31,28 @@ def test_an_interrupted_run_ends_quietly(coco: Path, run: Run, monkeypatch: pyte
 
     monkeypatch.setattr(rank_command, "measured", interrupted)
     assert run(*rank(coco)) == (130, "", "")
+
+
+def test_what_nobody_reads_any_more_ends_quietly(coco: Path) -> None:
+    command = [sys.executable, "-m", "hardest_metrics.cli", *map(str, rank(coco))]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert (process.stderr.read(), process.wait()) == (b"", 1)
+    process.stderr.close()
+
+
+def test_names_of_files_cannot_steer_the_terminal(coco: Path, run: Run) -> None:
+    document = json.loads((coco / "instances.json").read_text())
+    document["images"][0]["file_name"] = "\x1b]0;title\x07\n\u202eone.png"
+    (coco / "instances.json").write_text(json.dumps(document))
+    code, out, _ = run(*rank(coco))
+    assert code == 0
+    assert " ]0;title   one.png" in out
+    assert not {"\x1b", "\x07", "\u202e"} & set(out)
+    _, _, err = run("rank", "--annotations", "\x1b[2J\n.json", "--detections", coco / "results.json")
+    assert err == "hardest-metrics: error: [2J .json: no such file. Check the path.\n"
 
 
 def test_a_process_of_its_own_behaves_alike(coco: Path) -> None:

@@ -335,3 +335,16 @@ def test_parquet_without_pyarrow_is_refused_before_long_work(
     code, _, err = run(*rank(coco), "--out", coco / "ranking.parquet")
     assert code == 2
     assert 'pip install "hardest_metrics[parquet]"' in err
+
+
+def test_images_that_nobody_labelled_are_noted(coco: Path, run: Run) -> None:
+    note = "Note: {}: no image has an object that counts, so that every detection is an error. Is it labelled?"
+    assert "Note" not in run(*rank(coco))[1]
+    document = json.loads((coco / "instances.json").read_text())
+    one = document | {"images": document["images"][:1], "annotations": []}
+    (coco / "bare.json").write_text(json.dumps(one))
+    (coco / "none.json").write_text("[]")
+    code, out, _ = run("rank", "--annotations", coco / "bare.json", "--detections", coco / "none.json")
+    assert code == 0
+    assert note.format(coco / "bare.json") in out
+    assert "\n1 image, mean hardness 0, 0 (0.0%)" in out

@@ -96,6 +96,18 @@ def test_images_without_a_picture_are_warned_of(coco: Path, run: Run) -> None:
     assert re.fullmatch(r"hardest-metrics: warning: no picture: .*one.png: not a picture that can be read .*\n", err)
 
 
+def test_warnings_name_options_and_cannot_steer_the_terminal(coco: Path, run: Run) -> None:
+    (coco / "images" / "one.png").unlink()
+    document = json.loads((coco / "instances.json").read_text())
+    document["images"][0]["file_name"] = "\x1b[2J\none.png"
+    (coco / "instances.json").write_text(json.dumps(document))
+    code, _, err = run(*report(coco, "--images", coco / "images"))
+    assert code == 0
+    assert err.count("\n") == 1
+    assert "\x1b" not in err
+    assert "Let --images name the folder" in err
+
+
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
@@ -104,6 +116,9 @@ def test_images_without_a_picture_are_warned_of(coco: Path, run: Run) -> None:
         (["--images", "absent"], r"absent: no such folder, but --images names it"),
         (["--annotations", "absent.json"], r"absent.json: no such file"),
         (["--estimators", "magic"], r"--estimators has no 'magic'. Choose from score_sampling"),
+        (["--estimators", "all", "magic"], r"--estimators has no 'magic'. Choose from score_sampling"),
+        (["--estimators", "entropy", "all"], r"--estimators names all and also entropy"),
+        (["--annotations", "bare.json", "--weighting", "pixel"], r"bare.json: image 1 .*--images.*another --weighting"),
         (["--n-samples", "0"], r"--n-samples must be at least 1"),
         (["--query", "nonsense"], r"--query.*see hardest-metrics report --help"),
         (["--labels", "unicorn"], r"No category is named 'unicorn'"),
@@ -116,6 +131,9 @@ def test_bad_input_is_told_in_one_line(
 ) -> None:
     monkeypatch.chdir(coco)
     (coco / "empty").mkdir()
+    document = json.loads((coco / "instances.json").read_text())
+    document["images"] = [{"id": image["id"], "file_name": image["file_name"]} for image in document["images"]]
+    (coco / "bare.json").write_text(json.dumps(document))
     code, out, err = run(*report(coco, *options))
     assert (code, out) == (2, "")
     assert err.count("\n") == 1

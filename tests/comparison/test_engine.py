@@ -196,7 +196,7 @@ def test_without_sizes_pixel_weighting_is_left_out_unless_asked_for(make: Make) 
     assert {ranked.definition for ranked in compared.rankings} == {
         name for name in ALL_DEFINITIONS if "pixel" not in name
     }
-    assert compared.notes == ("pixel weighting: left out, as 1 images have no width and height.",)
+    assert compared.notes == ("pixel weighting: left out, as 1 image has no width and height.",)
     with pytest.raises(ValueError, match=rf"total_false/pixel, but image {annotations.image_ids[0]} \("):
         compare(unsized, detections, None, ["total_false/none", "total_false/pixel"])
 
