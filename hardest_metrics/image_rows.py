@@ -178,18 +178,7 @@ class ImageRows(Metric, ABC):
     # What follows makes torchmetrics' machinery keep the promises of the class docstring
 
     def _wrap_update(self, update: Callable[..., Any]) -> Callable[..., Any]:
-        wrapped = super()._wrap_update(update)
-
-        @functools.wraps(update)
-        def whole_or_not_at_all(*args: Any, **kwargs: Any) -> None:
-            bookkeeping = self._update_count, self._computed
-            try:
-                wrapped(*args, **kwargs)
-            except BaseException:
-                self._update_count, self._computed = bookkeeping
-                raise
-
-        return eager(whole_or_not_at_all)
+        return eager(whole_or_not_at_all(self, super()._wrap_update(update)))
 
     @contextmanager
     def sync_context(
@@ -247,6 +236,21 @@ class ImageRows(Metric, ABC):
         self._computed = None
         if self.image_ids:
             self._update_count = max(self._update_count, 1)
+
+
+def whole_or_not_at_all(metric: Metric, update: Callable[..., Any]) -> Callable[..., Any]:
+    """A metric's update that also leaves torchmetrics' bookkeeping as it was where it refuses a batch."""
+
+    @functools.wraps(update)
+    def updated(*args: Any, **kwargs: Any) -> None:
+        bookkeeping = metric._update_count, metric._computed
+        try:
+            update(*args, **kwargs)
+        except BaseException:
+            metric._update_count, metric._computed = bookkeeping
+            raise
+
+    return updated
 
 
 def following_device(fn: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:

@@ -1,6 +1,5 @@
 """How far stated probabilities are from how often detections are right."""
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -12,7 +11,7 @@ from hardest_metrics.calibration.fit import Judged, right_or_wrong
 from hardest_metrics.functional.estimation import Calibration, Uncalibrated
 from hardest_metrics.functional.matching import Query
 from hardest_metrics.functional.packing import BoxFormat, ImageDict, check_box_format
-from hardest_metrics.image_rows import following_device
+from hardest_metrics.image_rows import following_device, whole_or_not_at_all
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -206,18 +205,7 @@ class DetectionCalibration(Metric):
     # What follows makes torchmetrics' machinery keep the promises of the docstrings
 
     def _wrap_update(self, update: Callable[..., Any]) -> Callable[..., Any]:
-        wrapped = super()._wrap_update(update)
-
-        @functools.wraps(update)
-        def whole_or_not_at_all(*args: Any, **kwargs: Any) -> None:
-            bookkeeping = self._update_count, self._computed
-            try:
-                wrapped(*args, **kwargs)
-            except BaseException:
-                self._update_count, self._computed = bookkeeping
-                raise
-
-        return whole_or_not_at_all
+        return whole_or_not_at_all(self, super()._wrap_update(update))
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
         loaded = prefix + self._state_name in state_dict
