@@ -1,7 +1,8 @@
 """Rank images by how hard they are: which images a model fails on, and why."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from hardest_metrics._lazy import lazy
 
 if TYPE_CHECKING:
     from hardest_metrics.callbacks import HardestImages
@@ -50,12 +51,7 @@ _HOMES = {
     "Uncertainty": "detection",
 }
 
-
-def __getattr__(name: str) -> object:
-    """Import what is asked for when it is asked for: `hardest-metrics --help` needs no torch, a metric no Lightning."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazy(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -3,8 +3,9 @@
 All readers give boxes as float64 (x, y, width, height): ``box_format="xywh"``.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from hardest_metrics._lazy import lazy
 
 if TYPE_CHECKING:
     from hardest_metrics.data.annotations import Annotations
@@ -45,12 +46,7 @@ _HOMES = {
     "write_ranking": "ranking_file",
 }
 
-
-def __getattr__(name: str) -> object:
-    """Import what is asked for when it is asked for: a file can be hashed or written whole without torch."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazy(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:
