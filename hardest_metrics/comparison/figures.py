@@ -232,7 +232,7 @@ def _figure(title: str, width: float, height: float) -> "Figure":
         from matplotlib.figure import Figure  # pyplot would keep every figure alive
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError('Plots need matplotlib: pip install "hardest_metrics[plot]".') from error
-    figure = Figure((width, height), layout="constrained")
+    figure = Figure((max(width, 5.5), max(height, 4.5)), layout="constrained")  # room for titles and labels
     put_title(figure, title, "x-large")
     return figure
 

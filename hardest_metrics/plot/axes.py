@@ -1,5 +1,6 @@
 """Where plots are drawn, how they are titled, and how their lines are told apart."""
 
+import textwrap
 from itertools import cycle, islice
 from typing import TYPE_CHECKING, Any
 
@@ -38,10 +39,12 @@ def put_title(figure: "Figure", title: str, size: str = "large") -> None:
 
     Args:
         figure: what to title.
-        title: shown as it is, dollar signs too.
+        title: shown as it is, dollar signs too, in as many lines as it needs.
         size: of the letters, as matplotlib names it.
     """
-    figure.suptitle(title, fontsize=size, parse_math=False)
+    text = figure.suptitle("", fontsize=size, parse_math=False)
+    letter = 0.65 * float(text.get_fontsize()) / 72  # width in inches: wider than most, so that lines fit
+    text.set_text(textwrap.fill(title, int(figure.get_figwidth() / letter)))
 
 
 def line_styles(number: int) -> list[dict[str, Any]]:
