@@ -11,6 +11,7 @@ from hardest_metrics.cli.files import Output, check_inputs, check_outputs, requi
 from hardest_metrics.cli.options import (
     PROGRAM,
     add_object_options,
+    add_split_option,
     area_range_of,
     labels_of,
     new_parser,
@@ -43,9 +44,7 @@ def parser() -> ArgumentParser:
         help="detections, kept down to low scores: COCO results JSON, or what `hardest` exports; plain or gzipped"
         " (required)",
     )  # fmt: skip
-    data.add_argument(
-        "--split", metavar="NAME", help="of a Pascal VOC folder: ImageSets/Main/NAME.txt (default: all images)"
-    )
+    add_split_option(data)
     add_object_options(calibrate.add_argument_group("query", "What it takes for a detection to be right."))
 
     fit = calibrate.add_argument_group("fit")

@@ -20,6 +20,7 @@ from hardest_metrics.cli.options import (
     ALL,
     PROGRAM,
     add_box_options,
+    add_split_option,
     as_options,
     boxes_in_words,
     check_names,
@@ -66,9 +67,7 @@ def parser() -> ArgumentParser:
         help="detections of each detector, down to low scores: COCO results JSON, or what `hardest` exports; plain or"
         " gzipped. Detectors are called by their files; each is judged by all others, too (required)",
     )  # fmt: skip
-    data.add_argument(
-        "--split", metavar="NAME", help="of a Pascal VOC folder: ImageSets/Main/NAME.txt (default: all images)"
-    )
+    add_split_option(data)
     data.add_argument(
         "--images", metavar="FOLDER",
         help="where the image files are, to show the hardest, and for sizes that pixel weighting needs and"

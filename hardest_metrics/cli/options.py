@@ -59,6 +59,13 @@ def require_given(options: Namespace, command: str, names: Sequence[str]) -> Non
             raise ValueError(f"`{name}` is missing, see {PROGRAM} {command} --help.")
 
 
+def add_split_option(group: Any) -> None:
+    """Which part of a Pascal VOC folder."""
+    group.add_argument(
+        "--split", metavar="NAME", help="of a Pascal VOC folder: ImageSets/Main/NAME.txt (default: all images)"
+    )
+
+
 def add_box_options(group: Any) -> None:
     """The options that say which boxes count, for :func:`query_settings`."""
     group.add_argument(

@@ -20,6 +20,7 @@ from hardest_metrics.cli.images import ImageSet, has_objects, unlabelled_images,
 from hardest_metrics.cli.options import (
     PROGRAM,
     add_box_options,
+    add_split_option,
     boxes_in_words,
     labels_of,
     new_parser,
@@ -57,9 +58,7 @@ def parser() -> ArgumentParser:
         help="detections: COCO results JSON, its image_id an id or a file name, or what `hardest` exports; plain or"
         " gzipped (required)",
     )  # fmt: skip
-    data.add_argument(
-        "--split", metavar="NAME", help="of a Pascal VOC folder: ImageSets/Main/NAME.txt (default: all images)"
-    )
+    add_split_option(data)
     data.add_argument(
         "--images", metavar="FOLDER",
         help="where the image files are, for --grid, and for sizes that pixel weighting needs and --annotations lack",

@@ -14,6 +14,7 @@ from hardest_metrics.cli.options import (
     ALL,
     PROGRAM,
     add_box_options,
+    add_split_option,
     as_options,
     check_names,
     labels_of,
@@ -56,9 +57,7 @@ def parser() -> ArgumentParser:
         help="detections of each detector: COCO results JSON, its image_id an id or a file name, or what `hardest`"
         " exports; plain or gzipped. Detectors are called by their files (required)",
     )  # fmt: skip
-    data.add_argument(
-        "--split", metavar="NAME", help="of a Pascal VOC folder: ImageSets/Main/NAME.txt (default: all images)"
-    )
+    add_split_option(data)
     data.add_argument(
         "--images", metavar="FOLDER",
         help="where the image files are, for pictures, and for sizes that pixel weighting needs and --annotations lack"
