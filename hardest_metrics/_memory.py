@@ -64,7 +64,14 @@ class _Remembered:
     again has a new one, also where its tensors were refilled in a way that torch does not count.
     """
 
-    def __init__(self, preds: Sequence[ImageDict], target: Sequence[ImageDict], reads: frozenset[str] | None) -> None:
+    def __init__(
+        self,
+        preds: Sequence[ImageDict],
+        target: Sequence[ImageDict],
+        reads: frozenset[str] | None,
+        extent: frozenset[str],
+    ) -> None:
+        self.extent = extent
         self.columns = {
             (side, key): _Column(_entries(images, key))
             for side, images in (("preds", preds), ("target", target))
@@ -88,6 +95,7 @@ class _Remembered:
     def same_as(self, other: "_Remembered") -> bool:
         return (
             self.size == other.size
+            and self.extent <= other.extent
             and self.columns.keys() == other.columns.keys()
             and all(column.same_as(other.columns[name]) for name, column in self.columns.items())
         )
@@ -98,6 +106,31 @@ def _entries(images: Sequence[ImageDict], key: str) -> list[Any]:
         return list(map(operator.itemgetter(key), images))
     except KeyError:
         return [image.get(key, _ABSENT) for image in images]
+
+
+class Living:
+    """Which objects of each kind are alive: by their addresses, as hashing a metric hashes its states."""
+
+    def __init__(self) -> None:
+        self._addresses: dict[str, set[int]] = {}
+
+    def add(self, thing: object, kind: str) -> None:
+        """Know of an object as long as it lives."""
+        self._addresses.setdefault(kind, set()).add(id(thing))
+        weakref.finalize(thing, self._leave, id(thing), kind).atexit = False
+
+    def _leave(self, address: int, kind: str) -> None:
+        self._addresses.get(kind, set()).discard(address)
+        if not self._addresses.get(kind):
+            self._addresses.pop(kind, None)
+
+    def any(self, kind: str) -> bool:
+        """Whether one of a kind is alive."""
+        return kind in self._addresses
+
+    def only(self, thing: object, kind: str) -> bool:
+        """Whether `thing` is the only one of its kind."""
+        return self._addresses.get(kind) == {id(thing)}
 
 
 class BatchMemory:
@@ -114,17 +147,11 @@ class BatchMemory:
     def __init__(self, size: int = 8) -> None:
         self._size = size
         self._batches: dict[str, _Remembered] = {}
-        self._askers: dict[str, set[int]] = {}
+        self._askers = Living()
 
     def introduce(self, asker: object, settings: str) -> None:
         """Know who may ask with these settings, as long as it lives."""
-        self._askers.setdefault(settings, set()).add(id(asker))
-        weakref.finalize(asker, self._leave, id(asker), settings).atexit = False
-
-    def _leave(self, address: int, settings: str) -> None:
-        self._askers.get(settings, set()).discard(address)
-        if not self._askers.get(settings):
-            self._askers.pop(settings, None)
+        self._askers.add(asker, settings)
 
     def get(
         self,
@@ -134,6 +161,7 @@ class BatchMemory:
         measure: Callable[[Sequence[ImageDict], Sequence[ImageDict]], Rows],
         asker: object = None,
         reads: frozenset[str] | None = None,
+        extent: frozenset[str] = frozenset(),
     ) -> Rows:
         """What ``measure(preds, target)`` gives, measured only if nobody else of these settings just did.
 
@@ -144,11 +172,12 @@ class BatchMemory:
             measure: gives ids and rows.
             asker: who may take the rows of a batch once; None for anybody, as often as they like.
             reads: the entries of the dicts that `measure` looks at; None for all.
+            extent: how much of what `settings` allow is measured just now.
         """
         try:
-            if len(preds) > _MANY and self._askers.get(settings) == {id(asker)}:
+            if len(preds) > _MANY and self._askers.only(asker, settings):
                 return measure(preds, target)
-            batch = _Remembered(preds, target, reads)
+            batch = _Remembered(preds, target, reads, extent)
         except (AttributeError, TypeError, RuntimeError):
             return measure(preds, target)  # not a batch at all; this says why
         known = self._batches.get(settings)

@@ -110,6 +110,11 @@ class HardnessMetric(ImageRows):
     def _hardness(self, rows: Tensor) -> Tensor:
         """``(N,)`` float32 hardness that follows from ``(N, *row_shape)`` rows."""
 
+    @property
+    def _extent(self) -> frozenset[str]:
+        """What of all that `settings` allow :meth:`_measure` measures just now; what is missing is measured anew."""
+        return frozenset()
+
     def _in_error(self, rows: Tensor) -> Tensor:
         """``(N,)`` bool: whether an image has any error, also one that weighs nothing."""
         return self._hardness(rows) > 0
@@ -127,7 +132,9 @@ class HardnessMetric(ImageRows):
         with torch.no_grad():
             if self.by_image:
                 measure = functools.partial(in_pieces, self._measure)
-                image_ids, rows = _last_batches.get(self.settings, preds, target, measure, asker=self, reads=self.reads)
+                image_ids, rows = _last_batches.get(
+                    self.settings, preds, target, measure, asker=self, reads=self.reads, extent=self._extent
+                )
             else:
                 image_ids, rows = self._measure(preds, target)
             self._add(image_ids, rows)

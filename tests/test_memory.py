@@ -178,10 +178,39 @@ def test_a_batch_given_to_nine_definitions_is_measured_once(monkeypatch: pytest.
     for definition in definitions:
         monkeypatch.setattr(definition, "_measure", counted)
     batch = false_alarms(1, 2)
-    for definition in definitions:
-        for weighting in ("none", "pixel", "overlap"):
-            definition(weighting=weighting).update(*batch)
+    nine = [definition(weighting) for definition in definitions for weighting in ("none", "pixel", "overlap")]
+    for metric in nine:
+        metric.update(*batch)
     assert len(measured) == 1
+
+
+def test_overlap_is_measured_while_somebody_asks_for_it() -> None:
+    batch = Scenery().draw(10, seed=0)
+    plain = TotalFalse(iou_threshold=0.123)
+    plain.update(*batch)
+    assert (plain.rows[0][..., 2] == -1).all()
+    covered = TotalFalse("overlap", iou_threshold=0.123)
+    covered.update(*batch)  # not what was measured without
+    assert covered.compute()[1].max() > 0
+    merged = TotalFalse("overlap", iou_threshold=0.123)
+    merged.merge_state(plain)
+    with pytest.raises(ValueError, match="measured without overlap"):
+        merged.compute()
+    del merged
+    plain.reset()
+    plain.update(*batch)
+    assert torch.equal(plain.rows[0], covered.rows[0])
+    copied = pickle.loads(pickle.dumps(covered))
+    del covered
+    gc.collect()
+    plain.reset()
+    plain.update(*batch)
+    assert (plain.rows[0][..., 2] >= 0).all()
+    del copied
+    gc.collect()
+    plain.reset()
+    plain.update(*batch)
+    assert (plain.rows[0][..., 2] == -1).all()
 
 
 def test_an_asker_at_the_address_of_a_dead_one_is_not_taken_for_it() -> None:

@@ -2,12 +2,13 @@
 
 from abc import ABC
 from collections.abc import Collection, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 from uuid import uuid4
 
 from torch import Tensor
 from torchmetrics import Metric
 
+from hardest_metrics._memory import Living
 from hardest_metrics.functional.hardness import error_sums, known_weighting, require_sizes
 from hardest_metrics.functional.matching import AreaName, Query
 from hardest_metrics.functional.packing import READS, BoxFormat, ImageDict, check_box_format, pack
@@ -97,6 +98,16 @@ class BoxErrors(HardnessMetric, ABC):
         self.query = query
         self.weighting = weighting
         self.box_format = box_format
+        self._ask_for_overlap()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Of a copy, or of a metric that was pickled."""
+        super().__setstate__(state)
+        self._ask_for_overlap()
+
+    def _ask_for_overlap(self) -> None:
+        if self.weighting == "overlap":
+            _weighing_by_overlap.add(self, self.settings)
 
     def merge_state(self, incoming_state: dict[str, Any] | Metric) -> None:
         """As :meth:`HardnessMetric.merge_state`; two functions are equal settings only if they compare equal."""
@@ -116,19 +127,35 @@ class BoxErrors(HardnessMetric, ABC):
                 " only metrics of equal settings can be merged."
             )
 
+    @property
+    def _extent(self) -> frozenset[str]:
+        return frozenset({"overlap"} if _weighing_by_overlap.any(self.settings) else ())
+
     def _measure(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> tuple[Tensor, Tensor]:
         batch = pack(preds, target, self.box_format, min_score=self.query.score_threshold)
         if callable(self.weighting):
             return batch.image_ids, error_sums(batch, self.query, [self.weighting])
-        # All three weightings, so that all nine definitions share one state
-        rows = error_sums(batch, self.query, list(WEIGHTINGS.values()))
-        unknown = batch.image_sizes[:, 0].isnan()
-        rows[:, :, _PIXEL].masked_fill_(unknown[:, None], _NO_SIZE)
+        # All three weightings, so that all nine definitions share one state; but overlap, which costs as much as
+        # matching, only while somebody asks for it
+        measured = list(WEIGHTINGS) if self._extent else list(WEIGHTINGS)[:_OVERLAP]
+        sums = error_sums(batch, self.query, [WEIGHTINGS[name] for name in measured])
+        sums[:, :, _PIXEL].masked_fill_(batch.image_sizes[:, :1].isnan(), _NOT_MEASURED)
+        rows = sums.new_full((len(batch), 2, len(WEIGHTINGS)), _NOT_MEASURED)
+        rows[:, :, : len(measured)] = sums
         return batch.image_ids, rows
 
     def _check(self, image_ids: Tensor, rows: Tensor) -> None:
         if self.weighting == "pixel":
-            require_sizes(image_ids, rows[:, 0, _PIXEL] != _NO_SIZE)
+            require_sizes(image_ids, rows[:, 0, _PIXEL] != _NOT_MEASURED)
+
+    def _checked_images(self) -> tuple[Tensor, Tensor]:
+        image_ids, rows = super()._checked_images()
+        if self.weighting == "overlap" and bool((rows[:, 0, _OVERLAP] == _NOT_MEASURED).any()):
+            raise ValueError(
+                "The state comes from a metric that weighs errors in another way, and was measured without overlap:"
+                " give its batches to this metric, or make this metric before that one is updated."
+            )
+        return image_ids, rows
 
     def _hardness(self, rows: Tensor) -> Tensor:
         column = 0 if callable(self.weighting) else list(WEIGHTINGS).index(self.weighting)
@@ -216,7 +243,11 @@ class TotalFalse(BoxErrors):
     kind = "total_false"
 
 
-#: Stands in a state for the pixel-weighted sums of an image of unknown size. NaN would keep states from being shared.
-_NO_SIZE = -1.0
+#: Stands in a state for the pixel-weighted sums of an image of unknown size, and for sums weighted by overlap that
+#: nobody asked for. NaN would keep states from being shared.
+_NOT_MEASURED = -1.0
 
-_NONE, _PIXEL = list(WEIGHTINGS).index("none"), list(WEIGHTINGS).index("pixel")
+_NONE, _PIXEL, _OVERLAP = (list(WEIGHTINGS).index(name) for name in get_args(WeightingName))
+
+#: Metrics that need the sums weighted by overlap, by their settings.
+_weighing_by_overlap = Living()

@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from hardest_metrics.functional.boxes import Batch, Detections, GroundTruth, intersection, ragged_pairs
+from hardest_metrics.functional.boxes import Batch, Detections, GroundTruth, shared_areas
 from hardest_metrics.functional.eager import eager
 from hardest_metrics.functional.hardness import weighted_sums
 from hardest_metrics.functional.matching import Matches, Outcome, Query, match, rank
@@ -321,9 +321,7 @@ def _overlapping(boxes: Detections, above: Tensor, counts: Tensor) -> Iterator[t
     image = boxes.image.index_select(0, true_positives)
     first = torch.searchsorted(image, boxes.image)
     count = (torch.searchsorted(image, boxes.image, right=True) - first) * counts
-    xywh = boxes.xywh.index_select(0, true_positives)
-    for i, place in ragged_pairs(first, count):
-        shared = intersection(boxes.xywh, xywh, i, place)
+    for i, place, shared in shared_areas(boxes.xywh, boxes.xywh.index_select(0, true_positives), first, count):
         j = true_positives.index_select(0, place)
         pair = ((shared > 0) & (i != j)).nonzero().squeeze(1)
         yield i.index_select(0, pair), j.index_select(0, pair), shared.index_select(0, pair)

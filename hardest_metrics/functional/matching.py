@@ -22,7 +22,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from hardest_metrics.functional.boxes import Detections, GroundTruth, iou, ragged_pairs
+from hardest_metrics.functional.boxes import Detections, GroundTruth, iou, shared_areas
 from hardest_metrics.functional.eager import eager
 from hardest_metrics.functional.reduction import scatter_extreme_
 
@@ -34,6 +34,9 @@ AREA_RANGES: dict[str, tuple[float, float]] = {
     "medium": (32.0**2, 96.0**2),
     "large": (96.0**2, 1e10),
 }
+
+
+_LEAST = torch.iinfo(torch.int64).min
 
 
 class Outcome(IntEnum):
@@ -174,17 +177,15 @@ def match(detections: Detections, ground_truth: GroundTruth, query: Query) -> Ma
         tensor([0, 2], dtype=torch.uint8)
     """
     ranked = rank(detections, query)
-    objects = ground_truth.group.argsort(stable=True)
-    if query.labels is not None:
-        objects = objects[query.counts_label(ground_truth.labels[objects])]
+    objects = query.counts_label(ground_truth.labels).nonzero().squeeze(1)
     crowd = ground_truth.crowd.index_select(0, objects)
     ignored = crowd
     if query.area_range is not None:
         ignored = crowd | ~query.counts_area(ground_truth.area[objects])
 
-    det, obj, overlap = _candidates(detections, ground_truth, ranked, objects, query.iou_threshold)
-    det, obj = _by_preference(det, obj, overlap, ignored)
-    det, obj = _deferred_acceptance(det, obj, crowd, len(ranked))
+    det, obj, overlap = _candidates(detections, ground_truth, ranked, objects, crowd, query.iou_threshold)
+    preference = _sortable(overlap) - ignored.index_select(0, obj) * 2**62  # the bits of an IoU are below 2^62
+    det, obj = _deferred_acceptance(det, obj, preference, crowd, len(ranked))
 
     # `det` and `obj` are positions in `ranked` and `objects`; back to the order in which boxes were given
     matched, taken = ranked.index_select(0, det), objects.index_select(0, obj)
@@ -232,36 +233,31 @@ def _by_group_and_score(group: Tensor, scores: Tensor) -> Tensor:
 
 
 def _candidates(
-    detections: Detections, ground_truth: GroundTruth, ranked: Tensor, objects: Tensor, iou_threshold: float
+    detections: Detections,
+    ground_truth: GroundTruth,
+    ranked: Tensor,
+    objects: Tensor,
+    crowd: Tensor,
+    iou_threshold: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Pairs of equal group that overlap enough to match, object by object.
+    """Pairs of equal group that overlap enough to match.
 
     Returns:
-        Positions in `ranked`; positions in `objects`, ascending; their intersection over union.
+        Positions in `ranked`; positions in `objects`; their intersection over union.
     """
     group, object_group = detections.group.index_select(0, ranked), ground_truth.group.index_select(0, objects)
     first = torch.searchsorted(group, object_group)
     count = torch.searchsorted(group, object_group, right=True) - first
     d_xywh, g_xywh = detections.xywh.index_select(0, ranked), ground_truth.xywh.index_select(0, objects)
-    crowd = ground_truth.crowd.index_select(0, objects)
+    d_area, g_area = d_xywh[:, 2] * d_xywh[:, 3], g_xywh[:, 2] * g_xywh[:, 3]
     least = min(iou_threshold, 1 - 1e-10)  # pycocotools': at threshold 1, rounding must not lose a perfect box
-    found = []
-    for obj, det in ragged_pairs(first, count):
-        overlap = iou(d_xywh, g_xywh, crowd, det, obj)
+    found = [(first[:0], first[:0], d_area[:0])]
+    for obj, det, shared in shared_areas(g_xywh, d_xywh, first, count):
+        overlap = iou(shared, d_area.index_select(0, det), g_area.index_select(0, obj), crowd.index_select(0, obj))
         enough = (overlap >= least).nonzero().squeeze(1)
         found.append((det.index_select(0, enough), obj.index_select(0, enough), overlap.index_select(0, enough)))
-    if not found:
-        return first[:0], first[:0], d_xywh[:0, 0]
-    det, obj, overlap = found[0] if len(found) == 1 else (torch.cat(parts) for parts in zip(*found, strict=True))
+    det, obj, overlap = found[-1] if len(found) <= 2 else (torch.cat(parts) for parts in zip(*found, strict=True))
     return det, obj, overlap
-
-
-def _by_preference(det: Tensor, obj: Tensor, overlap: Tensor, ignored: Tensor) -> tuple[Tensor, Tensor]:
-    """Sort pairs by detection; in a detection objects that count first, then by IoU, then the later object."""
-    preference = _sortable(overlap) - ignored.index_select(0, obj) * 2**62  # the bits of an IoU are below 2^62
-    order = preference.argsort(stable=True).flip(0)  # of equal ones the later first, as pairs come object by object
-    order = order.index_select(0, det.index_select(0, order).int().argsort(stable=True))
-    return det.index_select(0, order), obj.index_select(0, order)
 
 
 def _sortable(values: Tensor) -> Tensor:
@@ -271,19 +267,24 @@ def _sortable(values: Tensor) -> Tensor:
     return (values + 0.0).view(torch.int64)
 
 
-def _deferred_acceptance(det: Tensor, obj: Tensor, crowd: Tensor, num_detections: int) -> tuple[Tensor, Tensor]:
-    """The stable matching of a list of pairs sorted by detection and preference; a smaller `det` ranks higher.
+def _deferred_acceptance(
+    det: Tensor, obj: Tensor, preference: Tensor, crowd: Tensor, num_detections: int
+) -> tuple[Tensor, Tensor]:
+    """The stable matching of a list of pairs; a smaller `det` ranks higher.
 
-    Each round proposes along the first pair left of every detection. An object holds on to the best-ranked
-    detection that proposed; it will never take a lower-ranked one, so all such pairs are struck.
+    Each round every detection proposes along the pair left that it prefers, of several to the later object. An object
+    holds on to the best-ranked detection that proposed; it will never take a lower-ranked one, so all such pairs are
+    struck.
     """
-    held_by = torch.full(crowd.shape, num_detections, dtype=det.dtype, device=det.device)
+    held_by = torch.full_like(crowd, num_detections, dtype=torch.int64)
+    favourite = torch.empty(num_detections, dtype=torch.int64, device=det.device)
     while True:
-        proposes = torch.ones_like(det, dtype=torch.bool)  # along the first pair of each detection
-        torch.ne(det[1:], det[:-1], out=proposes[1:])
+        best = scatter_extreme_(favourite.fill_(_LEAST), det, preference, "amax").index_select(0, det)
+        of_best = torch.where(preference == best, obj, -1)
+        proposes = obj == scatter_extreme_(favourite.fill_(-1), det, of_best, "amax").index_select(0, det)
         scatter_extreme_(held_by, obj, torch.where(proposes, det, num_detections), "amin")
         stands = ((det <= held_by.index_select(0, obj)) | crowd.index_select(0, obj)).nonzero().squeeze(1)
         if len(stands) == len(det):
-            first = proposes.nonzero().squeeze(1)
-            return det.index_select(0, first), obj.index_select(0, first)
-        det, obj = det.index_select(0, stands), obj.index_select(0, stands)
+            accepted = proposes.nonzero().squeeze(1)
+            return det.index_select(0, accepted), obj.index_select(0, accepted)
+        det, obj, preference = (part.index_select(0, stands) for part in (det, obj, preference))

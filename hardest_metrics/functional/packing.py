@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
-from itertools import chain, repeat
+from itertools import chain, compress, repeat
 from typing import Any, Literal, get_args
 
 import torch
@@ -146,10 +146,11 @@ def pack(
         _refuse(detected, labelled, d_boxes, g_boxes, scores, area, crowd, image_sizes, box_format)
     crowd = crowd.bool()
 
-    d_image, g_image = detected.image_index(device), labelled.image_index(device)
+    kept = None
     if min_score > 0:  # most detections of a detector score low: everything from here on is spared them
         kept = (scores >= min_score).nonzero().squeeze(1)
-        d_boxes, d_labels, scores, d_image = (v.index_select(0, kept) for v in (d_boxes, d_labels, scores, d_image))
+        d_boxes, d_labels, scores = (v.index_select(0, kept) for v in (d_boxes, d_labels, scores))
+    d_image, g_image = detected.image_index(device, kept), labelled.image_index(device)
     number = highest - lowest + 1
     if number * len(preds) < 2**62:
         d_place, g_place = d_labels - lowest, g_labels - lowest
@@ -209,11 +210,14 @@ class _Side:
         values = [image.get("image_id") for image in self.images]
         return values if set(map(type, values)) == {int} else list(map(_plain_id, values))
 
-    def image_index(self, device: torch.device) -> Tensor:
-        """``(n,)`` int64: the position of each box's image."""
+    def image_index(self, device: torch.device, kept: Tensor | None = None) -> Tensor:
+        """``(n,)`` int64: the position of each box's image; of those at the places `kept` only, if given."""
         counts = torch.tensor(self.counts, dtype=torch.int64, device=device)
-        images = torch.arange(len(self.counts), device=device)
-        return images.repeat_interleave(counts, output_size=sum(self.counts))
+        size = sum(self.counts)
+        if kept is not None:
+            counts, size = torch.searchsorted(kept, counts.cumsum(0)), len(kept)
+            counts[1:] -= counts[:-1].clone()
+        return torch.arange(len(self.counts), device=device).repeat_interleave(counts, output_size=size)
 
     def boxes(self, box_format: BoxFormat) -> Tensor:
         """``(n, 4)`` as given."""
@@ -265,9 +269,9 @@ class _Side:
 
     def _cat(self, key: str, values: list[Tensor], width: tuple[int, ...], dtypes: set[torch.dtype]) -> Tensor:
         """``(n, *width)``, of tensors that hold one value, or row, a box."""
-        # Empty tensors are left out: torch.tensor([]) is float32 and would turn integer labels into floats
         sizes = self._box_sizes if values is self._boxes else list(map(Tensor.numel, values))
-        filled = [value for value, size in zip(values, sizes, strict=True) if size] if 0 in sizes else values
+        # Empty tensors are left out: torch.tensor([]) is float32 and would turn integer labels into floats
+        filled = list(compress(values, sizes)) if 0 in sizes else values
         if not filled:
             dtype = torch.int64 if key == "labels" else torch.float32
             joined = torch.empty(0, *width, dtype=dtype, device=values[0].device if values else None)
@@ -278,8 +282,7 @@ class _Side:
                 self._refuse_shapes_and_devices(key, values, width)
                 raise
         # What torch.cat joins differs in the first dimension only; so this looks at every shape
-        per_box = math.prod(width)
-        if sizes != [count * per_box for count in self.counts] or joined.shape[1:] != width:
+        if joined.shape[1:] != width or (not width and sizes != self.counts):
             self._refuse_shapes_and_devices(key, values, width)
         # joining a few of another kind hides them; that matters where it changes what a number means
         if joined.dtype not in dtypes or (key in _DTYPE_REMEDY and set(map(_DTYPE, filled)) - dtypes):
@@ -307,9 +310,9 @@ class _Side:
 
 def _join(tensors: list[Tensor]) -> Tensor:
     """Many small tensors as one."""
-    # Above its grain size torch.cat works in parallel, input by input, which for thousands of small inputs takes twice
-    # as long as copying them one after the other: so first in pieces that stay below
-    if len(tensors) > 64:
+    # Above its grain size torch.cat works in parallel, input by input, which for thousands of tiny inputs takes several
+    # times as long as copying them one after the other: so first in pieces that stay below
+    if len(tensors) > 64 and tensors[0].numel() + tensors[-1].numel() < 200:
         tensors = [torch.cat(tensors[start : start + 64]) for start in range(0, len(tensors), 64)]
     return torch.cat(tensors)
 

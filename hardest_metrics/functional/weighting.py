@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from hardest_metrics.functional.boxes import Batch, Detections, intersection, ragged_pairs
+from hardest_metrics.functional.boxes import Batch, Detections, shared_areas
 from hardest_metrics.functional.matching import Matches, Outcome
 
 WeightingName = Literal["none", "pixel", "overlap"]
@@ -128,8 +128,8 @@ def overlap(errors: Errors, true_positives: Detections) -> Tensor:
     first = starts.index_select(0, errors.image)
     count = starts.diff().index_select(0, errors.image)
     shared = torch.zeros_like(errors.box_area)
-    for error, positive in ragged_pairs(first, count):
-        shared.index_add_(0, error, intersection(errors.xywh, true_positives.xywh, error, positive))
+    for error, _, area in shared_areas(errors.xywh, true_positives.xywh, first, count):
+        shared.index_add_(0, error, area)
     area = errors.box_area
     return torch.where(area > 0, shared / area, 0.0)
 

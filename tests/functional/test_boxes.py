@@ -13,7 +13,7 @@ from torchvision.ops import box_convert
 from torchvision.tv_tensors import BoundingBoxes
 
 from hardest_metrics.functional import boxes, pack
-from hardest_metrics.functional.boxes import NO_ID, intersection, iou, ragged_pairs
+from hardest_metrics.functional.boxes import NO_ID, iou, ragged_pairs, shared_areas
 from tests.scenes import BIG_ID, Image, Scenery, detected, labelled
 
 Change = Callable[[list[Image], list[Image]], None]
@@ -190,16 +190,18 @@ def test_overlap_equals_pycocotools_to_the_last_bit() -> None:
     a[:20], b[:20] = a[:20].round(), a[:20].round()
     a[20:25, 2], b[20:25, 3] = 0, 0
     crowd = torch.rand(70, generator=generator) < 0.5
-    i, j = torch.cartesian_prod(torch.arange(60), torch.arange(70)).unbind(1)
-    theirs = mask.iou(a.numpy(), b.numpy(), crowd.long().tolist())
-    assert torch.equal(iou(a, b, crowd, i, j).view(60, 70), torch.from_numpy(theirs))
+    theirs = torch.from_numpy(mask.iou(a.numpy(), b.numpy(), crowd.long().tolist()))
+    ours = torch.zeros_like(theirs)
+    for i, j, shared in shared_areas(a, b, torch.zeros(60).long(), torch.full((60,), 70)):
+        ours[i, j] = iou(shared, a[i, 2] * a[i, 3], b[j, 2] * b[j, 3], crowd[j])
+    assert torch.equal(ours, theirs)
 
 
 def test_boxes_that_touch_or_lie_apart_share_nothing() -> None:
     a = torch.tensor([[0.0, 0, 10, 10]], dtype=torch.float64)
-    b = torch.tensor([[10.0, 0, 5, 5], [20, 20, 5, 5], [4, 6, 3, 30]], dtype=torch.float64)
-    i, j = torch.tensor([0, 0, 0]), torch.arange(3)
-    assert intersection(a, b, i, j).tolist() == [0, 0, 12]
+    b = torch.tensor([[10.0, 0, 5, 5], [20, 20, 5, 5], [4, 6, 3, 30], [0, 10, 5, 5]], dtype=torch.float64)
+    [(_, _, shared)] = shared_areas(a, b, torch.tensor([0]), torch.tensor([4]))
+    assert shared.tolist() == [0, 0, 12, 0]
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 7, 10**6])
