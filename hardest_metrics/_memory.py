@@ -4,15 +4,12 @@ import operator
 import weakref
 from collections.abc import Callable, Sequence
 from itertools import chain
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
 
 from hardest_metrics.functional.packing import ImageDict
-
-#: Ids and rows of a batch's images.
-Rows = tuple[Tensor, Tensor]
 
 _ABSENT = ()
 _MANY = 1024
@@ -58,7 +55,7 @@ class _Column:
 
 
 class _Remembered:
-    """A batch, recognised by what its dicts hold under the keys that matter, and its rows.
+    """A batch, recognised by what its dicts hold under the keys that matter, and what it was read as.
 
     Each metric may take them once: the members of a collection ask for a batch once each, and a metric that asks
     again has a new one, also where its tensors were refilled in a way that torch does not count.
@@ -80,15 +77,15 @@ class _Remembered:
         }
         self.size = len(preds)
         self._takers: dict[int, weakref.ref[Any]] = {}  # by identity: hashing a metric hashes its states
-        self.rows: Rows | None = None
+        self.reading: Any = None
 
     def note(self, taker: object) -> None:
-        """Remember who took the rows."""
+        """Remember who took the reading."""
         if taker is not None:
             self._takers[id(taker)] = weakref.ref(taker)
 
     def taken_by(self, asker: object) -> bool:
-        """Whether `asker` took the rows; not somebody whose address it got since."""
+        """Whether `asker` took the reading; not somebody whose address it got since."""
         taker = self._takers.get(id(asker))
         return taker is not None and taker() is asker
 
@@ -106,6 +103,9 @@ def _entries(images: Sequence[ImageDict], key: str) -> list[Any]:
         return list(map(operator.itemgetter(key), images))
     except KeyError:
         return [image.get(key, _ABSENT) for image in images]
+
+
+_Reading = TypeVar("_Reading")
 
 
 class Living:
@@ -134,7 +134,7 @@ class Living:
 
 
 class BatchMemory:
-    """The rows of the last batch, by the settings that they were measured with.
+    """What the last batch was read as, by the settings that it was read with.
 
     In a :class:`~torchmetrics.MetricCollection` every member sees every batch in `forward`, and the first one
     in `update`. Members of equal settings then share one measurement, at the cost of a look at the inputs. Of a large
@@ -158,36 +158,36 @@ class BatchMemory:
         settings: str,
         preds: Sequence[ImageDict],
         target: Sequence[ImageDict],
-        measure: Callable[[Sequence[ImageDict], Sequence[ImageDict]], Rows],
+        read: Callable[[Sequence[ImageDict], Sequence[ImageDict]], _Reading],
         asker: object = None,
         reads: frozenset[str] | None = None,
         extent: frozenset[str] = frozenset(),
-    ) -> Rows:
-        """What ``measure(preds, target)`` gives, measured only if nobody else of these settings just did.
+    ) -> _Reading:
+        """What ``read(preds, target)`` gives, read only if nobody else of these settings just did.
 
         Args:
-            settings: all that the rows depend on besides the batch.
+            settings: all that a reading depends on besides the batch.
             preds: one dict an image.
             target: one dict an image.
-            measure: gives ids and rows.
-            asker: who may take the rows of a batch once; None for anybody, as often as they like.
-            reads: the entries of the dicts that `measure` looks at; None for all.
+            read: gives anything but None.
+            asker: who may take the reading of a batch once; None for anybody, as often as they like.
+            reads: the entries of the dicts that `read` looks at; None for all.
             extent: how much of what `settings` allow is measured just now.
         """
         try:
             if len(preds) > _MANY and self._askers.only(asker, settings):
-                return measure(preds, target)
+                return read(preds, target)
             batch = _Remembered(preds, target, reads, extent)
         except (AttributeError, TypeError, RuntimeError):
-            return measure(preds, target)  # not a batch at all; this says why
+            return read(preds, target)  # not a batch at all; this says why
         known = self._batches.get(settings)
-        if known is not None and known.rows and not known.taken_by(asker) and batch.same_as(known):
+        if known is not None and known.reading is not None and not known.taken_by(asker) and batch.same_as(known):
             known.note(asker)
-            return known.rows
-        batch.rows = measure(preds, target)
+            return cast(_Reading, known.reading)
+        reading = batch.reading = read(preds, target)
         batch.note(asker)
         self._batches.pop(settings, None)
         self._batches[settings] = batch
         while len(self._batches) > self._size:
             self._batches.pop(next(iter(self._batches)), None)
-        return batch.rows
+        return reading

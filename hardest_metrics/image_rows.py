@@ -70,6 +70,9 @@ class ImageRows(Metric, ABC):
     def _check(self, image_ids: Tensor, rows: Tensor) -> None:
         """Refuse rows that this metric can make nothing of. Rows may be measured by another member."""
 
+    def _settle(self) -> None:
+        """Bring all images that were added into the state. Whatever reads the state does this first."""
+
     def _add(self, image_ids: Tensor, rows: Tensor) -> None:
         """Add images.
 
@@ -90,6 +93,7 @@ class ImageRows(Metric, ABC):
         """
         if self._is_synced:
             raise TorchMetricsUserError("The metric is synced: call `unsync` before adding batches.")
+        self._settle()
         before = {"image_ids": self.image_ids, "rows": self.rows}
         bookkeeping = {"_update_count": self._update_count, "_computed": self._computed}
         # `vars`, not `setattr`: this runs for each member of a collection and batch, and a module looks at every
@@ -163,6 +167,7 @@ class ImageRows(Metric, ABC):
 
     def _images(self) -> tuple[Tensor, Tensor]:
         """Ids and rows of all images so far, of the right dtype and shape also where there are none."""
+        self._settle()
         return (
             self._joined(self.image_ids, torch.int64, ()),
             self._joined(self.rows, torch.float32, self._row_shape),
@@ -176,6 +181,26 @@ class ImageRows(Metric, ABC):
         return chunks[0] if len(chunks) == 1 else torch.cat(chunks)
 
     # What follows makes torchmetrics' machinery keep the promises of the class docstring
+
+    @property
+    def metric_state(self) -> dict[str, list[Tensor] | Tensor]:
+        """The state, by the names of its parts."""
+        self._settle()
+        return super().metric_state
+
+    def __getstate__(self) -> dict[str, Any]:
+        self._settle()
+        return super().__getstate__()
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """As :meth:`torchmetrics.Metric.state_dict`."""
+        self._settle()
+        return super().state_dict(*args, **kwargs)
+
+    def sync(self, *args: Any, **kwargs: Any) -> None:
+        """As :meth:`torchmetrics.Metric.sync`."""
+        self._settle()
+        super().sync(*args, **kwargs)
 
     def _wrap_update(self, update: Callable[..., Any]) -> Callable[..., Any]:
         return eager(whole_or_not_at_all(self, super()._wrap_update(update)))
@@ -216,6 +241,7 @@ class ImageRows(Metric, ABC):
         self.image_ids, self.rows = [image_ids], [rows]
 
     def _apply(self, fn: Callable[[Tensor], Tensor], *args: Any, **kwargs: Any) -> "ImageRows":
+        self._settle()
         return cast("ImageRows", super()._apply(following_device(fn), *args, **kwargs))
 
     def _load_from_state_dict(

@@ -1,6 +1,5 @@
 """The base of everything that gives images a hardness and ranks them by it."""
 
-import functools
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -12,6 +11,8 @@ from torch import Tensor
 
 from hardest_metrics._memory import BatchMemory
 from hardest_metrics._pieces import in_pieces
+from hardest_metrics._waiting import MOST_BOXES, MOST_IMAGES, Reading, Waiting, measured
+from hardest_metrics.functional.boxes import Batch
 from hardest_metrics.functional.packing import ImageDict
 from hardest_metrics.image_rows import ImageRows
 from hardest_metrics.ranking import Ranking
@@ -74,6 +75,9 @@ class HardnessMetric(ImageRows):
     #: whether images are measured against labels; if not, `target` holds ids and sizes at most, or is left out
     needs_labels: ClassVar[bool] = True
 
+    #: batches of images that are to be measured together; replaced, never changed in place
+    waiting: list[Reading]
+
     #: whether :meth:`_measure` is a function of `settings` and of each image by itself, and keeps nothing on the
     #: metric; then metrics of equal settings measure a batch once, and a large one in pieces on several threads
     by_image: bool = False
@@ -90,6 +94,7 @@ class HardnessMetric(ImageRows):
         if reduction is not None and reduction not in get_args(Reduction):
             raise ValueError(f"`reduction` must be one of {get_args(Reduction)} or None, but is {reduction!r}.")
         self.reduction = reduction
+        self.add_state("waiting", [], dist_reduce_fx=None)
         _last_batches.introduce(self, self.settings)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -131,13 +136,47 @@ class HardnessMetric(ImageRows):
         """
         with torch.no_grad():
             if self.by_image:
-                measure = functools.partial(in_pieces, self._measure)
-                image_ids, rows = _last_batches.get(
-                    self.settings, preds, target, measure, asker=self, reads=self.reads, extent=self._extent
+                reading = _last_batches.get(
+                    self.settings, preds, target, self._read, asker=self, reads=self.reads, extent=self._extent
                 )
             else:
-                image_ids, rows = self._measure(preds, target)
-            self._add(image_ids, rows)
+                reading = Reading(*self._measure(preds, target))
+            self._take(reading)
+
+    def _read(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> Reading:
+        """A batch as metrics of equal settings see it."""
+        return Reading(*in_pieces(self._measure, preds, target))
+
+    def _rows_of(self, batch: Batch, extent: frozenset[str]) -> Tensor:
+        """The rows of a batch's images, to this extent, where :meth:`_read` leaves batches to be measured later."""
+        raise NotImplementedError
+
+    def _take(self, reading: Reading) -> None:
+        """Add the images of a batch; let them wait, if they are yet to be measured and that can wait."""
+        # The first batch is measured at once: by its rows a MetricCollection sees who shares them. And where the state
+        # moves to the CPU after each update nothing else than tensors may be in it.
+        waits = reading.batch is not None and bool(self.rows) and not self.compute_on_cpu
+        if not waits and not self.waiting:
+            self._add(*measured([reading], self._rows_of))
+            return
+        if reading.batch is not None:
+            self._check_sizes(reading.batch.image_ids, reading.batch.image_sizes)
+        waiting = Waiting(self.waiting, reading)
+        vars(self)["waiting"] = waiting
+        if waiting.images >= MOST_IMAGES or waiting.boxes >= MOST_BOXES:
+            self._settle()
+
+    def _check_sizes(self, image_ids: Tensor, image_sizes: Tensor) -> None:
+        """Refuse images of sizes, ``(N, 2)``, NaN where unknown, that this metric can make nothing of."""
+
+    def _settle(self) -> None:
+        """Measure what waits."""
+        waiting = self.waiting
+        if waiting:
+            with torch.no_grad():
+                images = measured(waiting, self._rows_of)
+                vars(self)["waiting"] = []
+                self._add(*images)
 
     def compute(self) -> Ranking | Tensor:
         """The ranking of all images so far, or its reduction.
@@ -225,6 +264,7 @@ class HardnessMetric(ImageRows):
             ``(number,)`` int64, :data:`~hardest_metrics.functional.boxes.NO_ID` for images without id, and
             ``(number,)`` float32.
         """
+        self._settle()
         # chunks grow at their end: the last one holds the last update whole
         rows = self.rows[-1][len(self.rows[-1]) - number :]
         return self.image_ids[-1][len(self.image_ids[-1]) - number :], self._hardness(rows)

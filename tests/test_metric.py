@@ -20,6 +20,7 @@ from hardest_metrics import (
     Ranking,
     TotalFalse,
 )
+from hardest_metrics._waiting import Reading
 from tests.scenes import BIG_ID, Batch, Image, Scenery, detected, false_alarms, labelled
 
 
@@ -583,10 +584,10 @@ def test_an_image_costs_at_most_64_bytes_whatever_the_batch_size(
     metric, number = TotalFalse(), 3000
     row = metric._measure(*false_alarms(1))[1]
 
-    def quickly(self: TotalFalse, preds: Any, target: Any) -> tuple[Tensor, Tensor]:
-        return torch.tensor([image["image_id"] for image in target]), row.repeat(len(target), 1, 1)
+    def quickly(self: TotalFalse, preds: Any, target: Any) -> Reading:
+        return Reading(torch.tensor([image["image_id"] for image in target]), row.repeat(len(target), 1, 1))
 
-    monkeypatch.setattr(TotalFalse, "_measure", quickly)
+    monkeypatch.setattr(TotalFalse, "_read", quickly)
     images = [{"image_id": image_id} for image_id in range(number)]
     for start in range(0, number, size):
         getattr(metric, method)([], images[start : start + size])

@@ -9,6 +9,8 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from hardest_metrics._memory import Living
+from hardest_metrics._waiting import MOST_IMAGES, Reading
+from hardest_metrics.functional.boxes import Batch
 from hardest_metrics.functional.hardness import error_sums, known_weighting, require_sizes
 from hardest_metrics.functional.matching import AreaName, Query
 from hardest_metrics.functional.packing import READS, BoxFormat, ImageDict, check_box_format, pack
@@ -131,18 +133,34 @@ class BoxErrors(HardnessMetric, ABC):
     def _extent(self) -> frozenset[str]:
         return frozenset({"overlap"} if _weighing_by_overlap.any(self.settings) else ())
 
+    def _read(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> Reading:
+        if callable(self.weighting) or len(preds) > MOST_IMAGES:
+            return super()._read(preds, target)
+        batch = self._packed(preds, target)
+        return Reading(batch.image_ids, batch=batch, extent=self._extent)
+
     def _measure(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> tuple[Tensor, Tensor]:
-        batch = pack(preds, target, self.box_format, min_score=self.query.score_threshold)
+        batch = self._packed(preds, target)
+        return batch.image_ids, self._rows_of(batch, self._extent)
+
+    def _packed(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> Batch:
+        return pack(preds, target, self.box_format, min_score=self.query.score_threshold)
+
+    def _rows_of(self, batch: Batch, extent: frozenset[str]) -> Tensor:
         if callable(self.weighting):
-            return batch.image_ids, error_sums(batch, self.query, [self.weighting])
+            return error_sums(batch, self.query, [self.weighting])
         # All three weightings, so that all nine definitions share one state; but overlap, which costs as much as
         # matching, only while somebody asks for it
-        measured = list(WEIGHTINGS) if self._extent else list(WEIGHTINGS)[:_OVERLAP]
+        measured = list(WEIGHTINGS) if extent else list(WEIGHTINGS)[:_OVERLAP]
         sums = error_sums(batch, self.query, [WEIGHTINGS[name] for name in measured])
         sums[:, :, _PIXEL].masked_fill_(batch.image_sizes[:, :1].isnan(), _NOT_MEASURED)
         rows = sums.new_full((len(batch), 2, len(WEIGHTINGS)), _NOT_MEASURED)
         rows[:, :, : len(measured)] = sums
-        return batch.image_ids, rows
+        return rows
+
+    def _check_sizes(self, image_ids: Tensor, image_sizes: Tensor) -> None:
+        if self.weighting == "pixel":
+            require_sizes(image_ids, ~image_sizes[:, 0].isnan())
 
     def _check(self, image_ids: Tensor, rows: Tensor) -> None:
         if self.weighting == "pixel":

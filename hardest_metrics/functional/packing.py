@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from hardest_metrics.functional.boxes import NO_ID, Batch, Detections, GroundTruth
+from hardest_metrics.functional.boxes import NO_ID, Batch, Detections, GroundTruth, group_numbers
 from hardest_metrics.functional.eager import eager
 
 BoxFormat = Literal["xyxy", "xywh", "cxcywh"]
@@ -151,21 +151,13 @@ def pack(
         kept = (scores >= min_score).nonzero().squeeze(1)
         d_boxes, d_labels, scores = (v.index_select(0, kept) for v in (d_boxes, d_labels, scores))
     d_image, g_image = detected.image_index(device, kept), labelled.image_index(device)
-    number = highest - lowest + 1
-    if number * len(preds) < 2**62:
-        d_place, g_place = d_labels - lowest, g_labels - lowest
-    else:  # labels too far apart to multiply: number those that occur
-        _, place = torch.cat((d_labels, g_labels)).unique(return_inverse=True)
-        d_place, g_place = place.split((len(d_labels), len(g_labels)))
-        number = len(place)
-    d_group, g_group = torch.add(d_place, d_image, alpha=number), torch.add(g_place, g_image, alpha=number)
-    if number * len(preds) < 2**31:  # sorted and searched in half the time
-        d_group, g_group = d_group.int(), g_group.int()
+    d_group, g_group = group_numbers((d_labels, g_labels), (d_image, g_image), (lowest, highest), len(preds))
     return Batch(
         Detections(_to_xywh(d_boxes, box_format), d_labels, d_image, scores, d_group),
         GroundTruth(g_xywh, g_labels, g_image, crowd, area, g_group),
         image_ids,
         image_sizes,
+        (lowest, highest),
     )
 
 
