@@ -6,6 +6,7 @@ from hardest_metrics._lazy import lazy
 
 if TYPE_CHECKING:
     from hardest_metrics.callbacks import HardestImages
+    from hardest_metrics.collection import HardnessCollection
     from hardest_metrics.detection import (
         CommitteeHardness,
         ExpectedHardness,
@@ -28,6 +29,7 @@ __all__ = [
     "FalsePositives",
     "FastScoreSampling",
     "HardestImages",
+    "HardnessCollection",
     "HardnessMetric",
     "Ranking",
     "ScoreSampling",
@@ -43,6 +45,7 @@ _HOMES = {
     "FalsePositives": "detection",
     "FastScoreSampling": "detection",
     "HardestImages": "callbacks",
+    "HardnessCollection": "collection",
     "HardnessMetric": "metric",
     "Ranking": "ranking",
     "ScoreSampling": "detection",

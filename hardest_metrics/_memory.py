@@ -9,55 +9,21 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor
 
-from hardest_metrics.functional.packing import ImageDict
+from hardest_metrics.functional.packing import ImageDict, join
 
-_ABSENT = ()
-_MANY = 1024
+_ABSENT, _TENSOR = (), object()
 _PLAIN = (int, float, str, tuple, list, type(None))
-
-
-class _Column:
-    """Recognises what a batch holds under one key: the same tensor objects, unchanged since, the same plain values.
-
-    Tensors are held weakly, so that a remembered batch does not stay alive. A change in place shows in a
-    tensor's version counter; tensors made in inference mode have none, so their values are compared.
-    """
-
-    def __init__(self, values: list[Any]) -> None:
-        types = set(map(type, values))
-        if types <= {int, tuple}:
-            tensors, self.plain, self.known = [], values, True
-        elif types == {Tensor}:
-            tensors, self.plain, self.known = values, [], True
-        else:
-            tensors = [value for value in values if isinstance(value, Tensor)]
-            frozen = [tuple(value) if isinstance(value, list) else value for value in values]
-            self.plain = [None if isinstance(value, Tensor) else value for value in frozen]
-            self.known = all(issubclass(type_, (Tensor, *_PLAIN)) for type_ in types)
-        self.refs = list(map(weakref.ref, tensors))
-        self.versions: list[int] | None = None
-        self.contents: Tensor | None = None
-        if any(map(Tensor.is_inference, tensors)):
-            flat = tensors if all(tensor.ndim for tensor in tensors) else [tensor.reshape(-1) for tensor in tensors]
-            self.contents = torch.cat(flat)
-        else:
-            self.versions = [tensor._version for tensor in tensors]
-
-    def same_as(self, other: "_Column") -> bool:
-        return (
-            self.known
-            and len(self.refs) == len(other.refs)
-            and all(map(operator.is_, self.refs, other.refs))  # a live tensor has one weak reference object
-            and self.versions == other.versions
-            and self.plain == other.plain
-            and (self.contents is None or torch.equal(self.contents, cast(Tensor, other.contents)))
-        )
+_VERSION = operator.attrgetter("_version")
 
 
 class _Remembered:
     """A batch, recognised by what its dicts hold under the keys that matter, and what it was read as.
 
-    Each metric may take them once: the members of a collection ask for a batch once each, and a metric that asks
+    That is the same tensor objects, unchanged since, and the same plain values. Tensors are held weakly, so that a
+    remembered batch does not stay alive. A change in place shows in a tensor's version counter; tensors made in
+    inference mode have none, so their values are compared.
+
+    Each metric may take a reading once: the members of a collection ask for a batch once each, and a metric that asks
     again has a new one, also where its tensors were refilled in a way that torch does not count.
     """
 
@@ -69,13 +35,36 @@ class _Remembered:
         extent: frozenset[str],
     ) -> None:
         self.extent = extent
-        self.columns = {
-            (side, key): _Column(_entries(images, key))
-            for side, images in (("preds", preds), ("target", target))
-            for key in dict.fromkeys(chain.from_iterable(images))
-            if reads is None or key in reads
-        }
-        self.size = len(preds)
+        self.known = True  # whether we can tell if what it holds has changed
+        self.names: list[tuple[int, str, int]] = []
+        self.plain: list[Any] = []
+        columns: list[list[Tensor]] = []
+        for side, images in enumerate((preds, target)):
+            for key in set(chain.from_iterable(images)):
+                if reads is not None and key not in reads:
+                    continue
+                values = _entries(images, key)
+                types = set(map(type, values))
+                self.names.append((side, key, len(values)))
+                if types == {Tensor}:
+                    columns.append(values)
+                elif types <= {int, tuple}:
+                    self.plain += values
+                else:
+                    self.known = self.known and all(issubclass(type_, (Tensor, *_PLAIN)) for type_ in types)
+                    columns.append([value for value in values if isinstance(value, Tensor)])
+                    self.plain += map(_frozen, values)
+        tensors = list(chain.from_iterable(columns))
+        self.refs = list(map(weakref.ref, tensors))
+        self.versions: list[int] = []
+        self.contents: list[Tensor] = []
+        try:
+            made_in_inference_mode = bool(tensors) and tensors[0].is_inference()
+            self.versions = [] if made_in_inference_mode else list(map(_VERSION, tensors))
+        except RuntimeError:  # others were
+            made_in_inference_mode = True
+        if made_in_inference_mode:
+            self.contents = [_content(column) for column in columns if column]
         self._takers: dict[int, weakref.ref[Any]] = {}  # by identity: hashing a metric hashes its states
         self.reading: Any = None
 
@@ -91,10 +80,15 @@ class _Remembered:
 
     def same_as(self, other: "_Remembered") -> bool:
         return (
-            self.size == other.size
+            self.known
             and self.extent <= other.extent
-            and self.columns.keys() == other.columns.keys()
-            and all(column.same_as(other.columns[name]) for name, column in self.columns.items())
+            and self.names == other.names
+            and self.plain == other.plain
+            and len(self.refs) == len(other.refs)
+            and all(map(operator.is_, self.refs, other.refs))  # a live tensor has one weak reference object
+            and self.versions == other.versions
+            and len(self.contents) == len(other.contents)
+            and all(map(torch.equal, self.contents, other.contents))
         )
 
 
@@ -103,6 +97,16 @@ def _entries(images: Sequence[ImageDict], key: str) -> list[Any]:
         return list(map(operator.itemgetter(key), images))
     except KeyError:
         return [image.get(key, _ABSENT) for image in images]
+
+
+def _content(column: list[Tensor]) -> Tensor:
+    return join(column if all(map(Tensor.dim, column)) else [tensor.reshape(-1) for tensor in column])
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return _TENSOR
+    return tuple(value) if isinstance(value, list) else value
 
 
 _Reading = TypeVar("_Reading")
@@ -124,6 +128,10 @@ class Living:
         if not self._addresses.get(kind):
             self._addresses.pop(kind, None)
 
+    def remove(self, thing: object, kind: str) -> None:
+        """Forget an object."""
+        self._leave(id(thing), kind)
+
     def any(self, kind: str) -> bool:
         """Whether one of a kind is alive."""
         return kind in self._addresses
@@ -137,8 +145,8 @@ class BatchMemory:
     """What the last batch was read as, by the settings that it was read with.
 
     In a :class:`~torchmetrics.MetricCollection` every member sees every batch in `forward`, and the first one
-    in `update`. Members of equal settings then share one measurement, at the cost of a look at the inputs. Of a large
-    batch that is a tenth of what measuring takes: a metric is spared it while it is the only one of its settings.
+    in `update`. Members of equal settings then share one reading, at the cost of a look at the inputs: about a tenth of
+    what reading takes. A metric is spared it while it is the only one of its settings.
 
     Args:
         size: how many settings to remember a batch for.
@@ -152,6 +160,10 @@ class BatchMemory:
     def introduce(self, asker: object, settings: str) -> None:
         """Know who may ask with these settings, as long as it lives."""
         self._askers.add(asker, settings)
+
+    def excuse(self, asker: object, settings: str) -> None:
+        """Know that somebody will not ask any more: another one asks for both."""
+        self._askers.remove(asker, settings)
 
     def get(
         self,
@@ -175,7 +187,7 @@ class BatchMemory:
             extent: how much of what `settings` allow is measured just now.
         """
         try:
-            if len(preds) > _MANY and self._askers.only(asker, settings):
+            if self._askers.only(asker, settings):
                 return read(preds, target)
             batch = _Remembered(preds, target, reads, extent)
         except (AttributeError, TypeError, RuntimeError):

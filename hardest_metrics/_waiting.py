@@ -65,7 +65,8 @@ class Waiting(list[Reading]):
         super().__init__(before)
         self.append(reading)
         if isinstance(before, Waiting):
-            self.images, self.boxes = before.images + len(reading), before.boxes + reading.number_of_boxes
+            self.images: int = before.images + len(reading)
+            self.boxes: int = before.boxes + reading.number_of_boxes
         else:
             self.images, self.boxes = sum(map(len, self)), sum(each.number_of_boxes for each in self)
 

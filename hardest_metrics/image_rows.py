@@ -53,6 +53,7 @@ class ImageRows(Metric, ABC):
                 f"`settings` must be written as a call, such as 'mine(threshold=0.5)', but is {settings!r}."
             )
         self.settings = settings
+        self.group = group
         self._row_shape = row_shape
         # Chunks of rows, `image_ids` and `rows` alike. Members of a MetricCollection share these lists:
         # they are replaced, never changed in place.
@@ -63,9 +64,12 @@ class ImageRows(Metric, ABC):
         self._state_name = f"{settings[:-1]}, {group})" if group else settings
         self.add_state(self._state_name, [], dist_reduce_fx=None)
 
+    def leave_measuring(self) -> None:
+        """Know that a metric of equal settings measures for this one, too, from now on."""
+
     @abstractmethod
-    def _value(self) -> Any:
-        """What `compute` gives for the images that are in the state."""
+    def _value(self, image_ids: Tensor, rows: Tensor) -> Any:
+        """What `compute` gives for these images, each once."""
 
     def _check(self, image_ids: Tensor, rows: Tensor) -> None:
         """Refuse rows that this metric can make nothing of. Rows may be measured by another member."""
@@ -91,32 +95,7 @@ class ImageRows(Metric, ABC):
 
         `update` alone is cheaper where the batch's own value is not needed.
         """
-        if self._is_synced:
-            raise TorchMetricsUserError("The metric is synced: call `unsync` before adding batches.")
-        self._settle()
-        before = {"image_ids": self.image_ids, "rows": self.rows}
-        bookkeeping = {"_update_count": self._update_count, "_computed": self._computed}
-        # `vars`, not `setattr`: this runs for each member of a collection and batch, and a module looks at every
-        # attribute that is set
-        state = vars(self)
-        try:
-            state.update(image_ids=[], rows=[])
-            self.update(*args, **kwargs)
-            if self.dist_sync_on_step:
-                self._to_sync = True
-                batch_value = self.compute()
-            else:
-                batch_value = self._value()
-            batch = {"image_ids": self.image_ids, "rows": self.rows}
-        except BaseException:
-            state.update(before | bookkeeping)
-            raise
-        finally:
-            state.update(_to_sync=self.sync_on_compute)
-        for name, chunks in batch.items():
-            state[name] = functools.reduce(_with_chunk, chunks, before[name])
-        state.update(_computed=None, _forward_cache=batch_value)
-        return batch_value
+        return forward_together([self], *args, **kwargs)[0]
 
     def reset(self) -> None:
         """Forget all images."""
@@ -157,7 +136,7 @@ class ImageRows(Metric, ABC):
         self._computed = None
 
     def _checked_images(self) -> tuple[Tensor, Tensor]:
-        """Ids and rows of all images, each once."""
+        """Ids, ascending, and rows of all images, each once."""
         image_ids, rows = self._images()
         if len(image_ids) and _without_ids(image_ids):
             image_ids = torch.arange(len(image_ids), device=image_ids.device)
@@ -264,6 +243,62 @@ class ImageRows(Metric, ABC):
             self._update_count = max(self._update_count, 1)
 
 
+def forward_together(members: Sequence[ImageRows], *args: Any, **kwargs: Any) -> list[Any]:
+    """`forward` of metrics that share their state, each with its own value: the first measures the batch for all.
+
+    Args:
+        members: of equal settings, the first of them one that refuses whatever another would.
+        args: what its `update` takes.
+        kwargs: likewise.
+    """
+    if any(member._is_synced for member in members):
+        raise TorchMetricsUserError("The metric is synced: call `unsync` before adding batches.")
+    leader = members[0]
+    leader._settle()
+    # `vars`, not `setattr`: this runs for each member of a collection and batch, and a module looks at every attribute
+    # that is set
+    states = [vars(member) for member in members]
+    shared = [name for name in leader._defaults if name != leader._state_name]
+    before = {name: states[0][name] for name in shared}
+    known = [{name: state[name] for name in (*shared, "_update_count", "_computed")} for state in states]
+    try:
+        states[0].update({name: [] for name in shared})
+        leader.update(*args, **kwargs)
+        batch = {name: states[0][name] for name in shared}
+        images, values = leader._checked_images(), []
+        for member, state in zip(members, states, strict=True):
+            state.update(batch)
+            if member.dist_sync_on_step:
+                state["_to_sync"] = True
+                values.append(member.compute())
+            else:
+                values.append(member._value(*images))
+    except BaseException:
+        for state, was in zip(states, known, strict=True):
+            state.update(was)
+        raise
+    finally:
+        for state, member in zip(states, members, strict=True):
+            state["_to_sync"] = member.sync_on_compute
+    after = {name: functools.reduce(_with_chunk, batch[name], before[name]) for name in ("image_ids", "rows")}
+    states[0].update(before | after)
+    share_state(members)
+    for state, value in zip(states, values, strict=True):
+        state.update(_forward_cache=value, _computed=None)
+    return values
+
+
+def share_state(members: Sequence[ImageRows]) -> None:
+    """Give metrics of equal settings the state of the first of them: it is replaced, never changed in place."""
+    leader = members[0]
+    state = vars(leader)
+    shared = {name: state[name] for name in (*leader._defaults, "_update_count") if name != leader._state_name}
+    for (
+        member
+    ) in members:  # `vars`, not `setattr`: a module looks at every attribute that is set, and this is per batch
+        vars(member).update(shared)
+
+
 def whole_or_not_at_all(metric: Metric, update: Callable[..., Any]) -> Callable[..., Any]:
     """A metric's update that also leaves torchmetrics' bookkeeping as it was where it refuses a batch."""
 
@@ -322,12 +357,12 @@ def _without_ids(image_ids: Tensor) -> bool:
 
 
 def _each_once(image_ids: Tensor, rows: Tensor, where: str = "") -> tuple[Tensor, Tensor]:
-    """Hold each image of one process once; an error if an id came with different results."""
+    """Images of one process by their ids, each once; an error if an id came with different results."""
     in_order, order = image_ids.sort()
     again = in_order[1:] == in_order[:-1]
-    if not again.any():
-        return image_ids, rows
     rows = rows.index_select(0, order)
+    if not again.any():
+        return in_order, rows
     differs = (rows[1:] != rows[:-1]).flatten(1).any(1) & again
     if differs.any():
         image_id = int(in_order[1:][differs][0])
@@ -342,8 +377,6 @@ def _each_once(image_ids: Tensor, rows: Tensor, where: str = "") -> tuple[Tensor
 def _larger(image_ids: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
     """Hold each image of several processes once, with the larger of each number."""
     unique, position = image_ids.unique(return_inverse=True)
-    if len(unique) == len(image_ids):
-        return image_ids, rows
     largest = rows.new_full((len(unique), *rows.shape[1:]), -torch.inf)
     index = position.reshape(-1, *[1] * (rows.ndim - 1)).expand_as(rows)
     return unique, scatter_extreme_(largest, index, rows, "amax")

@@ -102,6 +102,10 @@ class HardnessMetric(ImageRows):
         super().__setstate__(state)
         _last_batches.introduce(self, self.settings)
 
+    def leave_measuring(self) -> None:
+        """Know that a metric of equal settings measures for this one, too, from now on."""
+        _last_batches.excuse(self, self.settings)
+
     @abstractmethod
     def _measure(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> tuple[Tensor, Tensor]:
         """What there is to know of each image of a batch.
@@ -185,11 +189,10 @@ class HardnessMetric(ImageRows):
             ValueError: if an id came twice with different results, if only some images have ids, or if none
                 have while several processes run.
         """
-        return self._value()
+        return self._value(*self._checked_images())
 
-    def _value(self) -> Ranking | Tensor:
-        """What `compute` gives for the images that are in the state."""
-        ranking = self._ranking(*self._checked_images())
+    def _value(self, image_ids: Tensor, rows: Tensor) -> Ranking | Tensor:
+        ranking = self._ranking(image_ids, rows)
         if self.reduction is None:
             return ranking
         hardness = ranking.hardness.double()
@@ -270,4 +273,4 @@ class HardnessMetric(ImageRows):
         return self.image_ids[-1][len(self.image_ids[-1]) - number :], self._hardness(rows)
 
     def _ranking(self, image_ids: Tensor, rows: Tensor) -> Ranking:
-        return Ranking.of(image_ids, self._hardness(rows))
+        return Ranking.by_hardness(image_ids, self._hardness(rows))

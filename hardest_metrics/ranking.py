@@ -56,7 +56,16 @@ class Ranking(_Ranking):
             Ranking(3 images, hardest first: 9 (3), 2 (1), 4 (1))
         """
         by_id = image_ids.argsort()
-        image_ids, hardness = image_ids.index_select(0, by_id), hardness.index_select(0, by_id)
+        return cls.by_hardness(image_ids.index_select(0, by_id), hardness.index_select(0, by_id))
+
+    @classmethod
+    def by_hardness(cls, image_ids: Tensor, hardness: Tensor) -> "Ranking":
+        """Rank images given by ascending id.
+
+        Args:
+            image_ids: ``(N,)`` int64, each image once, ascending.
+            hardness: ``(N,)`` floating point.
+        """
         hardest_first = hardness.argsort(descending=True, stable=True)
         return cls(image_ids.index_select(0, hardest_first), hardness.index_select(0, hardest_first))
 

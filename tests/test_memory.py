@@ -168,15 +168,15 @@ def test_a_change_in_place_between_two_metrics_is_seen() -> None:
 
 def test_a_batch_given_to_nine_definitions_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
     measured = []
-    measure = TotalFalse._measure
+    rows_of = TotalFalse._rows_of
 
-    def counted(self: TotalFalse, *batch: Any) -> tuple[Tensor, Tensor]:
+    def counted(self: TotalFalse, *batch: Any) -> Tensor:
         measured.append(self)
-        return measure(self, *batch)
+        return rows_of(self, *batch)
 
     definitions = (FalsePositives, FalseNegatives, TotalFalse)
     for definition in definitions:
-        monkeypatch.setattr(definition, "_measure", counted)
+        monkeypatch.setattr(definition, "_rows_of", counted)
     batch = false_alarms(1, 2)
     nine = [definition(weighting) for definition in definitions for weighting in ("none", "pixel", "overlap")]
     for metric in nine:
@@ -227,10 +227,9 @@ def test_an_asker_at_the_address_of_a_dead_one_is_not_taken_for_it() -> None:
     assert counter.calls == 1
 
 
-def test_a_metric_alone_is_spared_the_look_at_a_large_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_metric_alone_is_spared_the_look(monkeypatch: pytest.MonkeyPatch) -> None:
     memory, counter, batch = BatchMemory(), Counter(), false_alarms(1, 2, 3)
     monkeypatch.setattr("hardest_metrics.metric._last_batches", memory)
-    monkeypatch.setattr("hardest_metrics._memory._MANY", 2)
     metric = TotalFalse()
     memory.get(metric.settings, *batch, counter, asker=metric)
     for copied in (deepcopy(metric), pickle.loads(pickle.dumps(metric)), FalsePositives()):  # may ask too

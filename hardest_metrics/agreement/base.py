@@ -63,7 +63,7 @@ class Agreement(ImageRows):
         Raises:
             ValueError: if an image came twice with different hardness.
         """
-        return self._value()
+        return self._value(*self._checked_images())
 
     def plot(self, val: Tensor | Sequence[Tensor] | None = None, ax: "Axes | None" = None) -> "tuple[Figure, Axes]":
         """Draw one or several values.
@@ -103,6 +103,5 @@ class Agreement(ImageRows):
             image_ids, rows = self._checked_images()
         return Ranking.of(image_ids, rows[:, 0]), Ranking.of(image_ids, rows[:, 1])
 
-    def _value(self) -> Tensor:
-        rows = self._checked_images()[1]
+    def _value(self, image_ids: Tensor, rows: Tensor) -> Tensor:
         return self._formula(rows[:, 0], rows[:, 1]).float()

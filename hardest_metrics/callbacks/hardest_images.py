@@ -20,6 +20,7 @@ from hardest_metrics.callbacks.inputs import Inputs, ToInputs, inputs_of, not_fo
 from hardest_metrics.callbacks.loggers import Report, show
 from hardest_metrics.callbacks.participants import Participants
 from hardest_metrics.callbacks.top_images import Snapshot, TopImages
+from hardest_metrics.collection import HardnessCollection
 from hardest_metrics.data import atomic_write, write_ranking
 from hardest_metrics.functional.matching import Query
 from hardest_metrics.functional.packing import ImageDict
@@ -277,7 +278,7 @@ class HardestImages(Callback):
     def _loader(self, index: int, pl_module: LightningModule) -> "_Loader":
         if index not in self._loaders:
             members: Any = {name: metric for name, metric in _items(self.metrics) if name not in self._left_out}
-            metrics = (MetricCollection(members) if self._left_out else self.metrics).clone().to(pl_module.device)
+            metrics = (HardnessCollection(members) if self._left_out else self.metrics).clone().to(pl_module.device)
             for _, metric in _items(metrics):
                 metric.process_group = self._participants.group
             self._loaders[index] = _Loader(metrics, TopImages(self.top_k, self._to_uint8))
@@ -443,14 +444,14 @@ def _collection(metrics: Any) -> MetricCollection:
     if isinstance(metrics, MetricCollection):
         collection = metrics
     elif isinstance(metrics, Metric):
-        collection = MetricCollection([metrics])
+        collection = HardnessCollection([metrics])
     elif isinstance(metrics, Mapping):
-        collection = MetricCollection(dict(metrics))
+        collection = HardnessCollection(dict(metrics))
     elif isinstance(metrics, Sequence) and not isinstance(metrics, str):
         names = [type(metric).__name__ for metric in metrics]
         if len(set(names)) < len(names):
             raise ValueError(f"`metrics` holds several of one class ({', '.join(names)}): name them in a dict.")
-        collection = MetricCollection(list(metrics))
+        collection = HardnessCollection(list(metrics))
     else:
         raise TypeError(f"`metrics` must be hardness metrics, but is a {type(metrics).__name__}.")
     for name, metric in _items(collection):

@@ -46,9 +46,9 @@ def measured(
     advance: Callable[[int], None],
 ) -> Ranked:
     """All images by their errors, and the number of errors that count, of each kind."""
-    from torchmetrics import MetricCollection
+    from hardest_metrics.collection import HardnessCollection
 
-    metrics = MetricCollection({
+    metrics = HardnessCollection({
         "hardness": _definition(options.query, options.weighting, query),
         "errors": _definition(options.query, "none", query),
         "false_positives": _definition("false_positives", "none", query),

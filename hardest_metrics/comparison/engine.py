@@ -7,9 +7,9 @@ from functools import cached_property
 from typing import Any, cast
 
 import torch
-from torchmetrics import MetricCollection
 
 from hardest_metrics.calibration import Method
+from hardest_metrics.collection import HardnessCollection
 from hardest_metrics.comparison.comparison import LABELS, Comparison, RankedBy
 from hardest_metrics.comparison.encoding import decode, encode, ranking_hash
 from hardest_metrics.comparison.estimates import ESTIMATES, Estimate, estimate_named
@@ -263,11 +263,7 @@ class _Run:
         self, detector: str, metrics: dict[str, HardnessMetric], images: Sequence[int] | None = None
     ) -> dict[str, Ranking]:
         """Rankings of some images, or all, by metrics that share what they can."""
-        groups: dict[Any, list[str]] = {}
-        for name, metric in metrics.items():
-            by_pixels = name.endswith(_BY_PIXELS)  # looks at sizes, so that it must see every batch for itself
-            groups.setdefault((metric.settings, by_pixels), []).append(name)
-        collection = MetricCollection(metrics, compute_groups=list(groups.values()))  # type: ignore[arg-type]
+        collection = HardnessCollection(metrics)  # type: ignore[arg-type]
         images = range(len(self.annotations.image_ids)) if images is None else images
         preds, target = self.detections[detector], self.annotations.target
         members = [self.detections[other] for other in self._others(detector)]

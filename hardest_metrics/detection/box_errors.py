@@ -2,7 +2,7 @@
 
 from abc import ABC
 from collections.abc import Collection, Sequence
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal
 from uuid import uuid4
 
 from torch import Tensor
@@ -20,11 +20,10 @@ from hardest_metrics.metric import HardnessMetric, Reduction
 ErrorKind = Literal["false_positives", "false_negatives", "total_false"]
 
 #: Where in a row the errors of each kind stand.
-_COUNTED: dict[ErrorKind, slice] = {
-    "false_positives": slice(0, 1),
-    "false_negatives": slice(1, 2),
-    "total_false": slice(0, 2),
-}
+_COUNTED: dict[ErrorKind, list[int]] = {"false_positives": [0], "false_negatives": [1], "total_false": [0, 1]}
+
+#: And where the sums under each weighting.
+_COLUMNS: dict[WeightingName, int] = {name: column for column, name in enumerate(WEIGHTINGS)}
 
 
 class BoxErrors(HardnessMetric, ABC):
@@ -151,9 +150,9 @@ class BoxErrors(HardnessMetric, ABC):
             return error_sums(batch, self.query, [self.weighting])
         # All three weightings, so that all nine definitions share one state; but overlap, which costs as much as
         # matching, only while somebody asks for it
-        measured = list(WEIGHTINGS) if extent else list(WEIGHTINGS)[:_OVERLAP]
+        measured = list(WEIGHTINGS) if extent else list(WEIGHTINGS)[: _COLUMNS["overlap"]]
         sums = error_sums(batch, self.query, [WEIGHTINGS[name] for name in measured])
-        sums[:, :, _PIXEL].masked_fill_(batch.image_sizes[:, :1].isnan(), _NOT_MEASURED)
+        sums[:, :, _COLUMNS["pixel"]].masked_fill_(batch.image_sizes[:, :1].isnan(), _NOT_MEASURED)
         rows = sums.new_full((len(batch), 2, len(WEIGHTINGS)), _NOT_MEASURED)
         rows[:, :, : len(measured)] = sums
         return rows
@@ -164,11 +163,11 @@ class BoxErrors(HardnessMetric, ABC):
 
     def _check(self, image_ids: Tensor, rows: Tensor) -> None:
         if self.weighting == "pixel":
-            require_sizes(image_ids, rows[:, 0, _PIXEL] != _NOT_MEASURED)
+            require_sizes(image_ids, rows[:, 0, _COLUMNS["pixel"]] != _NOT_MEASURED)
 
     def _checked_images(self) -> tuple[Tensor, Tensor]:
         image_ids, rows = super()._checked_images()
-        if self.weighting == "overlap" and bool((rows[:, 0, _OVERLAP] == _NOT_MEASURED).any()):
+        if self.weighting == "overlap" and bool((rows[:, 0, _COLUMNS["overlap"]] == _NOT_MEASURED).any()):
             raise ValueError(
                 "The state comes from a metric that weighs errors in another way, and was measured without overlap:"
                 " give its batches to this metric, or make this metric before that one is updated."
@@ -176,13 +175,14 @@ class BoxErrors(HardnessMetric, ABC):
         return image_ids, rows
 
     def _hardness(self, rows: Tensor) -> Tensor:
-        column = 0 if callable(self.weighting) else list(WEIGHTINGS).index(self.weighting)
-        return rows[:, _COUNTED[self.kind], column].sum(1)
+        sums = rows.select(2, 0 if callable(self.weighting) else _COLUMNS[self.weighting])
+        of_kind = [sums.select(1, kind) for kind in _COUNTED[self.kind]]
+        return of_kind[0] + of_kind[1] if len(of_kind) > 1 else of_kind[0]
 
     def _in_error(self, rows: Tensor) -> Tensor:
         if callable(self.weighting):
             return super()._in_error(rows)
-        return rows[:, _COUNTED[self.kind], _NONE].sum(1) > 0
+        return rows[:, _COUNTED[self.kind], _COLUMNS["none"]].sum(1) > 0
 
 
 class FalsePositives(BoxErrors):
@@ -265,7 +265,6 @@ class TotalFalse(BoxErrors):
 #: nobody asked for. NaN would keep states from being shared.
 _NOT_MEASURED = -1.0
 
-_NONE, _PIXEL, _OVERLAP = (list(WEIGHTINGS).index(name) for name in get_args(WeightingName))
 
 #: Metrics that need the sums weighted by overlap, by their settings.
 _weighing_by_overlap = Living()

@@ -184,20 +184,21 @@ def shared_areas(a: Tensor, b: Tensor, first: Tensor, count: Tensor) -> Iterator
     Yields:
         Two int64 tensors of equal length, into `a` and into `b`, and float64 square pixels.
     """
-    edges_of_a, edges_of_b = _edges(a), _edges(b)
+    a_start, a_end, b_start, b_end = *_edges(a), *_edges(b)
     for i, j in ragged_pairs(first, count):
-        extents = []
-        for (a_start, a_end), (b_start, b_end) in zip(edges_of_a, edges_of_b, strict=True):
-            extent = torch.minimum(a_end.index_select(0, i), b_end.index_select(0, j))
-            extent -= torch.maximum(a_start.index_select(0, i), b_start.index_select(0, j))
-            extents.append(extent.clamp_(min=0))
-        yield i, j, extents[0].mul_(extents[1])
+        width, height = (
+            torch.minimum(a_end[side].index_select(0, i), b_end[side].index_select(0, j))
+            .sub_(torch.maximum(a_start[side].index_select(0, i), b_start[side].index_select(0, j)))
+            .clamp_(min=0)
+            for side in (0, 1)
+        )
+        yield i, j, width.mul_(height)
 
 
-def _edges(xywh: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Left and right, top and bottom: columns, as to pick a number takes a sixth of the time of a row of two."""
-    starts = [xywh[:, side].contiguous() for side in (0, 1)]
-    return [(start, start + xywh[:, side]) for side, start in zip((2, 3), starts, strict=True)]
+def _edges(xywh: Tensor) -> tuple[Tensor, Tensor]:
+    """Left and top, right and bottom, ``(2, n)`` each: to pick a number takes a sixth of the time of a row of two."""
+    start, size = xywh.T.contiguous().split(2)
+    return start, start + size
 
 
 def iou(shared: Tensor, a_area: Tensor, b_area: Tensor, b_is_crowd: Tensor) -> Tensor:

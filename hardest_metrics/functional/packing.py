@@ -269,7 +269,7 @@ class _Side:
             joined = torch.empty(0, *width, dtype=dtype, device=values[0].device if values else None)
         else:
             try:
-                joined = _join(filled).as_subclass(Tensor)
+                joined = join(filled).as_subclass(Tensor)
             except RuntimeError:
                 self._refuse_shapes_and_devices(key, values, width)
                 raise
@@ -300,7 +300,7 @@ class _Side:
             )
 
 
-def _join(tensors: list[Tensor]) -> Tensor:
+def join(tensors: list[Tensor]) -> Tensor:
     """Many small tensors as one."""
     # Above its grain size torch.cat works in parallel, input by input, which for thousands of tiny inputs takes several
     # times as long as copying them one after the other: so first in pieces that stay below

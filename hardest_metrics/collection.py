@@ -1,0 +1,110 @@
+"""Several metrics as one, each batch measured once."""
+
+from typing import Any, cast
+
+from torchmetrics import Metric, MetricCollection
+
+from hardest_metrics.image_rows import ImageRows, forward_together, share_state
+
+
+class HardnessCollection(MetricCollection):
+    """A :class:`~torchmetrics.MetricCollection` that knows from the start which members share their state.
+
+    A MetricCollection feeds its first batch to every member and compares their states to find out, and in `forward`
+    feeds every batch to every member. Hardness metrics of equal `settings` are known to share theirs: here one of them
+    measures each batch for all, in `forward` too. That is one which refuses whatever another would, so that a batch
+    that is refused leaves all of them as they were.
+
+    Everything else, arguments and results included, is as in a MetricCollection. Metrics of other kinds may be members;
+    then `forward` feeds every member. Metrics that hold images already share from now on only if they hold the same.
+
+    Example:
+        >>> import torch
+        >>> from hardest_metrics import FalseNegatives, FalsePositives, HardnessCollection
+        >>> metrics = HardnessCollection([FalseNegatives(reduction="sum"), FalsePositives(reduction="sum")])
+        >>> metrics.compute_groups
+        {0: ['FalseNegatives', 'FalsePositives']}
+        >>> box = {"boxes": torch.tensor([[0.0, 0, 10, 10]]), "labels": torch.tensor([1])}
+        >>> metrics([{**box, "scores": torch.tensor([0.9])}], [{**box, "labels": torch.tensor([2])}])
+        {'FalseNegatives': tensor(1.), 'FalsePositives': tensor(1.)}
+    """
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        """Add a batch to all members."""
+        groups = self._ready_groups()
+        if groups is None:
+            super().update(*args, **kwargs)
+            return
+        for members in groups.values():
+            members[0].update(*args, **members[0]._filter_kwargs(**kwargs))
+            share_state(members)
+            for member in members:
+                vars(member)["_computed"] = None
+        self._state_is_copy = False
+
+    def forward(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Add a batch to all members and give its value under each of them."""
+        groups = self._ready_groups()
+        if groups is None:
+            return super().forward(*args, **kwargs)
+        values: dict[str, Any] = {}
+        for names, members in groups.items():
+            batch_values = forward_together(members, *args, **members[0]._filter_kwargs(**kwargs))
+            values.update(zip(names, batch_values, strict=True))
+        self._state_is_copy = False
+        return {self._set_name(name): values[name] for name in self._modules}
+
+    def _ready_groups(self) -> dict[tuple[str, ...], list[ImageRows]] | None:
+        """The members of each group by their names, if we know how to feed them all."""
+        if not self._groups_checked:
+            return None
+        groups = {tuple(names): [self._modules[name] for name in names] for names in self._groups.values()}
+        ours = all(isinstance(member, ImageRows) for members in groups.values() for member in members)
+        return cast(dict[tuple[str, ...], list[ImageRows]], groups) if ours else None
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Of a copy, or of a collection that was pickled."""
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        self._leave_measuring_to_first()
+
+    def _init_compute_groups(self) -> None:
+        super()._init_compute_groups()
+        if self._enable_compute_groups is True:
+            others = [name for name, member in self._modules.items() if not isinstance(member, ImageRows)]
+            groups = [*_sharing(self._modules), *([name] for name in others)]
+            self._groups = dict(enumerate(groups))
+            self._groups_checked = len(others) < 2  # if there are several, whether they share is yet to be seen
+        self._leave_measuring_to_first()
+
+    def _compute_groups_create_state_ref(self, copy: bool = False) -> None:
+        groups = self._ready_groups()
+        if groups is None:
+            super()._compute_groups_create_state_ref(copy)
+            return
+        if not self._state_is_copy:  # else each member may have gone its own way
+            for members in groups.values():
+                members[0]._settle()
+                share_state(members)
+        self._state_is_copy = copy
+
+    def _leave_measuring_to_first(self) -> None:
+        for _, *rest in self._groups.values():
+            for name in rest:
+                if isinstance(member := self._modules[name], ImageRows):
+                    member.leave_measuring()
+
+
+def _sharing(members: dict[str, Metric]) -> list[list[str]]:
+    """Names of the members that share their state, of each group first one that refuses whatever another would."""
+    alike: dict[Any, dict[str, list[str]]] = {}
+    for name, member in members.items():
+        if isinstance(member, ImageRows):
+            member._settle()
+            held = tuple(map(id, (*member.image_ids, *member.rows)))
+            alike.setdefault((member.settings, held), {}).setdefault(member.group, []).append(name)
+    groups = []
+    for by_group in alike.values():
+        undemanding = by_group.pop("", [])
+        first, *rest = by_group.values() if by_group else [[]]
+        groups += [[*first, *undemanding], *rest]
+    return groups
