@@ -29,14 +29,17 @@ class HardnessCollection(MetricCollection):
         {'FalseNegatives': tensor(1.), 'FalsePositives': tensor(1.)}
     """
 
+    #: the members of each group and their names, once they are needed
+    _fed: list[tuple[list[str], list[ImageRows]]] | None = None
+
     def update(self, *args: Any, **kwargs: Any) -> None:
         """Add a batch to all members."""
         groups = self._ready_groups()
         if groups is None:
             super().update(*args, **kwargs)
             return
-        for members in groups.values():
-            members[0].update(*args, **members[0]._filter_kwargs(**kwargs))
+        for _, members in groups:
+            members[0].update(*args, **(members[0]._filter_kwargs(**kwargs) if kwargs else kwargs))
             share_state(members)
             for member in members:
                 vars(member)["_computed"] = None
@@ -48,26 +51,29 @@ class HardnessCollection(MetricCollection):
         if groups is None:
             return super().forward(*args, **kwargs)
         values: dict[str, Any] = {}
-        for names, members in groups.items():
-            batch_values = forward_together(members, *args, **members[0]._filter_kwargs(**kwargs))
+        for names, members in groups:
+            given = members[0]._filter_kwargs(**kwargs) if kwargs else kwargs
+            batch_values = forward_together(members, *args, **given)
             values.update(zip(names, batch_values, strict=True))
         self._state_is_copy = False
         return {self._set_name(name): values[name] for name in self._modules}
 
-    def _ready_groups(self) -> dict[tuple[str, ...], list[ImageRows]] | None:
-        """The members of each group by their names, if we know how to feed them all."""
-        if not self._groups_checked:
-            return None
-        groups = {tuple(names): [self._modules[name] for name in names] for names in self._groups.values()}
-        ours = all(isinstance(member, ImageRows) for members in groups.values() for member in members)
-        return cast(dict[tuple[str, ...], list[ImageRows]], groups) if ours else None
+    def _ready_groups(self) -> list[tuple[list[str], list[ImageRows]]] | None:
+        """The members of each group and their names, if we know how to feed them all."""
+        if self._fed is None and self._groups_checked:
+            groups = [(names, [self._modules[name] for name in names]) for names in self._groups.values()]
+            if all(isinstance(member, ImageRows) for _, members in groups for member in members):
+                self._fed = cast(list[tuple[list[str], list[ImageRows]]], groups)
+        return self._fed
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Of a copy, or of a collection that was pickled."""
         super().__setstate__(state)  # type: ignore[no-untyped-call]
+        self._fed = None
         self._leave_measuring_to_first()
 
     def _init_compute_groups(self) -> None:
+        self._fed = None
         super()._init_compute_groups()
         if self._enable_compute_groups is True:
             others = [name for name, member in self._modules.items() if not isinstance(member, ImageRows)]
@@ -82,7 +88,7 @@ class HardnessCollection(MetricCollection):
             super()._compute_groups_create_state_ref(copy)
             return
         if not self._state_is_copy:  # else each member may have gone its own way
-            for members in groups.values():
+            for _, members in groups:
                 members[0]._settle()
                 share_state(members)
         self._state_is_copy = copy

@@ -71,6 +71,10 @@ class ImageRows(Metric, ABC):
     def _value(self, image_ids: Tensor, rows: Tensor) -> Any:
         """What `compute` gives for these images, each once."""
 
+    def _values(self, members: "Sequence[ImageRows]", image_ids: Tensor, rows: Tensor) -> list[Any]:
+        """What `compute` of each of several metrics of these settings gives for these images, each once."""
+        return [member._value(image_ids, rows) for member in members]
+
     def _check(self, image_ids: Tensor, rows: Tensor) -> None:
         """Refuse rows that this metric can make nothing of. Rows may be measured by another member."""
 
@@ -265,14 +269,11 @@ def forward_together(members: Sequence[ImageRows], *args: Any, **kwargs: Any) ->
         states[0].update({name: [] for name in shared})
         leader.update(*args, **kwargs)
         batch = {name: states[0][name] for name in shared}
-        images, values = leader._checked_images(), []
-        for member, state in zip(members, states, strict=True):
-            state.update(batch)
+        values = leader._values(members, *leader._checked_images())
+        for index, (member, state) in enumerate(zip(members, states, strict=True)):
             if member.dist_sync_on_step:
-                state["_to_sync"] = True
-                values.append(member.compute())
-            else:
-                values.append(member._value(*images))
+                state.update(batch, _to_sync=True)
+                values[index] = member.compute()
     except BaseException:
         for state, was in zip(states, known, strict=True):
             state.update(was)

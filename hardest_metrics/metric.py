@@ -192,7 +192,14 @@ class HardnessMetric(ImageRows):
         return self._value(*self._checked_images())
 
     def _value(self, image_ids: Tensor, rows: Tensor) -> Ranking | Tensor:
-        ranking = self._ranking(image_ids, rows)
+        return self._reduced(self._ranking(image_ids, rows))
+
+    def _values(self, members: Sequence[ImageRows], image_ids: Tensor, rows: Tensor) -> list[Any]:
+        hardness = [cast(HardnessMetric, member)._hardness(rows) for member in members]
+        rankings = Ranking.each_by_hardness(image_ids, torch.stack(hardness))
+        return [cast(HardnessMetric, each)._reduced(ranking) for each, ranking in zip(members, rankings, strict=True)]
+
+    def _reduced(self, ranking: Ranking) -> Ranking | Tensor:
         if self.reduction is None:
             return ranking
         hardness = ranking.hardness.double()
@@ -273,4 +280,5 @@ class HardnessMetric(ImageRows):
         return self.image_ids[-1][len(self.image_ids[-1]) - number :], self._hardness(rows)
 
     def _ranking(self, image_ids: Tensor, rows: Tensor) -> Ranking:
-        return Ranking.by_hardness(image_ids, self._hardness(rows))
+        (ranking,) = Ranking.each_by_hardness(image_ids, self._hardness(rows)[None])
+        return ranking

@@ -41,6 +41,8 @@ class Ranking(_Ranking):
 
     def __new__(cls, image_ids: Tensor, hardness: Tensor) -> "Ranking":
         """Restore ``(1,)``, which torchmetrics squeezes to ``()`` in all that `compute` returns."""
+        if image_ids.ndim == 1 == hardness.ndim:
+            return super().__new__(cls, image_ids, hardness)
         return super().__new__(cls, image_ids.reshape(-1), hardness.reshape(-1))
 
     @classmethod
@@ -56,18 +58,21 @@ class Ranking(_Ranking):
             Ranking(3 images, hardest first: 9 (3), 2 (1), 4 (1))
         """
         by_id = image_ids.argsort()
-        return cls.by_hardness(image_ids.index_select(0, by_id), hardness.index_select(0, by_id))
+        image_ids, hardness = image_ids.index_select(0, by_id), hardness.index_select(0, by_id)
+        (ranking,) = cls.each_by_hardness(image_ids, hardness[None])
+        return ranking
 
     @classmethod
-    def by_hardness(cls, image_ids: Tensor, hardness: Tensor) -> "Ranking":
-        """Rank images given by ascending id.
+    def each_by_hardness(cls, image_ids: Tensor, hardness: Tensor) -> "list[Ranking]":
+        """Rank images, given by ascending id, in several ways at once.
 
         Args:
             image_ids: ``(N,)`` int64, each image once, ascending.
-            hardness: ``(N,)`` floating point.
+            hardness: ``(M, N)`` floating point.
         """
-        hardest_first = hardness.argsort(descending=True, stable=True)
-        return cls(image_ids.index_select(0, hardest_first), hardness.index_select(0, hardest_first))
+        hardest_first = hardness.argsort(dim=1, descending=True, stable=True)
+        ids = image_ids.expand_as(hardest_first).gather(1, hardest_first)
+        return list(map(cls, ids.unbind(), hardness.gather(1, hardest_first).unbind()))
 
     def top(self, k: int) -> "Ranking":
         """The ``k`` hardest images (all of them where there are fewer)."""

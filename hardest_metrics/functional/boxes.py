@@ -186,13 +186,10 @@ def shared_areas(a: Tensor, b: Tensor, first: Tensor, count: Tensor) -> Iterator
     """
     a_start, a_end, b_start, b_end = *_edges(a), *_edges(b)
     for i, j in ragged_pairs(first, count):
-        width, height = (
-            torch.minimum(a_end[side].index_select(0, i), b_end[side].index_select(0, j))
-            .sub_(torch.maximum(a_start[side].index_select(0, i), b_start[side].index_select(0, j)))
-            .clamp_(min=0)
-            for side in (0, 1)
-        )
-        yield i, j, width.mul_(height)
+        of_a, of_b = i.expand(2, -1), j.expand(2, -1)
+        start = torch.maximum(a_start.gather(1, of_a), b_start.gather(1, of_b))
+        extent = torch.minimum(a_end.gather(1, of_a), b_end.gather(1, of_b)).sub_(start).clamp_(min=0)
+        yield i, j, extent[0] * extent[1]
 
 
 def _edges(xywh: Tensor) -> tuple[Tensor, Tensor]:
@@ -229,24 +226,19 @@ def ragged_pairs(first: Tensor, count: Tensor) -> Iterator[tuple[Tensor, Tensor]
     Yields:
         Two int64 tensors of equal length: rows, ascending, and what they are paired with, ascending in a row.
     """
+    most = _PAIRS_AT_ONCE if count.is_cpu else _PAIRS_AT_ONCE_ON_DEVICE
     ends = count.cumsum(0)
     total = int(ends[-1]) if len(ends) else 0  # how many pairs there are must reach the host
-    most = _PAIRS_AT_ONCE if count.is_cpu else _PAIRS_AT_ONCE_ON_DEVICE
-    row = 0
-    while total:
-        done = int(ends[row - 1]) if row else 0
+    shift = first - (ends - count)  # from the number of a pair to the position of its partner
+    row = done = 0
+    while done < total:
         if total - done <= most:
-            stop, size = len(count), total - done
+            stop, upto = len(count), total
         else:
             stop = max(int(torch.searchsorted(ends, done + most, right=True)), row + 1)
-            size = int(ends[stop - 1]) - done
-        if size:
-            counts = count[row:stop]
-            rows = torch.arange(row, stop, device=count.device).repeat_interleave(counts, output_size=size)
-            # position of each pair within its row, moved to where the row's partners start
-            shift = first[row:stop] - (ends[row:stop] - counts - done)
-            partners = shift.index_select(0, rows - row if row else rows)
-            yield rows, partners.add_(torch.arange(size, device=count.device))
-        if stop == len(count):
-            return
-        row = stop
+            upto = int(ends[stop - 1])
+        if upto > done:
+            rows = torch.arange(row, stop, device=count.device)
+            rows = rows.repeat_interleave(count[row:stop], output_size=upto - done)
+            yield rows, shift.index_select(0, rows).add_(torch.arange(done, upto, device=count.device))
+        row, done = stop, upto

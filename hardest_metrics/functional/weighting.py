@@ -130,8 +130,7 @@ def overlap(errors: Errors, true_positives: Detections) -> Tensor:
     shared = torch.zeros_like(errors.box_area)
     for error, _, area in shared_areas(errors.xywh, true_positives.xywh, first, count):
         shared.index_add_(0, error, area)
-    area = errors.box_area
-    return torch.where(area > 0, shared / area, 0.0)
+    return (shared / errors.box_area).nan_to_num_(nan=0.0)  # a box without area shares none
 
 
 #: The weightings that have a name.
