@@ -10,8 +10,8 @@ from torch import Tensor
 from hardest_metrics.functional.boxes import NO_ID
 from hardest_metrics.functional.packing import ImageDict
 
-#: Measured at a time by each thread, at most.
-IMAGES_AT_ONCE = 1280
+#: Fewer images are not worth it.
+MANY = 1280
 
 #: A good third of the work is Python's, which one thread does at a time: more of them gain nothing.
 _MOST_THREADS = 4
@@ -20,7 +20,9 @@ _MOST_THREADS = 4
 Measure = Callable[[Sequence[ImageDict], Sequence[ImageDict]], tuple[Tensor, Tensor]]
 
 
-def in_pieces(measure: Measure, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> tuple[Tensor, Tensor]:
+def in_pieces(
+    measure: Measure, preds: Sequence[ImageDict], target: Sequence[ImageDict], most: int
+) -> tuple[Tensor, Tensor]:
     """``measure(preds, target)``, which looks at each image for itself, at most so many images at a time.
 
     Where boxes lie in the host's memory, up to four of the threads that torch may use share the work. Images without
@@ -30,12 +32,13 @@ def in_pieces(measure: Measure, preds: Sequence[ImageDict], target: Sequence[Ima
         measure: what to do with each piece.
         preds: one dict an image.
         target: one dict an image.
+        most: how many images each thread may measure at a time.
 
     Raises:
         TypeError, ValueError: what `measure` raises on the whole batch, so that positions in it are right.
     """
     lists = isinstance(preds, list | tuple) and isinstance(target, list | tuple)
-    if not lists or not IMAGES_AT_ONCE < len(preds) == len(target):
+    if not lists or not min(MANY, most) < len(preds) == len(target):
         return measure(preds, target)
     if not any("image_id" in image for image in (preds[0], target[0])):
         return measure(preds, target)
@@ -48,7 +51,7 @@ def in_pieces(measure: Measure, preds: Sequence[ImageDict], target: Sequence[Ima
     try:
         on_host = all(isinstance(boxes := image["boxes"], Tensor) and boxes.is_cpu for image in (preds[0], target[0]))
         threads = min(torch.get_num_threads(), _MOST_THREADS) if on_host else 1
-        rounds = math.ceil(len(preds) / (threads * IMAGES_AT_ONCE))
+        rounds = math.ceil(len(preds) / (threads * most))
         size = math.ceil(len(preds) / (threads * rounds))  # equal work for all
         starts = range(0, len(preds), size)
         with ThreadPoolExecutor(threads) as pool:

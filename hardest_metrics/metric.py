@@ -82,6 +82,9 @@ class HardnessMetric(ImageRows):
     #: metric; then metrics of equal settings measure a batch once, and a large one in pieces on several threads
     by_image: bool = False
 
+    #: how many images of a large batch a thread measures at a time, at most, so that memory stays within bounds
+    _images_at_once: ClassVar[int] = 1280
+
     def __init__(
         self,
         settings: str,
@@ -149,7 +152,7 @@ class HardnessMetric(ImageRows):
 
     def _read(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> Reading:
         """A batch as metrics of equal settings see it."""
-        return Reading(*in_pieces(self._measure, preds, target))
+        return Reading(*in_pieces(self._measure, preds, target, self._images_at_once))
 
     def _rows_of(self, batch: Batch, extent: frozenset[str]) -> Tensor:
         """The rows of a batch's images, to this extent, where :meth:`_read` leaves batches to be measured later."""

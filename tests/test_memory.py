@@ -128,7 +128,7 @@ def test_a_refused_batch_is_refused_again() -> None:
     preds[0]["scores"] = torch.tensor([2.0])
     for _ in range(2):
         with pytest.raises(ValueError, match="scores"):
-            memory.get("settings", preds, target, pack)  # type: ignore[arg-type]
+            memory.get("settings", preds, target, pack)
 
 
 def test_a_remembered_batch_does_not_stay_alive() -> None:

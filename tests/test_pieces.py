@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from hardest_metrics import FalsePositives, HardnessMetric, TotalFalse, _pieces
+from hardest_metrics import FalsePositives, HardnessMetric, TotalFalse
 from hardest_metrics._pieces import in_pieces
-from hardest_metrics.detection import CommitteeHardness, ExpectedHardness, FastScoreSampling, ScoreSampling
+from hardest_metrics.detection import BoxErrors, CommitteeHardness, ExpectedHardness, FastScoreSampling, ScoreSampling
 from hardest_metrics.functional import pack
 from hardest_metrics.functional.packing import ImageDict
 from tests.scenes import Scenery, detected, false_alarms
@@ -16,7 +16,8 @@ from tests.scenes import Scenery, detected, false_alarms
 
 @pytest.fixture(autouse=True, params=[1, 3], ids=["one thread", "three threads"])
 def small_pieces(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_pieces, "IMAGES_AT_ONCE", 7)
+    for kind in (HardnessMetric, BoxErrors):
+        monkeypatch.setattr(kind, "_images_at_once", 7)
     monkeypatch.setattr(torch, "get_num_threads", lambda: request.param)
 
 
@@ -52,7 +53,7 @@ def test_pieces_are_of_the_stated_size() -> None:
         sizes.append(len(preds))
         return torch.arange(len(preds)), torch.zeros(len(preds))
 
-    assert len(in_pieces(measure, *false_alarms(*range(30)))[0]) == 30
+    assert len(in_pieces(measure, *false_alarms(*range(30)), 7)[0]) == 30
     assert sum(sizes) == 30
     assert max(sizes) <= 7
     assert max(sizes) - min(sizes) <= 3

@@ -66,6 +66,7 @@ class BoxErrors(HardnessMetric, ABC):
     """
 
     reads = READS
+    _images_at_once = 2560
 
     #: which errors count
     kind: ClassVar[ErrorKind]

@@ -1,0 +1,225 @@
+"""A collection that knows who shares."""
+
+import copy
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torchmetrics import MetricCollection
+from torchmetrics.detection import MeanAveragePrecision
+from torchmetrics.functional import spearman_corrcoef
+
+from hardest_metrics import (
+    ExpectedHardness,
+    FalseNegatives,
+    FalsePositives,
+    HardnessCollection,
+    Ranking,
+    TotalFalse,
+)
+from hardest_metrics.agreement import Kendall, Spearman
+from tests.scenes import Batch, Scenery, false_alarms
+from tests.test_waiting import epoch
+
+KINDS = (FalsePositives, FalseNegatives, TotalFalse)
+
+
+def nine(**settings: Any) -> dict[str, Any]:
+    return {f"{kind.__name__}_{w}": kind(w, **settings) for kind in KINDS for w in ("none", "pixel", "overlap")}
+
+
+def alone(batches: list[Batch], **settings: Any) -> dict[str, Ranking]:
+    metrics = nine(**settings)
+    for metric in metrics.values():
+        for batch in batches:
+            metric.update(*batch)
+    return {name: metric.compute() for name, metric in sorted(metrics.items())}
+
+
+@pytest.fixture
+def measurements(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many images are packed, each time."""
+    sizes: list[int] = []
+    packed = TotalFalse._packed
+
+    def counted(self: TotalFalse, preds: Any, target: Any) -> Any:
+        sizes.append(len(preds))
+        return packed(self, preds, target)
+
+    for kind in KINDS:
+        monkeypatch.setattr(kind, "_packed", counted)
+    return sizes
+
+
+@pytest.mark.parametrize("methods", ["uuuuuu", "ffffff", "ufufcu", "fuucuf"])
+def test_it_gives_what_its_members_give_alone_and_measures_once(methods: str, measurements: list[int]) -> None:
+    batches = epoch()
+    expected = [alone([batch]) for batch in batches], alone(batches)
+    measurements.clear()
+    metrics = HardnessCollection(nine())
+    for index, (method, batch) in enumerate(zip(methods, batches, strict=True)):
+        if method == "f":
+            assert metrics(*batch) == expected[0][index]
+        else:
+            metrics.update(*batch)
+        if method == "c":
+            assert metrics.compute() == alone(batches[: index + 1])
+            del measurements[index + 1 :]
+    assert metrics.compute() == expected[1]
+    assert measurements == [len(preds) for preds, _ in batches]
+    assert list(map(len, metrics.compute_groups.values())) == [9]
+    metrics.reset()
+    metrics.update(*batches[1])
+    assert metrics.compute() == expected[0][1]
+
+
+def test_of_several_settings_each_measures_for_itself() -> None:
+    metrics = HardnessCollection({
+        "strict": TotalFalse(iou_threshold=0.9),
+        "missed": FalseNegatives(),
+        "sized": FalsePositives("pixel"),
+        "mine": TotalFalse(lambda errors, _: errors.box_area),
+        "expected": ExpectedHardness(TotalFalse()),
+    })  # fmt: skip
+    assert sorted(map(sorted, metrics.compute_groups.values())) == [
+        ["expected"], ["mine"], ["missed", "sized"], ["strict"],
+    ]  # fmt: skip
+    reference = metrics.clone()
+    for batch in epoch():
+        metrics(*batch)
+        for member in reference.values(copy_state=False):
+            member.update(*batch)
+    for name, member in reference.items():
+        assert metrics.compute()[name] == member.compute()
+
+
+@pytest.mark.parametrize("method", ["update", "forward"])
+def test_a_refused_batch_leaves_all_members_as_they_were(method: str) -> None:
+    batches = epoch()
+    metrics = HardnessCollection(nine())
+    for batch in batches[:2]:
+        metrics.update(*batch)
+    preds, target = false_alarms(1)
+    del target[0]["image_size"]  # which pixel weighting alone refuses
+    with pytest.raises(ValueError, match="no size"):
+        getattr(metrics, method)(preds, target)
+    assert {member.update_count for member in metrics.values()} == {2}
+    for batch in batches[2:]:
+        getattr(metrics, method)(*batch)
+    assert metrics.compute() == alone(batches)
+
+
+@pytest.mark.parametrize("through", [copy.deepcopy, MetricCollection.clone, lambda m: pickle.loads(pickle.dumps(m))])
+def test_a_copy_goes_its_own_way(through: Callable[[Any], Any], measurements: list[int]) -> None:
+    batches = epoch()
+    metrics = HardnessCollection(nine())
+    for batch in batches[:2]:
+        metrics.update(*batch)
+    other = through(metrics)
+    del measurements[:]
+    other.update(*batches[2])
+    metrics.update(*batches[3])
+    assert measurements == [len(batches[2][0]), len(batches[3][0])]
+    assert other.compute() == alone(batches[:3])
+    assert metrics.compute() == alone([*batches[:2], batches[3]])
+
+
+def test_members_that_hold_other_images_do_not_share() -> None:
+    batches = epoch()
+    full, empty, twin = TotalFalse(), FalsePositives(), FalseNegatives()
+    full.update(*batches[0])
+    full.update(*batches[1])
+    metrics = HardnessCollection({"full": full, "empty": empty, "twin": twin})
+    assert sorted(map(sorted, metrics.compute_groups.values())) == [["empty", "twin"], ["full"]]
+    metrics.update(*batches[3])
+    assert metrics.compute()["full"] == alone([*batches[:2], batches[3]])["TotalFalse_none"]
+    assert metrics.compute()["empty"] == alone([batches[3]])["FalsePositives_none"]
+
+
+def test_members_may_come_later() -> None:
+    batches = epoch()
+    metrics = HardnessCollection({"first": TotalFalse()})
+    metrics.update(*batches[0])
+    metrics.add_metrics({"second": FalsePositives("pixel")})
+    metrics(*batches[1])
+    metrics.update(*batches[3])
+    assert metrics.compute()["first"] == alone([*batches[:2], batches[3]])["TotalFalse_none"]
+    assert metrics.compute()["second"] == alone([batches[1], batches[3]])["FalsePositives_pixel"]
+
+
+def test_a_member_taken_out_may_go_its_own_way() -> None:
+    batches = epoch()
+    metrics = HardnessCollection(nine())
+    metrics.update(*batches[0])
+    metrics.update(*batches[1])
+    member = metrics["TotalFalse_none"]
+    member.update(*batches[3])
+    assert member.compute() == alone([*batches[:2], batches[3]])["TotalFalse_none"]
+    assert metrics["FalsePositives_none"].compute() == alone(batches[:2])["FalsePositives_none"]
+
+
+def mean_average_precision() -> MeanAveragePrecision:
+    metric = MeanAveragePrecision(iou_thresholds=[0.5])
+    metric.warn_on_many_detections = False
+    return metric
+
+
+@pytest.mark.parametrize("others", [1, 2])
+def test_metrics_of_other_kinds_may_be_members(others: int) -> None:
+    batches = [batch for batch in epoch() if batch[0]]
+    extra: dict[str, Any] = {f"map{n}": mean_average_precision() for n in range(others)}
+    for preds, target in batches:
+        for image in (*preds, *target):
+            for key in ("area", "iscrowd"):
+                image.pop(key, None)
+    metrics = HardnessCollection({"missed": FalseNegatives("pixel"), "all": TotalFalse(), **extra})
+    metrics(*batches[0])
+    for batch in batches[1:]:
+        metrics.update(*batch)
+    result = metrics.compute()
+    assert result["missed"] == alone(batches)["FalseNegatives_pixel"]
+    assert result["all"] == alone(batches)["TotalFalse_none"]
+    reference = mean_average_precision()
+    for batch in batches:
+        reference.update(*batch)
+    assert any(torch.equal(value, reference.compute()["map"]) for key, value in result.items() if key.endswith("map"))
+
+
+def test_names_prefixes_and_scalars_are_those_of_a_metric_collection() -> None:
+    batch = false_alarms(1, 3)
+    for kind in (MetricCollection, HardnessCollection):
+        metrics = kind([FalsePositives(reduction="max"), TotalFalse(reduction="sum")], prefix="val/", postfix="_x")
+        assert metrics(*batch) == {"val/FalsePositives_x": 3, "val/TotalFalse_x": 6}
+        assert list(metrics(*false_alarms(2, first_id=9))) == ["val/FalsePositives_x", "val/TotalFalse_x"]
+        nested = kind({"a": kind([FalsePositives(reduction="max")]), "b": TotalFalse(reduction="sum")})
+        assert nested(*batch) == {"a_FalsePositives": 3, "b": 6}
+
+
+def test_groups_may_be_given_or_left_out() -> None:
+    batches = epoch()
+    for groups in (False, [["FalsePositives_pixel", "TotalFalse_none"]]):
+        metrics = HardnessCollection(nine(), compute_groups=groups)
+        assert len(metrics.compute_groups) == (8 if groups else 0)
+        for index, batch in enumerate(batches):
+            (metrics if index % 2 else metrics.update)(*batch)
+        assert metrics.compute() == alone(batches)
+
+
+def test_measures_of_agreement_share_too() -> None:
+    true, estimated = (Ranking.of(torch.arange(9), torch.rand(9)) for _ in range(2))
+    metrics = HardnessCollection([Spearman(), Kendall()])
+    assert len(metrics.compute_groups) == 1
+    values = metrics(estimated, true)
+    torch.testing.assert_close(values["Spearman"], Spearman()(estimated, true))
+    reference = spearman_corrcoef(*(r.hardness[r.image_ids.argsort()] for r in (estimated, true)))
+    torch.testing.assert_close(values["Spearman"], reference)
+
+
+def test_an_image_without_boxes_or_no_image_at_all_is_fine() -> None:
+    metrics = HardnessCollection(nine())
+    assert all(len(ranking.image_ids) == 0 for ranking in metrics([], []).values())
+    preds, target = Scenery().draw(3, seed=0)
+    metrics.update(preds, [{**image, "image_size": (480, 640)} for image in target])
+    assert all(len(ranking.image_ids) == 3 for ranking in metrics.compute().values())
