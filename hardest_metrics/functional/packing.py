@@ -83,6 +83,9 @@ def pack(
     are converted first in their own dtype (the one that those of all images have in common; float64 for integers),
     then widened to float64, as pycocotools sees them.
 
+    On a GPU the host waits twice: for the least and greatest values, all in one transfer, without which nothing can be
+    refused; and with `min_score` for how many detections are kept.
+
     Args:
         preds: one dict an image: ``boxes (n, 4)``, ``scores (n,)`` in [0, 1], ``labels (n,)`` integer.
         target: one dict an image: ``boxes (m, 4)``, ``labels (m,)``; optional ``iscrowd (m,)``,
