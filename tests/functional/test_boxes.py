@@ -1,6 +1,7 @@
 """What `pack` makes of the field's lists of dicts, what it refuses, and the geometry of boxes."""
 
 import sys
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -181,6 +182,14 @@ def test_the_default_dtype_changes_nothing(dtype: torch.dtype) -> None:
         for name, values in vars(getattr(usual, side)).items():
             assert torch.equal(values, getattr(getattr(unusual, side), name))
     assert torch.equal(usual.image_sizes, unusual.image_sizes)
+
+
+def test_what_an_image_lacks_is_not_made_up() -> None:
+    preds, target = _image()
+    made_up = defaultdict(list, {key: value for key, value in target.items() if key in ("boxes", "labels")})
+    batch = pack([preds], [made_up])
+    assert sorted(made_up) == ["boxes", "labels"]
+    assert batch.image_ids.tolist() == [NO_ID]
 
 
 def test_overlap_equals_pycocotools_to_the_last_bit() -> None:
