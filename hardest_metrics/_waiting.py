@@ -85,10 +85,15 @@ def measured(readings: Sequence[Reading], rows_of: Callable[[Batch, frozenset[st
     for reading in readings:
         if reading.batch is not None:
             scores = reading.batch.detections.scores  # compared with thresholds in their own dtype
-            alike.setdefault((scores.dtype, scores.device, reading.extent), []).append((reading, reading.batch))
-    for (_, _, extent), pairs in alike.items():
+            kind = scores.dtype, scores.device, reading.image_ids.device, reading.extent
+            alike.setdefault(kind, []).append((reading, reading.batch))
+    for (*_, extent), pairs in alike.items():
         rows = rows_of(Batch.joined([batch for _, batch in pairs]), extent)
         for (reading, _), own in zip(pairs, rows.split([len(batch) for _, batch in pairs]), strict=True):
             reading.rows, reading.batch = own, None
-    rows = torch.cat([reading.rows for reading in readings if reading.rows is not None])
-    return torch.cat([reading.image_ids.to(rows.device) for reading in readings]), rows
+    parts = [reading.rows for reading in readings if reading.rows is not None]
+    device = parts[-1].device
+    return (
+        torch.cat([reading.image_ids.to(device) for reading in readings]),
+        torch.cat([part.to(device) for part in parts]),
+    )

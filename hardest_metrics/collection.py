@@ -1,5 +1,7 @@
 """Several metrics as one, each batch measured once."""
 
+import operator
+from collections.abc import Sequence
 from typing import Any, cast
 
 from torchmetrics import Metric, MetricCollection
@@ -13,7 +15,7 @@ class HardnessCollection(MetricCollection):
     A MetricCollection feeds its first batch to every member and compares their states to find out, and in `forward`
     feeds every batch to every member. Hardness metrics of equal `settings` are known to share theirs: here one of them
     measures each batch for all, in `forward` too. That is one which refuses whatever another would, so that a batch
-    that is refused leaves all of them as they were.
+    that it refuses leaves all of these as they were.
 
     Everything else, arguments and results included, is as in a MetricCollection. Metrics of other kinds may be members;
     then `forward` feeds every member. Metrics that hold images already share from now on only if they hold the same.
@@ -31,6 +33,7 @@ class HardnessCollection(MetricCollection):
 
     #: the members of each group and their names, once they are needed
     _fed: list[tuple[list[str], list[ImageRows]]] | None = None
+    _known: Sequence[Metric] = ()
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         """Add a batch to all members."""
@@ -58,8 +61,19 @@ class HardnessCollection(MetricCollection):
         self._state_is_copy = False
         return {self._set_name(name): values[name] for name in self._modules}
 
+    def compute(self) -> dict[str, Any]:
+        """The result of each member."""
+        groups = self._ready_groups()
+        if groups is not None and not self._state_is_copy:
+            for _, members in groups:
+                members[0]._settle()
+                share_state(members)
+        return super().compute()
+
     def _ready_groups(self) -> list[tuple[list[str], list[ImageRows]]] | None:
         """The members of each group and their names, if we know how to feed them all."""
+        if len(self._known) != len(self._modules) or not all(map(operator.is_, self._known, self._modules.values())):
+            self._init_compute_groups()  # members were replaced, added or removed one by one
         if self._fed is None and self._groups_checked:
             groups = [(names, [self._modules[name] for name in names]) for names in self._groups.values()]
             if all(isinstance(member, ImageRows) for _, members in groups for member in members):
@@ -69,11 +83,11 @@ class HardnessCollection(MetricCollection):
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Of a copy, or of a collection that was pickled."""
         super().__setstate__(state)  # type: ignore[no-untyped-call]
-        self._fed = None
+        self._fed, self._known = None, list(self._modules.values())
         self._leave_measuring_to_first()
 
     def _init_compute_groups(self) -> None:
-        self._fed = None
+        self._fed, self._known = None, list(self._modules.values())
         super()._init_compute_groups()
         if self._enable_compute_groups is True:
             others = [name for name, member in self._modules.items() if not isinstance(member, ImageRows)]
@@ -89,7 +103,6 @@ class HardnessCollection(MetricCollection):
             return
         if not self._state_is_copy:  # else each member may have gone its own way
             for _, members in groups:
-                members[0]._settle()
                 share_state(members)
         self._state_is_copy = copy
 
@@ -105,8 +118,7 @@ def _sharing(members: dict[str, Metric]) -> list[list[str]]:
     alike: dict[Any, dict[str, list[str]]] = {}
     for name, member in members.items():
         if isinstance(member, ImageRows):
-            member._settle()
-            held = tuple(map(id, (*member.image_ids, *member.rows)))
+            held = tuple(id(part) for name in member._defaults for part in getattr(member, name))
             alike.setdefault((member.settings, held), {}).setdefault(member.group, []).append(name)
     groups = []
     for by_group in alike.values():

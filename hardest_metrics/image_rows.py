@@ -4,7 +4,7 @@ import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor
@@ -42,6 +42,12 @@ class ImageRows(Metric, ABC):
     is_differentiable = False
     full_state_update = False
     plot_lower_bound = 0.0
+
+    #: parts of the state that are empty whenever it is saved
+    _unsaved: ClassVar[tuple[str, ...]] = ()
+
+    #: what a row holds in place of a number that was not measured: less than any that was
+    unknown: ClassVar[float | None] = None
 
     image_ids: list[Tensor]
     rows: list[Tensor]
@@ -122,7 +128,7 @@ class ImageRows(Metric, ABC):
             if not isinstance(state, type(self)):
                 raise ValueError(f"`incoming_state` must be a {type(self).__name__}, but is a {type(state).__name__}.")
             state = state.metric_state
-        names = sorted(map(_without_tag, state)) if isinstance(state, dict) else type(state).__name__
+        names = sorted(map(_without_tag, {*state, *self._unsaved})) if isinstance(state, dict) else type(state).__name__
         if names != sorted(map(_without_tag, self._defaults)):
             raise ValueError(
                 f"`incoming_state` must have the states {list(self._defaults)}, but has {names}:"
@@ -134,7 +140,8 @@ class ImageRows(Metric, ABC):
         )
         image_ids, rows = _joint([self._images(), theirs])
         if len(image_ids) and not _without_ids(image_ids):
-            image_ids, rows = _larger(*_joint([_each_once(*self._images()), _each_once(*theirs)]))
+            parts = [_each_once(*part, self.unknown) for part in (self._images(), theirs)]
+            image_ids, rows, _ = _larger(*_joint(parts))
         self.image_ids, self.rows = [image_ids], [rows]
         self._update_count += 1
         self._computed = None
@@ -144,7 +151,7 @@ class ImageRows(Metric, ABC):
         image_ids, rows = self._images()
         if len(image_ids) and _without_ids(image_ids):
             image_ids = torch.arange(len(image_ids), device=image_ids.device)
-        image_ids, rows = _each_once(image_ids, rows)
+        image_ids, rows = _each_once(image_ids, rows, self.unknown)
         self._check(image_ids, rows)
         return image_ids, rows
 
@@ -219,8 +226,9 @@ class ImageRows(Metric, ABC):
                         f"Process {number} saw images without 'image_id', but {len(gathered)} processes run:"
                         " give every image its id, in `target` or in `preds`, so that they can be ranked together."
                     )
-            parts = [_each_once(ids, rows, f" in process {number}") for number, ids, rows in processes]
-            image_ids, rows = _larger(*_joint(parts)) if parts else (image_ids, rows)
+            parts = [_each_once(ids, rows, self.unknown, f" in process {number}") for number, ids, rows in processes]
+            if parts:
+                image_ids, rows, _ = _larger(*_joint(parts))
         self.image_ids, self.rows = [image_ids], [rows]
 
     def _apply(self, fn: Callable[[Tensor], Tensor], *args: Any, **kwargs: Any) -> "ImageRows":
@@ -237,9 +245,12 @@ class ImageRows(Metric, ABC):
             if _without_tag(saved) != _without_tag(self._state_name):
                 error_msgs.append(f"The saved state was measured with {saved}, this metric has {self._state_name}.")
                 return
+        saved_names = set(state_dict)
         super()._load_from_state_dict(
             state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
         )
+        if f"{prefix}image_ids" in saved_names:
+            vars(self).update({name: [] for name in self._unsaved})
         self.image_ids = [chunk.to(self.device) for chunk in self.image_ids]
         self.rows = [chunk.to(self.device) for chunk in self.rows]
         self._computed = None
@@ -269,10 +280,14 @@ def forward_together(members: Sequence[ImageRows], *args: Any, **kwargs: Any) ->
         states[0].update({name: [] for name in shared})
         leader.update(*args, **kwargs)
         batch = {name: states[0][name] for name in shared}
-        values = leader._values(members, *leader._checked_images())
+        images = leader._checked_images()
+        for member in members:
+            if member.group not in ("", leader.group):
+                member._check(*images)
+        values = leader._values(members, *images)
         for index, (member, state) in enumerate(zip(members, states, strict=True)):
             if member.dist_sync_on_step:
-                state.update(batch, _to_sync=True)
+                state.update(batch, _to_sync=True, _computed=None)
                 values[index] = member.compute()
     except BaseException:
         for state, was in zip(states, known, strict=True):
@@ -357,30 +372,31 @@ def _without_ids(image_ids: Tensor) -> bool:
     return True
 
 
-def _each_once(image_ids: Tensor, rows: Tensor, where: str = "") -> tuple[Tensor, Tensor]:
+def _each_once(image_ids: Tensor, rows: Tensor, unknown: float | None, where: str = "") -> tuple[Tensor, Tensor]:
     """Images of one process by their ids, each once; an error if an id came with different results."""
     in_order, order = image_ids.sort()
-    again = in_order[1:] == in_order[:-1]
     rows = rows.index_select(0, order)
-    if not again.any():
+    if not (in_order[1:] == in_order[:-1]).any():
         return in_order, rows
-    differs = (rows[1:] != rows[:-1]).flatten(1).any(1) & again
+    unique, largest, position = _larger(in_order, rows)
+    differs = rows != largest.index_select(0, position)
+    if unknown is not None:
+        differs &= rows != unknown
     if differs.any():
-        image_id = int(in_order[1:][differs][0])
+        image_id = int(in_order[differs.flatten(1).any(1)][0])
         raise ValueError(
             f"Image {image_id} came twice{where}, with different results: `reset()` the metric between epochs,"
             " and give different images different ids."
         )
-    first = torch.cat((again.new_ones(1), ~again))
-    return in_order[first], rows[first]
+    return unique, largest
 
 
-def _larger(image_ids: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Hold each image of several processes once, with the larger of each number."""
+def _larger(image_ids: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Hold each image once, with the larger of each number; also where in the result each image stands."""
     unique, position = image_ids.unique(return_inverse=True)
     largest = rows.new_full((len(unique), *rows.shape[1:]), -torch.inf)
     index = position.reshape(-1, *[1] * (rows.ndim - 1)).expand_as(rows)
-    return unique, scatter_extreme_(largest, index, rows, "amax")
+    return unique, scatter_extreme_(largest, index, rows, "amax"), position
 
 
 def _without_tag(name: str) -> str:

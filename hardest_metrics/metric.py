@@ -13,6 +13,7 @@ from hardest_metrics._memory import BatchMemory
 from hardest_metrics._pieces import in_pieces
 from hardest_metrics._waiting import MOST_BOXES, MOST_IMAGES, Reading, Waiting, measured
 from hardest_metrics.functional.boxes import Batch
+from hardest_metrics.functional.eager import without_autocast
 from hardest_metrics.functional.packing import ImageDict
 from hardest_metrics.image_rows import ImageRows
 from hardest_metrics.ranking import Ranking
@@ -82,6 +83,8 @@ class HardnessMetric(ImageRows):
     #: metric; then metrics of equal settings measure a batch once, and a large one in pieces on several threads
     by_image: bool = False
 
+    _unsaved = ("waiting",)
+
     #: how many images of a large batch a thread measures at a time, at most, so that memory stays within bounds
     _images_at_once: ClassVar[int] = 1280
 
@@ -141,7 +144,7 @@ class HardnessMetric(ImageRows):
         Raises:
             TypeError, ValueError: on input that makes no sense; the metric is as it was before.
         """
-        with torch.no_grad():
+        with torch.no_grad(), without_autocast():
             if self.by_image:
                 reading = _last_batches.get(
                     self.settings, preds, target, self._read, asker=self, reads=self.reads, extent=self._extent
@@ -162,16 +165,24 @@ class HardnessMetric(ImageRows):
         """Add the images of a batch; let them wait, if they are yet to be measured and that can wait."""
         # The first batch is measured at once: by its rows a MetricCollection sees who shares them. And where the state
         # moves to the CPU after each update nothing else than tensors may be in it.
+        if self.compute_on_cpu:
+            self._settle()
         waits = reading.batch is not None and bool(self.rows) and not self.compute_on_cpu
         if not waits and not self.waiting:
             self._add(*measured([reading], self._rows_of))
             return
         if reading.batch is not None:
             self._check_sizes(reading.batch.image_ids, reading.batch.image_sizes)
-        waiting = Waiting(self.waiting, reading)
+        elif reading.rows is not None:
+            self._check(reading.image_ids, reading.rows)
+        before, waiting = self.waiting, Waiting(self.waiting, reading)
         vars(self)["waiting"] = waiting
         if waiting.images >= MOST_IMAGES or waiting.boxes >= MOST_BOXES:
-            self._settle()
+            try:
+                self._settle()
+            except BaseException:
+                vars(self)["waiting"] = before
+                raise
 
     def _check_sizes(self, image_ids: Tensor, image_sizes: Tensor) -> None:
         """Refuse images of sizes, ``(N, 2)``, NaN where unknown, that this metric can make nothing of."""
@@ -180,10 +191,9 @@ class HardnessMetric(ImageRows):
         """Measure what waits."""
         waiting = self.waiting
         if waiting:
-            with torch.no_grad():
-                images = measured(waiting, self._rows_of)
-                vars(self)["waiting"] = []
-                self._add(*images)
+            with torch.no_grad(), without_autocast():
+                self._add(*measured(waiting, self._rows_of))
+            vars(self)["waiting"] = []  # not before all went well
 
     def compute(self) -> Ranking | Tensor:
         """The ranking of all images so far, or its reduction.
@@ -279,8 +289,8 @@ class HardnessMetric(ImageRows):
         """
         self._settle()
         # chunks grow at their end: the last one holds the last update whole
-        rows = self.rows[-1][len(self.rows[-1]) - number :]
-        return self.image_ids[-1][len(self.image_ids[-1]) - number :], self._hardness(rows)
+        start = len(self.rows[-1]) - number
+        return self.image_ids[-1][start:].clone(), self._hardness(self.rows[-1][start:]).clone()
 
     def _ranking(self, image_ids: Tensor, rows: Tensor) -> Ranking:
         (ranking,) = Ranking.each_by_hardness(image_ids, self._hardness(rows)[None])

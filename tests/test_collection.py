@@ -223,3 +223,47 @@ def test_an_image_without_boxes_or_no_image_at_all_is_fine() -> None:
     preds, target = Scenery().draw(3, seed=0)
     metrics.update(preds, [{**image, "image_size": (480, 640)} for image in target])
     assert all(len(ranking.image_ids) == 3 for ranking in metrics.compute().values())
+
+
+def test_members_may_be_replaced_added_and_removed_one_by_one() -> None:
+    batches = epoch()
+    metrics = HardnessCollection({"a": FalsePositives(), "b": FalseNegatives()})
+    metrics.update(*batches[0])
+    metrics["a"] = FalsePositives("overlap")
+    metrics["c"] = TotalFalse(iou_threshold=0.9)
+    for index, batch in enumerate(batches[1:]):
+        (metrics if index % 2 else metrics.update)(*batch)
+    result = metrics.compute()
+    assert result["a"] == alone(batches[1:])["FalsePositives_overlap"]
+    assert result["b"] == alone(batches)["FalseNegatives_none"]
+    assert result["c"] == alone(batches[1:], iou_threshold=0.9)["TotalFalse_none"]
+    del metrics["b"]
+    metrics.reset()
+    metrics(*batches[0])
+    assert list(metrics.compute()) == ["a", "c"]
+
+
+def test_values_of_a_batch_are_of_that_batch() -> None:
+    metrics = HardnessCollection({"a": FalsePositives(), "b": FalseNegatives(dist_sync_on_step=True)})
+    batches = epoch()
+    metrics.update(*batches[0])
+    metrics.compute()
+    assert metrics(*batches[3])["b"] == alone([batches[3]])["FalseNegatives_none"]
+
+
+def test_forward_refuses_for_every_member_of_a_given_group() -> None:
+    metrics = HardnessCollection({"a": FalsePositives(), "b": TotalFalse("pixel")}, compute_groups=[["a", "b"]])
+    with pytest.raises(ValueError, match="no size"):
+        metrics(*false_alarms(1, size=None))
+    assert {member.update_count for member in metrics.values()} == {0}
+
+
+def test_members_that_shared_in_another_collection_share() -> None:
+    batches = epoch()
+    plain = MetricCollection(nine())
+    for batch in batches[:3]:
+        plain.update(*batch)
+    metrics = HardnessCollection(dict(plain.items(copy_state=False)))
+    metrics.update(*batches[3])
+    assert len(metrics.compute_groups) < 9
+    assert metrics.compute() == alone(batches[:4])

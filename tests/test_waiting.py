@@ -248,3 +248,114 @@ def test_readings_count_what_they_keep() -> None:
     ids, rows = measured(waiting, lambda batch, extent: torch.arange(len(batch)))
     assert (ids.tolist(), rows.tolist()) == ([0, 1, 0], [0, 1, 2])
     assert all(reading.batch is None and not reading.number_of_boxes for reading in readings)
+
+
+def test_what_a_member_cannot_use_is_refused_also_where_another_measured_it() -> None:
+    batches = epoch()
+    sized, other = fed(batches, "pixel"), FalseNegatives()
+    preds, target = false_alarms(1, first_id=7, size=None)
+    other.update(preds, target)  # measured at once
+    with pytest.raises(ValueError, match="no size"):
+        sized.update(preds, target)
+    assert sized.compute() == at_once(batches, "pixel")
+
+
+def test_a_measurement_that_fails_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    batches = epoch()
+    hardness = fed(batches)
+    for broken, owner in (("_rows_of", TotalFalse), ("_add", TotalFalse)):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, broken, _no_memory)
+            with pytest.raises(MemoryError):
+                hardness.compute()
+            patch.setattr(metric, "MOST_IMAGES", 1)
+            with pytest.raises(MemoryError):
+                hardness.update(*false_alarms(1))
+    assert hardness.compute() == at_once(batches)
+
+
+def _no_memory(*args: Any) -> Any:
+    raise MemoryError
+
+
+def test_an_image_that_was_measured_with_and_without_overlap_is_the_same() -> None:
+    batch = epoch((5,))[0]
+    plain = FalsePositives(iou_threshold=0.321)
+    plain.update(*batch)
+    covered = FalsePositives("overlap", iou_threshold=0.321)
+    for hardness in (plain, covered):
+        hardness.update(*batch)
+    assert (plain.rows[0][:5, :, 2] == -1).all()
+    assert (plain.rows[0][5:, :, 2] >= 0).all()
+    assert len(plain.compute()[0]) == 5
+    covered.merge_state(plain)
+    assert covered.compute()[1].max() > 0
+
+
+def test_half_precision_may_be_measured_under_autocast() -> None:
+    batches = epoch()
+    for preds, _ in batches:
+        for image in preds:
+            image["scores"] = image["scores"].half()
+    expected = at_once(batches)
+    hardness = fed(batches)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert hardness.compute() == expected
+        hardness.reset()
+        for batch in batches:
+            hardness.update(*batch)
+        assert hardness.compute() == expected
+
+
+def test_the_default_device_does_not_matter() -> None:
+    batches = epoch()
+    hardness = TotalFalse("overlap")
+    with torch.device("meta"):
+        for batch in batches:
+            hardness.update(*batch)
+        ranking = hardness.compute()
+    assert ranking == at_once(batches)
+
+
+def test_a_metric_may_be_told_later_to_keep_its_state_on_the_cpu() -> None:
+    batches = epoch()
+    hardness = TotalFalse("overlap")
+    for index, batch in enumerate(batches):
+        hardness.compute_on_cpu = index > 3
+        hardness.update(*batch)
+    assert hardness.compute() == at_once(batches)
+
+
+def test_the_newest_images_are_copies() -> None:
+    hardness = FalsePositives()
+    hardness.update(*false_alarms(1, 2))
+    for part in hardness.newest(2):
+        part.zero_()
+    assert hardness.compute() == Ranking(torch.tensor([1, 0]), torch.tensor([2.0, 1]))
+
+
+def test_states_of_before_there_was_any_waiting_can_be_loaded_and_merged() -> None:
+    saved = TotalFalse()
+    saved.persistent(True)
+    saved.update(*false_alarms(4, first_id=40))
+    state = {key: value for key, value in saved.state_dict().items() if key != "waiting"}
+    loaded = TotalFalse()
+    for index in range(3):
+        loaded.update(*false_alarms(1, first_id=index))
+    loaded.load_state_dict(state)
+    assert loaded.compute().image_ids.tolist() == [40]  # type: ignore[union-attr]
+    merged = TotalFalse()
+    merged.merge_state({key: value for key, value in saved.metric_state.items() if key != "waiting"})
+    assert merged.compute() == saved.compute()
+
+
+def test_a_subclass_may_measure_in_its_own_way() -> None:
+    class Doubled(TotalFalse):
+        def _measure(self, preds: Any, target: Any) -> Any:
+            image_ids, rows = super()._measure(preds, target)
+            return image_ids, rows * 2
+
+    hardness = Doubled(iou_threshold=0.777)
+    for index in range(3):
+        hardness.update(*false_alarms(1, first_id=index))
+    assert hardness.compute()[1].tolist() == [4, 4, 4]

@@ -25,6 +25,10 @@ _COUNTED: dict[ErrorKind, list[int]] = {"false_positives": [0], "false_negatives
 #: And where the sums under each weighting.
 _COLUMNS: dict[WeightingName, int] = {name: column for column, name in enumerate(WEIGHTINGS)}
 
+#: Stands in a state for the pixel-weighted sums of an image of unknown size, and for sums weighted by overlap that
+#: nobody asked for. NaN would keep states from being shared.
+_NOT_MEASURED = -1.0
+
 
 class BoxErrors(HardnessMetric, ABC):
     """Base of the hardness definitions that add up weighted false positives and false negatives.
@@ -66,6 +70,7 @@ class BoxErrors(HardnessMetric, ABC):
     """
 
     reads = READS
+    unknown = _NOT_MEASURED
     _images_at_once = 2560
 
     #: which errors count
@@ -134,7 +139,8 @@ class BoxErrors(HardnessMetric, ABC):
         return frozenset({"overlap"} if _weighing_by_overlap.any(self.settings) else ())
 
     def _read(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> Reading:
-        if callable(self.weighting) or len(preds) > MOST_IMAGES:
+        measures_otherwise = callable(self.weighting) or type(self)._measure is not BoxErrors._measure
+        if measures_otherwise or len(preds) > MOST_IMAGES:
             return super()._read(preds, target)
         batch = self._packed(preds, target)
         return Reading(batch.image_ids, batch=batch, extent=self._extent)
@@ -260,11 +266,6 @@ class TotalFalse(BoxErrors):
     """
 
     kind = "total_false"
-
-
-#: Stands in a state for the pixel-weighted sums of an image of unknown size, and for sums weighted by overlap that
-#: nobody asked for. NaN would keep states from being shared.
-_NOT_MEASURED = -1.0
 
 
 #: Metrics that need the sums weighted by overlap, by their settings.

@@ -113,7 +113,7 @@ class Batch:
         if len(batches) == 1:
             return batches[0]
         lengths = [len(batch) for batch in batches]
-        starts = torch.tensor([0, *accumulate(lengths[:-1])])
+        starts = torch.tensor([0, *accumulate(lengths[:-1])], device="cpu")
         lowest, highest = zip(*(batch.label_range for batch in batches), strict=True)
         label_range = min(lowest), max(highest)
         halves = [
@@ -142,7 +142,7 @@ def _joined(parts: Sequence[Boxes], starts: Tensor) -> dict[str, Tensor]:
     """The columns of several boxes as one, the images of each part counted from its start; groups are yet to number."""
     columns = {name: torch.cat([getattr(part, name) for part in parts]) for name in vars(parts[0]) if name != "group"}
     device, number = columns["image"].device, len(columns["image"])
-    sizes = torch.tensor([len(part) for part in parts])
+    sizes = torch.tensor([len(part) for part in parts], device="cpu")
     columns["image"] += starts.repeat_interleave(sizes, output_size=number).to(device)
     return columns
 

@@ -1,6 +1,7 @@
-"""Where compiled programs leave their graph."""
+"""Where compiled programs leave their graph, and nothing is cast."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TypeVar, cast
 
 import torch
@@ -15,3 +16,20 @@ def eager(function: _Function) -> _Function:
     to compile, and looking for one takes minutes at the first batch.
     """
     return cast(_Function, torch.compiler.disable(function))
+
+
+@contextmanager
+def without_autocast() -> Iterator[None]:
+    """Leave dtypes as they are: what is compared and added up here must stay exact."""
+    with ExitStack() as stack:
+        for device_type in ("cpu", "cuda"):
+            if _casts(device_type):
+                stack.enter_context(torch.autocast(device_type, enabled=False))
+        yield
+
+
+def _casts(device_type: str) -> bool:
+    try:
+        return torch.is_autocast_enabled(device_type)
+    except TypeError:  # torch 2.3
+        return torch.is_autocast_cpu_enabled() if device_type == "cpu" else torch.is_autocast_enabled()

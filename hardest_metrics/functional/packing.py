@@ -269,7 +269,7 @@ class _Side:
         filled = list(compress(values, sizes)) if 0 in sizes else values
         if not filled:
             dtype = torch.int64 if key == "labels" else torch.float32
-            joined = torch.empty(0, *width, dtype=dtype, device=values[0].device if values else None)
+            joined = torch.empty(0, *width, dtype=dtype, device=values[0].device if values else "cpu")
         else:
             try:
                 joined = join(filled).as_subclass(Tensor)
