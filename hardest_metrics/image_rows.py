@@ -147,13 +147,17 @@ class ImageRows(Metric, ABC):
         self._computed = None
 
     def _checked_images(self) -> tuple[Tensor, Tensor]:
+        """Ids, ascending, and rows of all images, each once, none of them one that this metric can make nothing of."""
+        image_ids, rows = self._images_once()
+        self._check(image_ids, rows)
+        return image_ids, rows
+
+    def _images_once(self) -> tuple[Tensor, Tensor]:
         """Ids, ascending, and rows of all images, each once."""
         image_ids, rows = self._images()
         if len(image_ids) and _without_ids(image_ids):
             image_ids = torch.arange(len(image_ids), device=image_ids.device)
-        image_ids, rows = _each_once(image_ids, rows, self.unknown)
-        self._check(image_ids, rows)
-        return image_ids, rows
+        return _each_once(image_ids, rows, self.unknown)
 
     def _images(self) -> tuple[Tensor, Tensor]:
         """Ids and rows of all images so far, of the right dtype and shape also where there are none."""
@@ -280,7 +284,7 @@ def forward_together(members: Sequence[ImageRows], *args: Any, **kwargs: Any) ->
         states[0].update({name: [] for name in shared})
         leader.update(*args, **kwargs)
         batch = {name: states[0][name] for name in shared}
-        images = leader._checked_images()
+        images = leader._images_once()
         for member in members:
             if member.group not in ("", leader.group):
                 member._check(*images)

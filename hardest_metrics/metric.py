@@ -172,7 +172,7 @@ class HardnessMetric(ImageRows):
             self._add(*measured([reading], self._rows_of))
             return
         if reading.batch is not None:
-            self._check_sizes(reading.batch.image_ids, reading.batch.image_sizes)
+            self._check_batch(reading.batch)
         elif reading.rows is not None:
             self._check(reading.image_ids, reading.rows)
         before, waiting = self.waiting, Waiting(self.waiting, reading)
@@ -184,8 +184,8 @@ class HardnessMetric(ImageRows):
                 vars(self)["waiting"] = before
                 raise
 
-    def _check_sizes(self, image_ids: Tensor, image_sizes: Tensor) -> None:
-        """Refuse images of sizes, ``(N, 2)``, NaN where unknown, that this metric can make nothing of."""
+    def _check_batch(self, batch: Batch) -> None:
+        """Refuse a batch that is to be measured later if this metric could make nothing of its rows."""
 
     def _settle(self) -> None:
         """Measure what waits."""

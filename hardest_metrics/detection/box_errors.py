@@ -164,9 +164,9 @@ class BoxErrors(HardnessMetric, ABC):
         rows[:, :, : len(measured)] = sums
         return rows
 
-    def _check_sizes(self, image_ids: Tensor, image_sizes: Tensor) -> None:
-        if self.weighting == "pixel":
-            require_sizes(image_ids, ~image_sizes[:, 0].isnan())
+    def _check_batch(self, batch: Batch) -> None:
+        if self.weighting == "pixel" and not batch.sized:
+            require_sizes(batch.image_ids, ~batch.image_sizes[:, 0].isnan())
 
     def _check(self, image_ids: Tensor, rows: Tensor) -> None:
         if self.weighting == "pixel":

@@ -92,6 +92,7 @@ class Batch:
         image_ids: ``(N,)`` int64, on the CPU unless they were given elsewhere; :data:`NO_ID` where not given.
         image_sizes: ``(N, 2)`` float64, height and width in pixels; NaN where not given.
         label_range: no label is below the first or above the second.
+        sized: whether every image's size was given.
     """
 
     detections: Detections
@@ -99,6 +100,7 @@ class Batch:
     image_ids: Tensor
     image_sizes: Tensor
     label_range: tuple[int, int]
+    sized: bool
 
     def __len__(self) -> int:
         return len(self.image_ids)
@@ -129,6 +131,7 @@ class Batch:
             torch.cat([batch.image_ids for batch in batches]),
             torch.cat([batch.image_sizes for batch in batches]),
             label_range,
+            all(batch.sized for batch in batches),
         )
 
     @property

@@ -427,4 +427,5 @@ def _copies(batch: Batch, detections: Detections, objects: PseudoGroundTruth, nu
         batch.image_ids.repeat(number),
         batch.image_sizes.repeat(number, 1),
         batch.label_range,
+        batch.sized,
     )

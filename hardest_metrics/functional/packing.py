@@ -131,7 +131,7 @@ def pack(
         "iscrowd", _NUMBERS | {torch.bool}, default=torch.zeros_like(g_labels, dtype=torch.bool)
     ).to(device)
     g_boxes, g_xywh, g_labels = g_boxes.to(device), g_xywh.to(device), g_labels.to(device)
-    image_sizes = _image_sizes(labelled, detected, device)
+    image_sizes, sized = _image_sizes(labelled, detected, device)
 
     bounds = [
         *((_extent(boxes, box_format), 0.0, _MOST_EXTENT) for boxes in (d_boxes, g_boxes)),
@@ -161,6 +161,7 @@ def pack(
         image_ids,
         image_sizes,
         (lowest, highest),
+        sized,
     )
 
 
@@ -369,8 +370,8 @@ def _image_id(side: _Side, index: int, value: Any) -> Tensor:
     )
 
 
-def _image_sizes(labelled: _Side, detected: _Side, device: torch.device) -> Tensor:
-    """``(N, 2)`` float64, height and width; NaN where none is given."""
+def _image_sizes(labelled: _Side, detected: _Side, device: torch.device) -> tuple[Tensor, bool]:
+    """``(N, 2)`` float64, height and width, NaN where none is given; and whether all are."""
     sizes = _optional(labelled.images, "image_size")
     for side in (labelled, detected):
         if type(None) in map(type, sizes):
@@ -378,12 +379,12 @@ def _image_sizes(labelled: _Side, detected: _Side, device: torch.device) -> Tens
     types = set(map(type, sizes))
     if types == {Tensor} and all(size.shape == (2,) for size in sizes):
         # values are looked at with all others; here NaN is no absent size, and 0 will be refused
-        return torch.stack(sizes).to(device, torch.float64).nan_to_num(nan=0.0)
+        return torch.stack(sizes).to(device, torch.float64).nan_to_num(nan=0.0), True
     if types == {tuple} and set(map(len, sizes)) == {2}:
         with suppress(TypeError, ValueError, RuntimeError):
             flat = list(chain.from_iterable(sizes))  # read in a third of the time that pairs take
             if not math.isnan(sum(flat)):
-                return torch.tensor(flat, dtype=torch.float64, device="cpu").reshape(-1, 2).to(device)
+                return torch.tensor(flat, dtype=torch.float64, device="cpu").reshape(-1, 2).to(device), True
     rows = [(math.nan, math.nan)] * len(sizes)
     for index, size in enumerate(sizes):
         if size is not None:
@@ -397,7 +398,7 @@ def _image_sizes(labelled: _Side, detected: _Side, device: torch.device) -> Tens
                     f" both above 0, but is {size!r}."
                 )
             rows[index] = height, width
-    return torch.tensor(rows, dtype=torch.float64, device=device).reshape(-1, 2)
+    return torch.tensor(rows, dtype=torch.float64, device=device).reshape(-1, 2), type(None) not in types
 
 
 def _image_size(side: _Side, index: int) -> Any:
