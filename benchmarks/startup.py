@@ -8,7 +8,7 @@ from benchmarks.timing import Line, Section, Spread, Task, in_words, race
 
 def start_up(quick: bool) -> Section:
     """What an import adds to an interpreter that has torch and torchmetrics; when the command answers."""
-    rounds = 2 if quick else 9
+    rounds = 2 if quick else 5
     lines = [
         Line(
             f"`{code}`, torch and torchmetrics imported before", "", "", _seconds(code, rounds), "{:.3f} s", at_most=0.3
