@@ -51,7 +51,8 @@ class BoxErrors(HardnessMetric, ABC):
       ``iscrowd (m,)``, ``area (m,)``, ``image_id`` (int) and ``image_size`` (height, width).
 
     As output ``compute`` gives a :class:`~hardest_metrics.Ranking`, or a float32 scalar if `reduction` is set.
-    The state grows by 32 bytes an image (16 with a function as weighting), whatever the number of boxes.
+    The state grows by 32 bytes an image (16 with a function as weighting), whatever the number of boxes. Small batches
+    are checked at once and measured together later, when up to 1,280 images wait or a result is asked for.
 
     Args:
         weighting: ``"none"``, ``"pixel"``, ``"overlap"`` or a function.
