@@ -66,8 +66,7 @@ class HardnessCollection(MetricCollection):
         groups = self._ready_groups()
         if groups is not None and not self._state_is_copy:
             for _, members in groups:
-                members[0]._settle()
-                share_state(members)
+                members[0]._settle()  # once for all, as they are given its state next
         return super().compute()
 
     def _ready_groups(self) -> list[tuple[list[str], list[ImageRows]]] | None:

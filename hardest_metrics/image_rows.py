@@ -249,11 +249,11 @@ class ImageRows(Metric, ABC):
             if _without_tag(saved) != _without_tag(self._state_name):
                 error_msgs.append(f"The saved state was measured with {saved}, this metric has {self._state_name}.")
                 return
-        saved_names = set(state_dict)
+        replaced = f"{prefix}image_ids" in state_dict
         super()._load_from_state_dict(
             state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
         )
-        if f"{prefix}image_ids" in saved_names:
+        if replaced:
             vars(self).update({name: [] for name in self._unsaved})
         self.image_ids = [chunk.to(self.device) for chunk in self.image_ids]
         self.rows = [chunk.to(self.device) for chunk in self.rows]
@@ -313,9 +313,7 @@ def share_state(members: Sequence[ImageRows]) -> None:
     leader = members[0]
     state = vars(leader)
     shared = {name: state[name] for name in (*leader._defaults, "_update_count") if name != leader._state_name}
-    for (
-        member
-    ) in members:  # `vars`, not `setattr`: a module looks at every attribute that is set, and this is per batch
+    for member in members:  # `vars`, not `setattr`, as above
         vars(member).update(shared)
 
 

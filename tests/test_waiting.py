@@ -106,26 +106,33 @@ def test_the_newest_images_are_those_of_the_last_update() -> None:
     assert (ids.tolist(), hardness.tolist()) == ([21, 22], [3, 4])
 
 
-def test_so_many_wait_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    counts = []
+@pytest.fixture
+def measurements(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many images were measured together, each time."""
+    counts: list[int] = []
     rows_of = TotalFalse._rows_of
 
     def counted(self: TotalFalse, batch: Boxes, extent: frozenset[str]) -> Any:
         counts.append(len(batch))
         return rows_of(self, batch, extent)
 
-    monkeypatch.setattr(TotalFalse, "_rows_of", counted)
+    for kind in (FalsePositives, FalseNegatives, TotalFalse):
+        monkeypatch.setattr(kind, "_rows_of", counted)
+    return counts
+
+
+def test_so_many_wait_and_no_more(measurements: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     for limit in ("MOST_IMAGES", "MOST_BOXES"):
         with monkeypatch.context() as patch:
             patch.setattr(metric, limit, 10)
-            counts.clear()
+            measurements.clear()
             hardness = TotalFalse()
             for index in range(30):
                 hardness.update(*false_alarms(1, first_id=index))
             assert len(hardness.compute()[0]) == 30
-        assert sum(counts) == 30
-        assert counts[0] == 1  # the first at once
-        assert 3 < max(counts) <= 10
+        assert sum(measurements) == 30
+        assert measurements[0] == 1  # the first at once
+        assert 3 < max(measurements) <= 10
 
 
 def test_later_changes_of_the_tensors_do_not_matter() -> None:
@@ -195,22 +202,13 @@ def test_nothing_waits_where_the_state_moves_to_the_cpu() -> None:
     assert hardness.compute() == at_once(batches)
 
 
-def test_members_of_a_collection_measure_what_waits_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    counts = []
-    rows_of = TotalFalse._rows_of
-
-    def counted(self: TotalFalse, batch: Boxes, extent: frozenset[str]) -> Any:
-        counts.append(len(batch))
-        return rows_of(self, batch, extent)
-
-    for kind in (FalsePositives, FalseNegatives, TotalFalse):
-        monkeypatch.setattr(kind, "_rows_of", counted)
+def test_members_of_a_collection_measure_what_waits_once(measurements: list[int]) -> None:
     metrics = MetricCollection([FalsePositives("pixel"), FalseNegatives(), TotalFalse("overlap")])
     batches = epoch()
     for batch in batches:
         metrics.update(*batch)
     assert metrics.compute()["TotalFalse"] == at_once(batches)
-    assert counts == [3, 12, 15]  # the first batch, all others together, and the reference
+    assert measurements == [3, 12, 15]  # the first batch, all others together, and the reference
 
 
 def test_metrics_with_batches_that_wait_are_not_taken_for_equal() -> None:
