@@ -104,37 +104,36 @@ def test_without_images_there_is_no_agreement(make: Callable[[], Agreement]) -> 
     assert metric.compute().isnan()
 
 
+def assert_refused(metric: Agreement, method: str, wrong: tuple[Ranking, Ranking], message: str) -> None:
+    """Refused, and the metric is as it was."""
+    value, count = metric.compute(), metric.update_count
+    with pytest.raises(ValueError, match=message):
+        getattr(metric, method)(*wrong)
+    assert metric.update_count == count
+    assert metric.compute() == value
+
+
 @pytest.mark.parametrize("method", ["update", "forward"])
 def test_what_is_refused_leaves_the_metric_as_it_was(make: Callable[[], Agreement], method: str) -> None:
-    whole = pair()
-    metric = measured(make(), whole)
-    value, count = metric.compute(), metric.update_count
+    metric = measured(make(), pair())
     estimated, true = pair(1, first_id=0)
     for wrong, message in (
         ((estimated, true.top(29)), "`true` lacks image"),
         ((estimated, Ranking(true.image_ids, true.hardness * math.nan)), "`true` has no finite hardness"),
         ((estimated, Ranking(true.image_ids * 0, true.hardness)), "`true` ranks image 0 more than once"),
     ):
-        with pytest.raises(ValueError, match=message):
-            getattr(metric, method)(*wrong)
-    assert metric.update_count == count
-    assert metric.compute() == value
+        assert_refused(metric, method, wrong, message)
 
 
 @pytest.mark.parametrize("method", ["update", "forward"])
 def test_hardness_that_single_precision_cannot_hold_is_refused_when_it_comes(
     make: Callable[[], Agreement], method: str
 ) -> None:
-    whole = pair()
-    metric = measured(make(), whole)
-    value, count = metric.compute(), metric.update_count
+    metric = measured(make(), pair())
     small = Ranking(torch.tensor([4, 3]), torch.tensor([2.0, 1.0]))
     large = Ranking(torch.tensor([4, 3]), torch.tensor([1e300, 1.0], dtype=torch.float64))
     for name, wrong in (("estimated", (large, small)), ("true", (small, large))):
-        with pytest.raises(ValueError, match=f"`{name}` has hardness beyond float32 for image 4: divide"):
-            getattr(metric, method)(*wrong)
-    assert metric.update_count == count
-    assert metric.compute() == value
+        assert_refused(metric, method, wrong, f"`{name}` has hardness beyond float32 for image 4: divide")
 
 
 @pytest.mark.parametrize("method", ["update", "forward"])
@@ -144,12 +143,9 @@ def test_negative_truth_is_refused_when_it_comes_where_it_would_be_added_up(
 ) -> None:
     whole = pair()
     metric = measured(make_one(), whole)
-    value, count = metric.compute(), metric.update_count
     positive, negative = (Ranking(torch.tensor([4, 3]), torch.tensor([2.0, least])) for least in (1.0, -1.5))
-    with pytest.raises(ValueError, match=r"`true` has hardness -1.5 for image 3, but .* adds it up"):
-        getattr(metric, method)(positive, negative)
-    assert metric.update_count == count
-    assert metric.compute() == value
+    message = r"`true` has hardness -1.5 for image 3, but .* adds it up"
+    assert_refused(metric, method, (positive, negative), message)
     measured(metric, (negative, positive))
     collection = MetricCollection([Spearman(), make_one()])
     collection.update(*whole)
