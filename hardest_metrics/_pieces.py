@@ -1,8 +1,10 @@
-"""Measuring a large batch piece by piece: on several threads, in memory that does not grow with the batch."""
+"""Measuring a large batch piece by piece: in memory that does not grow with it, on several threads where that pays."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,26 +15,23 @@ from hardest_metrics.functional.packing import ImageDict
 #: Fewer images are not worth it.
 MANY = 1280
 
-#: A good third of the work is Python's, which one thread does at a time: more of them gain nothing.
-_MOST_THREADS = 4
-
 #: Gives ids and rows of a batch's images.
 Measure = Callable[[Sequence[ImageDict], Sequence[ImageDict]], tuple[Tensor, Tensor]]
 
 
 def in_pieces(
-    measure: Measure, preds: Sequence[ImageDict], target: Sequence[ImageDict], most: int
+    measure: Measure, preds: Sequence[ImageDict], target: Sequence[ImageDict], most: int, threads: int
 ) -> tuple[Tensor, Tensor]:
     """``measure(preds, target)``, which looks at each image for itself, at most so many images at a time.
 
-    Where boxes lie in the host's memory, up to four of the threads that torch may use share the work. Images without
-    ids may be told apart by their places in the batch: they stay together.
+    Images without ids may be told apart by their places in the batch: they stay together.
 
     Args:
         measure: what to do with each piece.
         preds: one dict an image.
         target: one dict an image.
         most: how many images each thread may measure at a time.
+        threads: how many may share the work, of those that torch may use, where boxes lie in the host's memory.
 
     Raises:
         TypeError, ValueError: what `measure` raises on the whole batch, so that positions in it are right.
@@ -50,14 +49,33 @@ def in_pieces(
 
     try:
         on_host = all(isinstance(boxes := image["boxes"], Tensor) and boxes.is_cpu for image in (preds[0], target[0]))
-        threads = min(torch.get_num_threads(), _MOST_THREADS) if on_host else 1
+        threads = min(torch.get_num_threads(), threads) if on_host else 1
         rounds = math.ceil(len(preds) / (threads * most))
         size = math.ceil(len(preds) / (threads * rounds))  # equal work for all
         starts = range(0, len(preds), size)
-        with ThreadPoolExecutor(threads) as pool:
-            pieces = list((pool.map if threads > 1 else map)(measured, starts))
+        with _threads(threads) if on_host else nullcontext(map) as mapped:
+            pieces = list(mapped(measured, starts))
         image_ids, rows = (torch.cat(column) for column in zip(*pieces, strict=True))
         sound = len(image_ids) == len(preds) and not bool((image_ids == NO_ID).any())
     except (LookupError, TypeError, ValueError):
         sound = False
     return (image_ids, rows) if sound else measure(preds, target)
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[Callable[..., Iterable[Any]]]:
+    """A `map` on so many threads, each of which does its calls of torch alone.
+
+    These take some ten microseconds each. To share one with a further thread takes longer than it saves, by far where
+    another program has the other core.
+    """
+    of_torch = torch.get_num_threads()
+    try:
+        if number == 1:
+            torch.set_num_threads(1)
+            yield map
+        else:
+            with ThreadPoolExecutor(number, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+                yield pool.map
+    finally:
+        torch.set_num_threads(of_torch)  # for this thread, and for all that are yet to start

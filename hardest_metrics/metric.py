@@ -88,6 +88,9 @@ class HardnessMetric(ImageRows):
     #: how many images of a large batch a thread measures at a time, at most, so that memory stays within bounds
     _images_at_once: ClassVar[int] = 1280
 
+    #: how many threads share a large batch, at most
+    _threads: ClassVar[int] = 4
+
     def __init__(
         self,
         settings: str,
@@ -155,7 +158,7 @@ class HardnessMetric(ImageRows):
 
     def _read(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> Reading:
         """A batch as metrics of equal settings see it."""
-        return Reading(*in_pieces(self._measure, preds, target, self._images_at_once))
+        return Reading(*in_pieces(self._measure, preds, target, self._images_at_once, self._threads))
 
     def _rows_of(self, batch: Batch, extent: frozenset[str]) -> Tensor:
         """The rows of a batch's images, to this extent, where :meth:`_read` leaves batches to be measured later."""

@@ -1,6 +1,6 @@
 """A large batch is measured in pieces and on several threads, and nobody can tell."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 import torch
@@ -15,10 +15,14 @@ from tests.scenes import Scenery, detected, false_alarms
 
 
 @pytest.fixture(autouse=True, params=[1, 3], ids=["one thread", "three threads"])
-def small_pieces(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def small_pieces(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for kind in (HardnessMetric, BoxErrors):
         monkeypatch.setattr(kind, "_images_at_once", 7)
-    monkeypatch.setattr(torch, "get_num_threads", lambda: request.param)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield
+    assert torch.get_num_threads() == request.param, "a measurement keeps threads of torch to itself"
+    torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +57,7 @@ def test_pieces_are_of_the_stated_size() -> None:
         sizes.append(len(preds))
         return torch.arange(len(preds)), torch.zeros(len(preds))
 
-    assert len(in_pieces(measure, *false_alarms(*range(30)), 7)[0]) == 30
+    assert len(in_pieces(measure, *false_alarms(*range(30)), 7, 4)[0]) == 30
     assert sum(sizes) == 30
     assert max(sizes) <= 7
     assert max(sizes) - min(sizes) <= 3

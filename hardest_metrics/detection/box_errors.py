@@ -73,6 +73,7 @@ class BoxErrors(HardnessMetric, ABC):
     reads = READS
     unknown = _NOT_MEASURED
     _images_at_once = 2560
+    _threads = 1  # half of the work is to fetch tensors, which takes Python's lock or waits for memory
 
     #: which errors count
     kind: ClassVar[ErrorKind]
