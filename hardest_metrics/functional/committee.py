@@ -14,6 +14,7 @@ from hardest_metrics.functional.estimation import (
     hash_of,
 )
 from hardest_metrics.functional.matching import Query
+from hardest_metrics.functional.order import ascending_order, positions
 from hardest_metrics.functional.packing import ImageDict
 
 
@@ -35,7 +36,7 @@ class ConfidentMembers:
         parts = []
         for place, number in enumerate(samples.tolist()):
             boxes = self._members[number].detections
-            boxes = boxes.take((boxes.scores >= self._query.score_threshold).nonzero().squeeze(1))
+            boxes = boxes.take(positions(boxes.scores >= self._query.score_threshold))
             parts.append(_objects(torch.full_like(boxes.image, place), boxes.image, boxes.xywh, boxes.labels))
         return _joined(parts)
 
@@ -80,7 +81,7 @@ class SampledMembers:
         parts = []
         for number, (member, sampler) in enumerate(zip(self._members, self._samplers, strict=True)):
             objects = sampler(member, samples)
-            kept = (drawn[objects.sample, objects.image] == number).nonzero().squeeze(1)
+            kept = positions(drawn[objects.sample, objects.image] == number)
             sample, image, xywh, labels, _ = (field.index_select(0, kept) for field in objects)
             parts.append(_objects(sample, image, xywh, labels))
         return _joined(parts)
@@ -112,7 +113,6 @@ def _objects(sample: Tensor, image: Tensor, xywh: Tensor, labels: Tensor) -> Pse
 def _joined(parts: Sequence[PseudoGroundTruth]) -> PseudoGroundTruth:
     """All objects, image by image in each sample."""
     joined = PseudoGroundTruth(*(torch.cat(fields) for fields in zip(*parts, strict=True)))
-    order = (joined.sample * (1 + int(joined.image.amax() if len(joined.image) else 0)) + joined.image).argsort(
-        stable=True
-    )
+    images = 1 + int(joined.image.amax() if len(joined.image) else 0)
+    order = ascending_order(joined.sample * images + joined.image)
     return PseudoGroundTruth(*(field.index_select(0, order) for field in joined))

@@ -21,6 +21,7 @@ from hardest_metrics.functional.boxes import Batch, Detections, GroundTruth, sha
 from hardest_metrics.functional.eager import eager
 from hardest_metrics.functional.hardness import weighted_sums
 from hardest_metrics.functional.matching import Matches, Outcome, Query, match, rank
+from hardest_metrics.functional.order import positions
 from hardest_metrics.functional.weighting import Weighting, WeightingName
 
 #: Boxes that the samples worked on at the same time hold together: about 300 MB of working memory.
@@ -128,7 +129,9 @@ class ScoreSampler:
         of_box = hash_of(of_image.index_select(0, boxes.image), place)
         # one draw a box and sample, in 32 bits: below the probability's share of 2^32, the box is kept
         share = (probabilities(self.calibration, boxes.scores) * 2.0**32).long()
-        sample, source = (mix(of_box ^ hash_of(samples)[:, None]) < share).nonzero().unbind(1)
+        drawn = positions((mix(of_box ^ hash_of(samples)[:, None]) < share).flatten())
+        sample = drawn // max(len(boxes), 1)
+        source = drawn - sample * len(boxes)
         kept = boxes.take(source)
         return PseudoGroundTruth(sample, kept.image, kept.xywh, kept.labels, source)
 
@@ -151,7 +154,7 @@ def own_detection(batch: Batch, source: Tensor, query: Query) -> Matches:
         query: which boxes count.
     """
     detections, objects = batch.detections, batch.ground_truth
-    found = (source >= 0).nonzero().squeeze(1)
+    found = positions(source >= 0)
     taken_from = torch.full_like(detections.labels, -1).index_copy_(0, source.index_select(0, found), found)
     of_detection = torch.full_like(detections.labels, Outcome.FALSE_POSITIVE, dtype=torch.uint8)
     of_detection.masked_fill_(taken_from >= 0, Outcome.TRUE_POSITIVE)
@@ -317,13 +320,13 @@ def _overlap_moments(batch: Batch, s: Tensor, above: Tensor, below: Tensor) -> t
 
 def _overlapping(boxes: Detections, above: Tensor, counts: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Pairs of a box that counts and another one above the threshold that overlap, and the area that they share."""
-    true_positives = above.nonzero().squeeze(1)
+    true_positives = positions(above)
     image = boxes.image.index_select(0, true_positives)
     first = torch.searchsorted(image, boxes.image)
     count = (torch.searchsorted(image, boxes.image, right=True) - first) * counts
     for i, place, shared in shared_areas(boxes.xywh, boxes.xywh.index_select(0, true_positives), first, count):
         j = true_positives.index_select(0, place)
-        pair = ((shared > 0) & (i != j)).nonzero().squeeze(1)
+        pair = positions((shared > 0) & (i != j))
         yield i.index_select(0, pair), j.index_select(0, pair), shared.index_select(0, pair)
 
 

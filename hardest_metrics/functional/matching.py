@@ -24,6 +24,7 @@ from torch import Tensor
 
 from hardest_metrics.functional.boxes import Detections, GroundTruth, iou, shared_areas
 from hardest_metrics.functional.eager import eager
+from hardest_metrics.functional.order import ascending_order, positions
 from hardest_metrics.functional.reduction import scatter_extreme_
 
 AreaName = Literal["small", "medium", "large"]
@@ -35,6 +36,9 @@ AREA_RANGES: dict[str, tuple[float, float]] = {
     "large": (96.0**2, 1e10),
 }
 
+
+#: From so many boxes on, groups are looked up in a table, if it has at most so many entries a box.
+_MANY, _MOST_GROUPS_A_BOX = 512, 16
 
 _LEAST = torch.iinfo(torch.int64).min
 
@@ -177,7 +181,7 @@ def match(detections: Detections, ground_truth: GroundTruth, query: Query) -> Ma
         tensor([0, 2], dtype=torch.uint8)
     """
     ranked = rank(detections, query)
-    objects = query.counts_label(ground_truth.labels).nonzero().squeeze(1)
+    objects = positions(query.counts_label(ground_truth.labels))
     crowd = ground_truth.crowd.index_select(0, objects)
     ignored = crowd
     if query.area_range is not None:
@@ -211,25 +215,26 @@ def rank(detections: Detections, query: Query) -> Tensor:
     takes_part = detections.scores >= query.score_threshold
     if query.labels is not None:
         takes_part &= query.counts_label(detections.labels)
-    ranked = takes_part.nonzero().squeeze(1)
+    ranked = positions(takes_part)
     group = detections.group.index_select(0, ranked)
     order = _by_group_and_score(group, detections.scores.index_select(0, ranked))
     ranked, most = ranked.index_select(0, order), query.max_detections
     if len(ranked) <= most:
         return ranked
     group = group.index_select(0, order)
-    kept = torch.ones_like(ranked, dtype=torch.bool)
-    torch.ne(group[most:], group[:-most], out=kept[most:])  # the one so many places ahead is of another group
-    return ranked.index_select(0, kept.nonzero().squeeze(1))
+    below = group[most:] != group[:-most]  # the one so many places ahead is of another group
+    if below.all():
+        return ranked
+    return torch.cat((ranked[:most], ranked[most:].index_select(0, positions(below))))
 
 
 def _by_group_and_score(group: Tensor, scores: Tensor) -> Tensor:
     """Order by group, and in a group by score, highest first, ties as given."""
     bits = _sortable(scores)
     if group.dtype == bits.dtype == torch.int32:  # one sort by both takes less time than two
-        return ((group.long() << 32) - bits).argsort(stable=True)
-    order = (-bits).argsort(stable=True)
-    return order.index_select(0, group.index_select(0, order).argsort(stable=True))
+        return ascending_order((group.long() << 30) - bits)  # the bits of a score are below 2^30
+    order = ascending_order(-bits)
+    return order.index_select(0, ascending_order(group.index_select(0, order)))
 
 
 def _candidates(
@@ -246,18 +251,30 @@ def _candidates(
         Positions in `ranked`; positions in `objects`; their intersection over union.
     """
     group, object_group = detections.group.index_select(0, ranked), ground_truth.group.index_select(0, objects)
-    first = torch.searchsorted(group, object_group)
-    count = torch.searchsorted(group, object_group, right=True) - first
+    first, count = _runs(group, object_group)
     d_xywh, g_xywh = detections.xywh.index_select(0, ranked), ground_truth.xywh.index_select(0, objects)
     d_area, g_area = d_xywh[:, 2] * d_xywh[:, 3], g_xywh[:, 2] * g_xywh[:, 3]
     least = min(iou_threshold, 1 - 1e-10)  # pycocotools': at threshold 1, rounding must not lose a perfect box
     found = [(first[:0], first[:0], d_area[:0])]
     for obj, det, shared in shared_areas(g_xywh, d_xywh, first, count):
         overlap = iou(shared, d_area.index_select(0, det), g_area.index_select(0, obj), crowd.index_select(0, obj))
-        enough = (overlap >= least).nonzero().squeeze(1)
+        enough = positions(overlap >= least)
         found.append((det.index_select(0, enough), obj.index_select(0, enough), overlap.index_select(0, enough)))
     det, obj, overlap = found[-1] if len(found) <= 2 else (torch.cat(parts) for parts in zip(*found, strict=True))
     return det, obj, overlap
+
+
+def _runs(ascending: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+    """Where each wanted group starts in ascending ones, and how often it is there."""
+    if wanted.is_cpu and min(len(ascending), len(wanted)) >= _MANY:
+        number = max(int(ascending[-1]), int(wanted.max())) + 1
+        if number <= _MOST_GROUPS_A_BOX * (len(ascending) + len(wanted)):
+            # to count how often each group is there, and look it up, takes a tenth of the time of a search
+            counts = ascending.bincount(minlength=number)
+            count = counts.index_select(0, wanted)
+            return counts.cumsum(0).index_select(0, wanted) - count, count
+    first = torch.searchsorted(ascending, wanted)
+    return first, torch.searchsorted(ascending, wanted, right=True) - first
 
 
 def _sortable(values: Tensor) -> Tensor:
@@ -283,8 +300,8 @@ def _deferred_acceptance(
         of_best = torch.where(preference == best, obj, -1)
         proposes = obj == scatter_extreme_(favourite.fill_(-1), det, of_best, "amax").index_select(0, det)
         scatter_extreme_(held_by, obj, torch.where(proposes, det, num_detections), "amin")
-        stands = ((det <= held_by.index_select(0, obj)) | crowd.index_select(0, obj)).nonzero().squeeze(1)
+        stands = positions((det <= held_by.index_select(0, obj)) | crowd.index_select(0, obj))
         if len(stands) == len(det):
-            accepted = proposes.nonzero().squeeze(1)
+            accepted = positions(proposes)
             return det.index_select(0, accepted), obj.index_select(0, accepted)
         det, obj, preference = (part.index_select(0, stands) for part in (det, obj, preference))

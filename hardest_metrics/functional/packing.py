@@ -9,11 +9,13 @@ from functools import cached_property
 from itertools import chain, compress, repeat
 from typing import Any, Literal, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from hardest_metrics.functional.boxes import NO_ID, Batch, Detections, GroundTruth, group_numbers
 from hardest_metrics.functional.eager import eager
+from hardest_metrics.functional.order import positions
 
 BoxFormat = Literal["xyxy", "xywh", "cxcywh"]
 
@@ -31,7 +33,7 @@ _INTEGERS = {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
 _FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 _NUMBERS = _INTEGERS | _FLOATS
 
-_DTYPE = operator.attrgetter("dtype")
+_OF_NUMPY = {torch.int64: np.int64, torch.float64: np.float64}
 
 _DTYPE_REMEDY = {
     "labels": "integers, signed or uint8: convert them with `.long()`",
@@ -151,7 +153,7 @@ def pack(
 
     kept = None
     if min_score > 0:  # most detections of a detector score low: everything from here on is spared them
-        kept = (scores >= min_score).nonzero().squeeze(1)
+        kept = positions(scores >= min_score)
         d_boxes, d_labels, scores = (v.index_select(0, kept) for v in (d_boxes, d_labels, scores))
     d_image, g_image = detected.image_index(device, kept), labelled.image_index(device)
     d_group, g_group = group_numbers((d_labels, g_labels), (d_image, g_image), (lowest, highest), len(preds))
@@ -180,12 +182,12 @@ class _Side:
                     raise TypeError(f"`{name}[{index}]` must be a dict, but is a {type(image).__name__}.")
 
     @cached_property
-    def _boxes(self) -> list[Tensor]:
-        return self._tensors("boxes", self._values("boxes"))
+    def _boxes(self) -> list[Any]:
+        return self._values("boxes")
 
     @cached_property
     def _box_sizes(self) -> list[int]:
-        return list(map(Tensor.numel, self._boxes))
+        return self._sizes("boxes", self._boxes)
 
     @cached_property
     def counts(self) -> list[int]:
@@ -208,7 +210,7 @@ class _Side:
 
     def image_index(self, device: torch.device, kept: Tensor | None = None) -> Tensor:
         """``(n,)`` int64: the position of each box's image; of those at the places `kept` only, if given."""
-        counts = torch.tensor(self.counts, dtype=torch.int64, device=device)
+        counts = host_tensor(self.counts, torch.int64).to(device)
         size = sum(self.counts)
         if kept is not None:
             counts, size = torch.searchsorted(kept, counts.cumsum(0)), len(kept)
@@ -220,7 +222,7 @@ class _Side:
         if set(map(type, self._boxes)) - {Tensor}:
             for index, boxes in enumerate(self._boxes):
                 own = getattr(boxes, "format", None)  # torchvision's BoundingBoxes know theirs
-                if own is not None and own.value.lower() != box_format:
+                if isinstance(boxes, Tensor) and own is not None and own.value.lower() != box_format:
                     raise ValueError(
                         f"{self.at(index, 'boxes')} are in {own.value.lower()} format, but `box_format` is"
                         f" {box_format!r}: pass box_format={own.value.lower()!r} or convert them."
@@ -242,7 +244,7 @@ class _Side:
             values = [image.get(key, part) for image, part in zip(self.images, parts, strict=True)]
         else:
             return default
-        return self._cat(key, self._tensors(key, values), (), dtypes)
+        return self._cat(key, values, (), dtypes)
 
     def _values(self, key: str) -> list[Any]:
         try:
@@ -253,19 +255,19 @@ class _Side:
                 f"{self.at(index)} lacks the key '{key}': add it, with an empty tensor if the image has no boxes."
             ) from None
 
-    def _tensors(self, key: str, values: list[Any]) -> list[Tensor]:
-        if set(map(type, values)) - {Tensor}:
-            for index, value in enumerate(values):
-                if not isinstance(value, Tensor):
-                    remedy = "leave the key out" if value is None else "convert it with torch.as_tensor"
-                    raise TypeError(
-                        f"{self.at(index, key)} must be a tensor, but is a {type(value).__name__}: {remedy}."
-                    )
-        return values
+    def _sizes(self, key: str, values: list[Any]) -> list[int]:
+        """How many numbers each tensor holds."""
+        try:
+            return list(map(Tensor.numel, values))
+        except TypeError:
+            index = next(i for i, value in enumerate(values) if not isinstance(value, Tensor))
+            remedy = "leave the key out" if values[index] is None else "convert it with torch.as_tensor"
+            kind = type(values[index]).__name__
+            raise TypeError(f"{self.at(index, key)} must be a tensor, but is a {kind}: {remedy}.") from None
 
     def _cat(self, key: str, values: list[Tensor], width: tuple[int, ...], dtypes: set[torch.dtype]) -> Tensor:
         """``(n, *width)``, of tensors that hold one value, or row, a box."""
-        sizes = self._box_sizes if values is self._boxes else list(map(Tensor.numel, values))
+        sizes = self._box_sizes if values is self._boxes else self._sizes(key, values)
         # Empty tensors are left out: torch.tensor([]) is float32 and would turn integer labels into floats
         filled = list(compress(values, sizes)) if 0 in sizes else values
         if not filled:
@@ -281,7 +283,7 @@ class _Side:
         if joined.shape[1:] != width or (not width and sizes != self.counts):
             self._refuse_shapes_and_devices(key, values, width)
         # joining a few of another kind hides them; that matters where it changes what a number means
-        if joined.dtype not in dtypes or (key in _DTYPE_REMEDY and set(map(_DTYPE, filled)) - dtypes):
+        if joined.dtype not in dtypes or (key in _DTYPE_REMEDY and {value.dtype for value in filled} - dtypes):
             index = next(i for i, value in enumerate(values) if sizes[i] and value.dtype not in dtypes)
             remedy = _DTYPE_REMEDY.get(key, "numbers")
             raise TypeError(f"{self.at(index, key)} are {values[index].dtype}, but must be {remedy}.")
@@ -302,6 +304,11 @@ class _Side:
             raise ValueError(
                 f"`{self.name}[...]['{key}']` lie on several devices ({', '.join(devices)}): move them to one."
             )
+
+
+def host_tensor(numbers: list[Any], dtype: torch.dtype) -> Tensor:
+    """Python's numbers as a tensor in the host's memory: numpy reads them in a fifth of the time that torch takes."""
+    return torch.from_numpy(np.array(numbers, dtype=_OF_NUMPY[dtype]))
 
 
 def join(tensors: list[Tensor]) -> Tensor:
@@ -332,7 +339,7 @@ def _image_ids(*sides: _Side) -> Tensor:
     if values and not NO_ID < min(values) <= max(values) < 2**63:
         index = next(i for i, value in enumerate(values) if not NO_ID < value < 2**63)
         raise ValueError(f"{side.at(index, 'image_id')} is no 64-bit integer: number the images differently.")
-    return torch.tensor(values, dtype=torch.int64, device="cpu")
+    return host_tensor(values, torch.int64)
 
 
 def _optional(images: Sequence[ImageDict], key: str) -> list[Any]:
@@ -373,18 +380,19 @@ def _image_id(side: _Side, index: int, value: Any) -> Tensor:
 def _image_sizes(labelled: _Side, detected: _Side, device: torch.device) -> tuple[Tensor, bool]:
     """``(N, 2)`` float64, height and width, NaN where none is given; and whether all are."""
     sizes = _optional(labelled.images, "image_size")
-    for side in (labelled, detected):
-        if type(None) in map(type, sizes):
-            sizes = [_image_size(side, index) if size is None else size for index, size in enumerate(sizes)]
     types = set(map(type, sizes))
+    for side in (labelled, detected):
+        if type(None) in types:
+            sizes = [_image_size(side, index) if size is None else size for index, size in enumerate(sizes)]
+            types = set(map(type, sizes))
     if types == {Tensor} and all(size.shape == (2,) for size in sizes):
         # values are looked at with all others; here NaN is no absent size, and 0 will be refused
         return torch.stack(sizes).to(device, torch.float64).nan_to_num(nan=0.0), True
     if types == {tuple} and set(map(len, sizes)) == {2}:
         with suppress(TypeError, ValueError, RuntimeError):
             flat = list(chain.from_iterable(sizes))  # read in a third of the time that pairs take
-            if not math.isnan(sum(flat)):
-                return torch.tensor(flat, dtype=torch.float64, device="cpu").reshape(-1, 2).to(device), True
+            if not math.isnan(sum(flat)):  # nor anything else than numbers
+                return host_tensor(flat, torch.float64).reshape(-1, 2).to(device), True
     rows = [(math.nan, math.nan)] * len(sizes)
     for index, size in enumerate(sizes):
         if size is not None:
@@ -414,7 +422,7 @@ def _sized(labelled: _Side, detected: _Side, index: int) -> _Side:
 def _to_xywh(boxes: Tensor, box_format: BoxFormat) -> Tensor:
     """``(n, 4)`` float64 xywh, converted in the boxes' own dtype first."""
     if box_format == "xyxy":
-        boxes = torch.cat((boxes[:, :2], _extent(boxes, box_format)), dim=1)
+        boxes = torch.cat((boxes[:, :2], _extent(boxes, box_format).T), dim=1)
     elif box_format == "cxcywh":
         from torchvision.ops import box_convert  # here: the other formats do not need torchvision
 
@@ -423,8 +431,12 @@ def _to_xywh(boxes: Tensor, box_format: BoxFormat) -> Tensor:
 
 
 def _extent(boxes: Tensor, box_format: BoxFormat) -> Tensor:
-    """``(n, 2)`` width and height."""
-    return boxes[:, 2:] - boxes[:, :2] if box_format == "xyxy" else boxes[:, 2:]
+    """``(2, n)`` widths and heights."""
+    corners = boxes.T
+    if box_format != "xyxy":
+        return corners[2:]
+    # into rows: to go along a row of thousands takes half the time of as many rows of two
+    return torch.sub(corners[2:], corners[:2], out=boxes.new_empty(2, len(boxes)))
 
 
 def _limits(floats: Sequence[Tensor], integers: Sequence[Tensor]) -> tuple[list[tuple[float, float]], tuple[int, int]]:
@@ -450,7 +462,7 @@ def _refuse(
 
     def sound_boxes(boxes: Tensor) -> Tensor:
         extent = _extent(boxes, box_format)
-        return boxes.isfinite().all(1) & ((extent >= 0) & (extent.double() <= _MOST_EXTENT)).all(1)
+        return boxes.isfinite().all(1) & ((extent >= 0) & (extent.double() <= _MOST_EXTENT)).all(0)
 
     order = "x1 <= x2 and y1 <= y2" if box_format == "xyxy" else "a width and height of at least 0"
     box = f"a box in {box_format} format has finite numbers, {order}"

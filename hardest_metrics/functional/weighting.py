@@ -13,6 +13,7 @@ from torch import Tensor
 
 from hardest_metrics.functional.boxes import Batch, Detections, shared_areas
 from hardest_metrics.functional.matching import Matches, Outcome
+from hardest_metrics.functional.order import positions
 
 WeightingName = Literal["none", "pixel", "overlap"]
 
@@ -28,6 +29,13 @@ class Errors:
 
     def __init__(self, batch: Batch, wrong: Tensor, missed: Tensor) -> None:
         self._batch, self._wrong, self._missed = batch, wrong, missed
+
+    @classmethod
+    def of(cls, batch: Batch, matches: Matches) -> "Errors":
+        """Those that matching found."""
+        wrong = positions(matches.detections == Outcome.FALSE_POSITIVE)
+        missed = positions(matches.ground_truth == Outcome.FALSE_NEGATIVE)
+        return cls(batch, wrong, missed)
 
     def __len__(self) -> int:
         return len(self._wrong) + len(self._missed)
@@ -66,6 +74,11 @@ class Errors:
         return self._batch.image_sizes.index_select(0, self.image)
 
     @cached_property
+    def image_area(self) -> Tensor:
+        """``(n,)`` float64, height times width of the box's image in square pixels; NaN where not given."""
+        return self._batch.image_sizes.prod(1).index_select(0, self.image)
+
+    @cached_property
     def missed(self) -> Tensor:
         """``(n,)`` bool, true for a false negative."""
         return torch.arange(len(self), device=self._wrong.device) >= len(self._wrong)
@@ -88,10 +101,12 @@ def errors_of(batch: Batch, matches: Matches) -> tuple[Errors, Detections]:
         batch: the boxes.
         matches: their outcomes, from :func:`~hardest_metrics.functional.match`.
     """
-    wrong = (matches.detections == Outcome.FALSE_POSITIVE).nonzero().squeeze(1)
-    missed = (matches.ground_truth == Outcome.FALSE_NEGATIVE).nonzero().squeeze(1)
-    right = (matches.detections == Outcome.TRUE_POSITIVE).nonzero().squeeze(1)
-    return Errors(batch, wrong, missed), batch.detections.take(right)
+    return Errors.of(batch, matches), true_positives_of(batch, matches)
+
+
+def true_positives_of(batch: Batch, matches: Matches) -> Detections:
+    """The detections that found an object."""
+    return batch.detections.take(positions(matches.detections == Outcome.TRUE_POSITIVE))
 
 
 def none(errors: Errors, true_positives: Detections) -> Tensor:
@@ -109,7 +124,7 @@ def pixel(errors: Errors, true_positives: Detections) -> Tensor:
     Returns:
         ``(n,)`` float64 box area over image area; NaN where the image's size was not given.
     """
-    return errors.box_area / errors.image_size.prod(1)
+    return errors.box_area / errors.image_area
 
 
 def overlap(errors: Errors, true_positives: Detections) -> Tensor:
@@ -132,6 +147,9 @@ def overlap(errors: Errors, true_positives: Detections) -> Tensor:
         shared.index_add_(0, error, area)
     return (shared / errors.box_area).nan_to_num_(nan=0.0)  # a box without area shares none
 
+
+#: Weightings that look at each error by itself, and at no true positive.
+ERRORS_ALONE: frozenset[Weighting] = frozenset({none, pixel})
 
 #: The weightings that have a name.
 WEIGHTINGS: dict[WeightingName, Weighting] = {"none": none, "pixel": pixel, "overlap": overlap}
