@@ -14,6 +14,7 @@ from torchmetrics.utilities.exceptions import TorchMetricsUserError
 
 from hardest_metrics.functional.boxes import NO_ID
 from hardest_metrics.functional.eager import eager
+from hardest_metrics.functional.order import ascending_order
 from hardest_metrics.functional.reduction import scatter_extreme_
 
 
@@ -376,8 +377,8 @@ def _without_ids(image_ids: Tensor) -> bool:
 
 def _each_once(image_ids: Tensor, rows: Tensor, unknown: float | None, where: str = "") -> tuple[Tensor, Tensor]:
     """Images of one process by their ids, each once; an error if an id came with different results."""
-    in_order, order = image_ids.sort()
-    rows = rows.index_select(0, order)
+    order = ascending_order(image_ids)
+    in_order, rows = image_ids.index_select(0, order), rows.index_select(0, order)
     if not (in_order[1:] == in_order[:-1]).any():
         return in_order, rows
     unique, largest, position = _larger(in_order, rows)

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
+from hardest_metrics.functional.order import ascending_order, descending_order
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -57,7 +59,7 @@ class Ranking(_Ranking):
             >>> Ranking.of(torch.tensor([4, 2, 9]), torch.tensor([1.0, 1.0, 3.0]))
             Ranking(3 images, hardest first: 9 (3), 2 (1), 4 (1))
         """
-        by_id = image_ids.argsort()
+        by_id = ascending_order(image_ids)
         image_ids, hardness = image_ids.index_select(0, by_id), hardness.index_select(0, by_id)
         (ranking,) = cls.each_by_hardness(image_ids, hardness[None])
         return ranking
@@ -70,7 +72,7 @@ class Ranking(_Ranking):
             image_ids: ``(N,)`` int64, each image once, ascending.
             hardness: ``(M, N)`` floating point.
         """
-        hardest_first = hardness.argsort(dim=1, descending=True, stable=True)
+        hardest_first = descending_order(hardness)
         ids = image_ids.expand_as(hardest_first).gather(1, hardest_first)
         return list(map(cls, ids.unbind(), hardness.gather(1, hardest_first).unbind()))
 

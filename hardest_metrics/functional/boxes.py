@@ -11,6 +11,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from hardest_metrics.functional.order import positions, repeated
+
 #: Marks an image that was given without an `image_id`; no image may have it as its id.
 NO_ID = torch.iinfo(torch.int64).min
 
@@ -146,7 +148,7 @@ def _joined(parts: Sequence[Boxes], starts: Tensor) -> dict[str, Tensor]:
     columns = {name: torch.cat([getattr(part, name) for part in parts]) for name in vars(parts[0]) if name != "group"}
     device, number = columns["image"].device, len(columns["image"])
     sizes = torch.tensor([len(part) for part in parts], device="cpu")
-    columns["image"] += starts.repeat_interleave(sizes, output_size=number).to(device)
+    columns["image"] += starts.index_select(0, repeated(sizes, number)).to(device)
     return columns
 
 
@@ -176,7 +178,7 @@ def group_numbers(
 
 
 def shared_areas(a: Tensor, b: Tensor, first: Tensor, count: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """The pairs of :func:`ragged_pairs`, and the area that the two boxes of each share.
+    """Those pairs of :func:`ragged_pairs` that are not apart sideways, and the area that the two boxes of each share.
 
     Args:
         a: ``(n, 4)`` float64 xywh.
@@ -187,18 +189,24 @@ def shared_areas(a: Tensor, b: Tensor, first: Tensor, count: Tensor) -> Iterator
     Yields:
         Two int64 tensors of equal length, into `a` and into `b`, and float64 square pixels.
     """
-    a_start, a_end, b_start, b_end = *_edges(a), *_edges(b)
+    (left, right, top, bottom), (b_left, b_right, b_top, b_bottom) = _edges(a), _edges(b)
     for i, j in ragged_pairs(first, count):
-        of_a, of_b = i.expand(2, -1), j.expand(2, -1)
-        start = torch.maximum(a_start.gather(1, of_a), b_start.gather(1, of_b))
-        extent = torch.minimum(a_end.gather(1, of_a), b_end.gather(1, of_b)).sub_(start).clamp_(min=0)
-        yield i, j, extent[0] * extent[1]
+        width = _shared_extent(left, right, b_left, b_right, i, j)
+        beside = positions(width > 0)  # most pairs are apart, and looked at no further
+        i, j = i.index_select(0, beside), j.index_select(0, beside)
+        yield i, j, width.index_select(0, beside) * _shared_extent(top, bottom, b_top, b_bottom, i, j).clamp_(min=0)
 
 
-def _edges(xywh: Tensor) -> tuple[Tensor, Tensor]:
-    """Left and top, right and bottom, ``(2, n)`` each: to pick a number takes a sixth of the time of a row of two."""
-    start = torch.stack((xywh[:, 0], xywh[:, 1]))
-    return start, start + xywh[:, 2:].T
+def _edges(xywh: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Left, right, top and bottom, ``(n,)`` each: to pick a number takes a sixth of the time of a row of two."""
+    left, top, width, height = xywh.T.contiguous()
+    return left, left + width, top, top + height
+
+
+def _shared_extent(a_start: Tensor, a_end: Tensor, b_start: Tensor, b_end: Tensor, i: Tensor, j: Tensor) -> Tensor:
+    """From the later start to the earlier end of each pair; below 0 if they are apart."""
+    start = torch.maximum(a_start.index_select(0, i), b_start.index_select(0, j))
+    return torch.minimum(a_end.index_select(0, i), b_end.index_select(0, j)).sub_(start)
 
 
 def iou(shared: Tensor, a_area: Tensor, b_area: Tensor, b_is_crowd: Tensor) -> Tensor:
@@ -241,7 +249,6 @@ def ragged_pairs(first: Tensor, count: Tensor) -> Iterator[tuple[Tensor, Tensor]
             stop = max(int(torch.searchsorted(ends, done + most, right=True)), row + 1)
             upto = int(ends[stop - 1])
         if upto > done:
-            rows = torch.arange(row, stop, device=count.device)
-            rows = rows.repeat_interleave(count[row:stop], output_size=upto - done)
+            rows = repeated(count[row:stop], upto - done) + row
             yield rows, shift.index_select(0, rows).add_(torch.arange(done, upto, device=count.device))
         row, done = stop, upto

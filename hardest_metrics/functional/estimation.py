@@ -21,7 +21,7 @@ from hardest_metrics.functional.boxes import Batch, Detections, GroundTruth, sha
 from hardest_metrics.functional.eager import eager
 from hardest_metrics.functional.hardness import weighted_sums
 from hardest_metrics.functional.matching import Matches, Outcome, Query, match, rank
-from hardest_metrics.functional.order import positions
+from hardest_metrics.functional.order import positions, runs
 from hardest_metrics.functional.weighting import Weighting, WeightingName
 
 #: Boxes that the samples worked on at the same time hold together: about 300 MB of working memory.
@@ -123,8 +123,7 @@ class ScoreSampler:
     def __call__(self, batch: Batch, samples: Tensor) -> PseudoGroundTruth:
         """Draw samples."""
         boxes = batch.detections
-        place = torch.arange(len(boxes), device=boxes.image.device)
-        place = place - torch.searchsorted(boxes.image, boxes.image)
+        place = torch.arange(len(boxes), device=boxes.image.device) - runs(boxes.image, boxes.image)[0]
         of_image = hash_of(self.seed, batch.ids_or_places)
         of_box = hash_of(of_image.index_select(0, boxes.image), place)
         # one draw a box and sample, in 32 bits: below the probability's share of 2^32, the box is kept
@@ -322,9 +321,8 @@ def _overlapping(boxes: Detections, above: Tensor, counts: Tensor) -> Iterator[t
     """Pairs of a box that counts and another one above the threshold that overlap, and the area that they share."""
     true_positives = positions(above)
     image = boxes.image.index_select(0, true_positives)
-    first = torch.searchsorted(image, boxes.image)
-    count = (torch.searchsorted(image, boxes.image, right=True) - first) * counts
-    for i, place, shared in shared_areas(boxes.xywh, boxes.xywh.index_select(0, true_positives), first, count):
+    first, count = runs(image, boxes.image)
+    for i, place, shared in shared_areas(boxes.xywh, boxes.xywh.index_select(0, true_positives), first, count * counts):
         j = true_positives.index_select(0, place)
         pair = positions((shared > 0) & (i != j))
         yield i.index_select(0, pair), j.index_select(0, pair), shared.index_select(0, pair)

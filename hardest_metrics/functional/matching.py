@@ -8,7 +8,7 @@ proposed, and pairs with a lower-ranked one are struck, until nothing is struck 
 over a list that holds only pairs of equal image, equal label and sufficient IoU.
 
 On a GPU the host waits only for numbers that size what follows: of detections that take part, of pairs, of
-pairs that overlap enough, and in each round of pairs that stand.
+pairs that are not apart, of those that overlap enough, and in each round of pairs that stand.
 """
 
 import math
@@ -24,7 +24,7 @@ from torch import Tensor
 
 from hardest_metrics.functional.boxes import Detections, GroundTruth, iou, shared_areas
 from hardest_metrics.functional.eager import eager
-from hardest_metrics.functional.order import ascending_order, positions
+from hardest_metrics.functional.order import ascending_order, positions, runs
 from hardest_metrics.functional.reduction import scatter_extreme_
 
 AreaName = Literal["small", "medium", "large"]
@@ -36,9 +36,6 @@ AREA_RANGES: dict[str, tuple[float, float]] = {
     "large": (96.0**2, 1e10),
 }
 
-
-#: From so many boxes on, groups are looked up in a table, if it has at most so many entries a box.
-_MANY, _MOST_GROUPS_A_BOX = 512, 16
 
 _LEAST = torch.iinfo(torch.int64).min
 
@@ -251,7 +248,7 @@ def _candidates(
         Positions in `ranked`; positions in `objects`; their intersection over union.
     """
     group, object_group = detections.group.index_select(0, ranked), ground_truth.group.index_select(0, objects)
-    first, count = _runs(group, object_group)
+    first, count = runs(group, object_group)
     d_xywh, g_xywh = detections.xywh.index_select(0, ranked), ground_truth.xywh.index_select(0, objects)
     d_area, g_area = d_xywh[:, 2] * d_xywh[:, 3], g_xywh[:, 2] * g_xywh[:, 3]
     least = min(iou_threshold, 1 - 1e-10)  # pycocotools': at threshold 1, rounding must not lose a perfect box
@@ -262,19 +259,6 @@ def _candidates(
         found.append((det.index_select(0, enough), obj.index_select(0, enough), overlap.index_select(0, enough)))
     det, obj, overlap = found[-1] if len(found) <= 2 else (torch.cat(parts) for parts in zip(*found, strict=True))
     return det, obj, overlap
-
-
-def _runs(ascending: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
-    """Where each wanted group starts in ascending ones, and how often it is there."""
-    if wanted.is_cpu and min(len(ascending), len(wanted)) >= _MANY:
-        number = max(int(ascending[-1]), int(wanted.max())) + 1
-        if number <= _MOST_GROUPS_A_BOX * (len(ascending) + len(wanted)):
-            # to count how often each group is there, and look it up, takes a tenth of the time of a search
-            counts = ascending.bincount(minlength=number)
-            count = counts.index_select(0, wanted)
-            return counts.cumsum(0).index_select(0, wanted) - count, count
-    first = torch.searchsorted(ascending, wanted)
-    return first, torch.searchsorted(ascending, wanted, right=True) - first
 
 
 def _sortable(values: Tensor) -> Tensor:

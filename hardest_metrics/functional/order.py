@@ -1,11 +1,16 @@
-"""Where a mask is true, and in which order keys stand.
+"""Where a mask is true, how keys are ordered, and where each is among ordered ones.
 
-In the host's memory numpy does both in a fraction of the time that torch takes: it looks for true values many bytes at
-a time, and its stable sort makes use of what is in order already.
+On a GPU these are torch's. In the host's memory they are numpy's, which takes a fraction of the time: it looks for true
+values many bytes at a time, its sorts are made for the processor or make use of what is in order already, and it never
+wakes a second thread, as torch does for a few hundred numbers, which takes longer than the work.
 """
 
+import numpy as np
 import torch
 from torch import Tensor
+
+#: Values that do not occur are counted too; up to so many a value that does, that takes less time than to search.
+_MOST_COUNTED = 16
 
 
 def positions(mask: Tensor) -> Tensor:
@@ -42,3 +47,89 @@ def ascending_order(keys: Tensor) -> Tensor:
     if keys.is_cpu:
         return torch.from_numpy(keys.numpy().argsort(kind="stable"))
     return keys.argsort(stable=True)
+
+
+def descending_order(values: Tensor) -> Tensor:
+    """The order in which the numbers of each row descend, equal ones as given, NaN first.
+
+    Args:
+        values: ``(m, n)`` floating point.
+
+    Returns:
+        ``(m, n)`` int64.
+
+    Example:
+        >>> descending_order(torch.tensor([[2.0, 5.0, 2.0]]))
+        tensor([[1, 0, 2]])
+    """
+    numbers = values.detach().numpy() if values.is_cpu and values.dtype == torch.float32 else None
+    if numbers is None or np.isnan(numbers).any():
+        return values.argsort(dim=1, descending=True, stable=True)
+    # A number and its place in one integer, of which no two are equal: so any sort will do, and the fastest does
+    bits = (numbers + np.float32(0)).view(np.int32)  # + 0 turns -0 into 0
+    bits ^= (bits >> 31) & 0x7FFFFFFF  # below 0 the bits of numbers ascend as these descend
+    keys = (~bits).astype(np.int64) << 32 | np.arange(numbers.shape[1])
+    keys.sort(axis=1)
+    return torch.from_numpy(keys & 0xFFFFFFFF)
+
+
+def first_places(ascending: Tensor, wanted: Tensor) -> Tensor:
+    """How many values are below each wanted one.
+
+    Args:
+        ascending: ``(n,)`` integers.
+        wanted: ``(m,)`` integers of the same dtype.
+
+    Returns:
+        ``(m,)`` int64.
+
+    Example:
+        >>> first_places(torch.tensor([3, 3, 5]), torch.tensor([3, 4, 9]))
+        tensor([0, 2, 3])
+    """
+    if wanted.is_cpu:
+        return torch.from_numpy(ascending.numpy().searchsorted(wanted.numpy()))
+    return torch.searchsorted(ascending, wanted)
+
+
+def runs(ascending: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+    """Where among ascending values each wanted one starts, and how often it is there.
+
+    Args:
+        ascending: ``(n,)`` integers of at least 0.
+        wanted: ``(m,)`` integers of at least 0, of the same dtype.
+
+    Returns:
+        Two ``(m,)`` int64 tensors. Of values that are not there the second is 0, and the first has no meaning.
+
+    Example:
+        >>> runs(torch.tensor([3, 3, 5]), torch.tensor([5, 3, 4]))
+        (tensor([2, 0, 2]), tensor([1, 2, 0]))
+    """
+    if wanted.is_cpu and len(ascending) and len(wanted):
+        number = max(int(ascending[-1]), int(wanted.max())) + 1
+        if number <= _MOST_COUNTED * (len(ascending) + len(wanted)):  # a tenth of the time of two searches
+            counts = ascending.bincount(minlength=number)
+            count = counts.index_select(0, wanted)
+            return counts.cumsum(0).index_select(0, wanted) - count, count
+    first = first_places(ascending, wanted)
+    return first, first_places(ascending, wanted + 1) - first
+
+
+def repeated(counts: Tensor, total: int) -> Tensor:
+    """Every place as often as its count says: ``counts[0]`` times 0, ``counts[1]`` times 1, ...
+
+    Args:
+        counts: ``(n,)`` int64 of at least 0.
+        total: their sum.
+
+    Returns:
+        ``(total,)`` int64, ascending.
+
+    Example:
+        >>> repeated(torch.tensor([2, 0, 3]), 5)
+        tensor([0, 0, 2, 2, 2])
+    """
+    if counts.is_cpu:
+        return torch.from_numpy(np.arange(len(counts), dtype=np.int64).repeat(counts.numpy()))
+    return torch.arange(len(counts), device=counts.device).repeat_interleave(counts, output_size=total)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from hardest_metrics.functional.boxes import NO_ID, Batch, Detections, GroundTruth, group_numbers
 from hardest_metrics.functional.eager import eager
-from hardest_metrics.functional.order import positions
+from hardest_metrics.functional.order import first_places, positions, repeated
 
 BoxFormat = Literal["xyxy", "xywh", "cxcywh"]
 
@@ -213,9 +213,9 @@ class _Side:
         counts = host_tensor(self.counts, torch.int64).to(device)
         size = sum(self.counts)
         if kept is not None:
-            counts, size = torch.searchsorted(kept, counts.cumsum(0)), len(kept)
+            counts, size = first_places(kept, counts.cumsum(0)), len(kept)
             counts[1:] -= counts[:-1].clone()
-        return torch.arange(len(self.counts), device=device).repeat_interleave(counts, output_size=size)
+        return repeated(counts, size)
 
     def boxes(self, box_format: BoxFormat) -> Tensor:
         """``(n, 4)`` as given."""

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from hardest_metrics.functional.boxes import Batch, Detections, shared_areas
 from hardest_metrics.functional.matching import Matches, Outcome
-from hardest_metrics.functional.order import positions
+from hardest_metrics.functional.order import positions, runs
 
 WeightingName = Literal["none", "pixel", "overlap"]
 
@@ -39,11 +39,6 @@ class Errors:
 
     def __len__(self) -> int:
         return len(self._wrong) + len(self._missed)
-
-    @property
-    def num_images(self) -> int:
-        """How many images the batch has."""
-        return len(self._batch)
 
     def _gather(self, of_detections: Tensor, of_ground_truth: Tensor) -> Tensor:
         return torch.cat((of_detections.index_select(0, self._wrong), of_ground_truth.index_select(0, self._missed)))
@@ -139,9 +134,7 @@ def overlap(errors: Errors, true_positives: Detections) -> Tensor:
     Returns:
         ``(n,)`` float64; 0 for a box without area.
     """
-    starts = torch.searchsorted(true_positives.image, torch.arange(errors.num_images + 1, device=errors.image.device))
-    first = starts.index_select(0, errors.image)
-    count = starts.diff().index_select(0, errors.image)
+    first, count = runs(true_positives.image, errors.image)
     shared = torch.zeros_like(errors.box_area)
     for error, _, area in shared_areas(errors.xywh, true_positives.xywh, first, count):
         shared.index_add_(0, error, area)

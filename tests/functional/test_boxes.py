@@ -209,8 +209,8 @@ def test_overlap_equals_pycocotools_to_the_last_bit() -> None:
 def test_boxes_that_touch_or_lie_apart_share_nothing() -> None:
     a = torch.tensor([[0.0, 0, 10, 10]], dtype=torch.float64)
     b = torch.tensor([[10.0, 0, 5, 5], [20, 20, 5, 5], [4, 6, 3, 30], [0, 10, 5, 5]], dtype=torch.float64)
-    [(_, _, shared)] = shared_areas(a, b, torch.tensor([0]), torch.tensor([4]))
-    assert shared.tolist() == [0, 0, 12, 0]
+    [(i, j, shared)] = shared_areas(a, b, torch.tensor([0]), torch.tensor([4]))
+    assert list(zip(i.tolist(), j.tolist(), shared.tolist(), strict=True)) == [(0, 2, 12), (0, 3, 0)]
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 7, 10**6])

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import math
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from torchvision.ops import box_convert
 
-from hardest_metrics.functional import Matches, Outcome, Query, boxes, match, matching, pack
+from hardest_metrics.functional import Matches, Outcome, Query, boxes, match, pack
 from hardest_metrics.functional.matching import AREA_RANGES
 from tests.scenes import Batch, Image, Scenery, detected, labelled
 
@@ -183,18 +182,6 @@ def test_how_many_pairs_are_looked_at_at_once_does_not_matter(pairs: int, monkey
     whole = ours(batch, query)
     monkeypatch.setattr(boxes, "_PAIRS_AT_ONCE", pairs)
     assert_same(batch, ours(batch, query), whole)
-
-
-@pytest.mark.parametrize("labels", [(1, 2, 3), FAR_APART])
-def test_whether_groups_are_counted_or_searched_does_not_matter(
-    labels: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    batch = Scenery(labels=labels).draw(150, seed=4)
-    query = Query(score_threshold=0.3)
-    monkeypatch.setattr(matching, "_MANY", 1)
-    counted = ours(batch, query)
-    monkeypatch.setattr(matching, "_MANY", math.inf)
-    assert_same(batch, ours(batch, query), counted)
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 64])

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from hardest_metrics.functional.order import ascending_order, positions
+from hardest_metrics.functional.order import ascending_order, descending_order, first_places, positions, repeated, runs
 
 
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
@@ -26,3 +26,47 @@ def test_equal_keys_stay_as_given(number: int, dtype: torch.dtype, device: str) 
     assert order.dtype == torch.int64
     assert order.device.type == device
     assert order.tolist() == sorted(range(number), key=keys.tolist().__getitem__)
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+@pytest.mark.parametrize("special", [[], [-torch.inf, torch.inf, -0.0, 0.0, 1e-40, -1e-40], [torch.nan, -torch.nan]])
+@pytest.mark.parametrize("shape", [(0, 5), (1, 0), (1, 1), (3, 7), (2, 3000)])
+def test_rows_descend_as_torch_sorts_them(
+    shape: tuple[int, int], special: list[float], dtype: torch.dtype, device: str
+) -> None:
+    rng = torch.Generator().manual_seed(0)
+    values = torch.randint(-4, 4, shape, generator=rng) / 3
+    if values.numel() > 9:
+        places = torch.randint(0, values.numel(), (len(special),), generator=rng)
+        values.view(-1)[places] = torch.tensor(special)
+    values = values.to(device, dtype)
+    order = descending_order(values)
+    assert torch.equal(order, values.argsort(dim=1, descending=True, stable=True))
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+@pytest.mark.parametrize("most", [9, 10**6], ids=["counted", "searched"])
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int64])
+@pytest.mark.parametrize(("number", "of_wanted"), [(0, 0), (0, 3), (3, 0), (1, 1), (500, 200)])
+def test_runs_are_where_values_start_and_how_often_they_are(
+    number: int, of_wanted: int, dtype: torch.dtype, most: int, device: str
+) -> None:
+    rng = torch.Generator().manual_seed(0)
+    ascending = torch.randint(0, most, (number,), generator=rng).to(dtype).sort()[0]
+    wanted = torch.cat((ascending[: of_wanted // 2], torch.randint(0, most, (of_wanted,), generator=rng).to(dtype)))
+    first, count = runs(ascending.to(device), wanted.to(device))
+    values = ascending.tolist()
+    assert count.tolist() == [values.count(value) for value in wanted.tolist()]
+    assert count.device.type == first.device.type == device
+    starts = first_places(ascending.to(device), wanted.to(device))
+    assert starts.tolist() == [sum(value < own for value in values) for own in wanted.tolist()]
+    assert first[count > 0].tolist() == starts[count > 0].tolist()
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+@pytest.mark.parametrize("counts", [[], [0, 0], [2, 0, 3], [1] * 400])
+def test_places_are_repeated_as_counted(counts: list[int], device: str) -> None:
+    places = repeated(torch.tensor(counts, dtype=torch.int64, device=device), sum(counts))
+    assert places.device.type == device
+    assert places.tolist() == [place for place, count in enumerate(counts) for _ in range(count)]
