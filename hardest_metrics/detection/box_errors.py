@@ -2,9 +2,11 @@
 
 from abc import ABC
 from collections.abc import Collection, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 from uuid import uuid4
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics import Metric
 
@@ -161,10 +163,9 @@ class BoxErrors(HardnessMetric, ABC):
         # matching, only while somebody asks for it
         measured = list(WEIGHTINGS) if extent else list(WEIGHTINGS)[: _COLUMNS["overlap"]]
         sums = error_sums(batch, self.query, [WEIGHTINGS[name] for name in measured])
-        sums[:, :, _COLUMNS["pixel"]].masked_fill_(batch.image_sizes[:, :1].isnan(), _NOT_MEASURED)
-        rows = sums.new_full((len(batch), 2, len(WEIGHTINGS)), _NOT_MEASURED)
-        rows[:, :, : len(measured)] = sums
-        return rows
+        if not batch.sized:
+            sums[:, :, _COLUMNS["pixel"]].masked_fill_(batch.image_sizes[:, :1].isnan(), _NOT_MEASURED)
+        return F.pad(sums, (0, len(WEIGHTINGS) - len(measured)), value=_NOT_MEASURED)
 
     def _check_batch(self, batch: Batch) -> None:
         if self.weighting == "pixel" and not batch.sized:
@@ -187,6 +188,14 @@ class BoxErrors(HardnessMetric, ABC):
         sums = rows.select(2, 0 if callable(self.weighting) else _COLUMNS[self.weighting])
         of_kind = [sums.select(1, kind) for kind in _COUNTED[self.kind]]
         return of_kind[0] + of_kind[1] if len(of_kind) > 1 else of_kind[0]
+
+    def _hardness_of_each(self, members: Sequence[HardnessMetric], rows: Tensor) -> Tensor:
+        if callable(self.weighting) or any(type(member)._hardness is not BoxErrors._hardness for member in members):
+            return super()._hardness_of_each(members, rows)
+        wrong, missed = rows.unbind(1)
+        of_kind = {"false_positives": wrong, "false_negatives": missed, "total_false": wrong + missed}
+        asked = [(member.kind, cast(WeightingName, member.weighting)) for member in cast(Sequence[BoxErrors], members)]
+        return torch.stack([of_kind[kind].select(1, _COLUMNS[weighting]) for kind, weighting in asked])
 
     def _in_error(self, rows: Tensor) -> Tensor:
         if callable(self.weighting):
