@@ -89,13 +89,12 @@ class ImageRows(Metric, ABC):
         """Bring all images that were added into the state. Whatever reads the state does this first."""
 
     def _add(self, image_ids: Tensor, rows: Tensor) -> None:
-        """Add images.
+        """Add images that were checked.
 
         Args:
             image_ids: ``(N,)`` int64, :data:`~hardest_metrics.functional.boxes.NO_ID` for images without.
             rows: ``(N, *row_shape)`` float32.
         """
-        self._check(image_ids, rows)
         # where the state lies: on the CPU if `compute_on_cpu` moved it there
         device = self.rows[-1].device if self.rows else self.device
         image_ids, rows = image_ids.to(device), rows.to(device)

@@ -170,14 +170,14 @@ class HardnessMetric(ImageRows):
         # moves to the CPU after each update nothing else than tensors may be in it.
         if self.compute_on_cpu:
             self._settle()
-        waits = reading.batch is not None and bool(self.rows) and not self.compute_on_cpu
-        if not waits and not self.waiting:
-            self._add(*measured([reading], self._rows_of))
-            return
         if reading.batch is not None:
             self._check_batch(reading.batch)
         elif reading.rows is not None:
             self._check(reading.image_ids, reading.rows)
+        waits = reading.batch is not None and bool(self.rows) and not self.compute_on_cpu
+        if not waits and not self.waiting:
+            self._add(*measured([reading], self._rows_of))
+            return
         before, waiting = self.waiting, Waiting(self.waiting, reading)
         vars(self)["waiting"] = waiting
         if waiting.images >= MOST_IMAGES or waiting.boxes >= MOST_BOXES:
@@ -188,7 +188,7 @@ class HardnessMetric(ImageRows):
                 raise
 
     def _check_batch(self, batch: Batch) -> None:
-        """Refuse a batch that is to be measured later if this metric could make nothing of its rows."""
+        """Refuse a batch that is yet to be measured if this metric could make nothing of its rows."""
 
     def _settle(self) -> None:
         """Measure what waits."""

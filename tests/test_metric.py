@@ -382,9 +382,9 @@ def test_a_state_of_other_settings_is_refused_and_changes_nothing() -> None:
 
 def test_a_state_may_be_loaded_by_another_definition_of_equal_settings() -> None:
     batch = Scenery().draw(20, seed=0)
+    loaded = TotalFalse(weighting="overlap", reduction="sum")  # first: overlap is measured for those that live
     saved = measured(batch)
     saved.persistent(True)
-    loaded = TotalFalse(weighting="overlap", reduction="sum")
     loaded.load_state_dict(saved.state_dict())
     assert loaded.compute() == measured(batch, metric=TotalFalse("overlap", reduction="sum")).compute()
 

@@ -55,7 +55,9 @@ class Agreement(ImageRows):
         """
         with torch.no_grad():
             rows = torch.stack(join(estimated, true), dim=1).float()
-            self._add(estimated.image_ids.long().sort().values, rows)
+            image_ids = estimated.image_ids.long().sort().values
+            self._check(image_ids, rows)
+            self._add(image_ids, rows)
 
     def compute(self) -> Tensor:
         """The measure over all images so far, float32; NaN where it is undefined.

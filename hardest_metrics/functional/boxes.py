@@ -11,7 +11,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from hardest_metrics.functional.order import positions, repeated
+from hardest_metrics.functional.order import Array, as_array, as_tensor, numpy_or_torch, places, repeated
 
 #: Marks an image that was given without an `image_id`; no image may have it as its id.
 NO_ID = torch.iinfo(torch.int64).min
@@ -148,7 +148,7 @@ def _joined(parts: Sequence[Boxes], starts: Tensor) -> dict[str, Tensor]:
     columns = {name: torch.cat([getattr(part, name) for part in parts]) for name in vars(parts[0]) if name != "group"}
     device, number = columns["image"].device, len(columns["image"])
     sizes = torch.tensor([len(part) for part in parts], device="cpu")
-    columns["image"] += starts.index_select(0, repeated(sizes, number)).to(device)
+    columns["image"] += starts.index_select(0, as_tensor(repeated(as_array(sizes), number))).to(device)
     return columns
 
 
@@ -190,23 +190,24 @@ def shared_areas(a: Tensor, b: Tensor, first: Tensor, count: Tensor) -> Iterator
         Two int64 tensors of equal length, into `a` and into `b`, and float64 square pixels.
     """
     (left, right, top, bottom), (b_left, b_right, b_top, b_bottom) = _edges(a), _edges(b)
-    for i, j in ragged_pairs(first, count):
+    for i, j in ragged_pairs(as_array(first), as_array(count)):
         width = _shared_extent(left, right, b_left, b_right, i, j)
-        beside = positions(width > 0)  # most pairs are apart, and looked at no further
-        i, j = i.index_select(0, beside), j.index_select(0, beside)
-        yield i, j, width.index_select(0, beside) * _shared_extent(top, bottom, b_top, b_bottom, i, j).clamp_(min=0)
+        beside = numpy_or_torch(width).where(width > 0)[0]  # most pairs are apart, and looked at no further
+        i, j = i.take(beside), j.take(beside)
+        area = width.take(beside) * _shared_extent(top, bottom, b_top, b_bottom, i, j).clip(0)
+        yield as_tensor(i), as_tensor(j), as_tensor(area)
 
 
-def _edges(xywh: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _edges(xywh: Tensor) -> tuple[Array, Array, Array, Array]:
     """Left, right, top and bottom, ``(n,)`` each: to pick a number takes a sixth of the time of a row of two."""
-    left, top, width, height = xywh.T.contiguous()
+    left, top, width, height = as_array(xywh.T.contiguous())
     return left, left + width, top, top + height
 
 
-def _shared_extent(a_start: Tensor, a_end: Tensor, b_start: Tensor, b_end: Tensor, i: Tensor, j: Tensor) -> Tensor:
+def _shared_extent(a_start: Array, a_end: Array, b_start: Array, b_end: Array, i: Array, j: Array) -> Array:
     """From the later start to the earlier end of each pair; below 0 if they are apart."""
-    start = torch.maximum(a_start.index_select(0, i), b_start.index_select(0, j))
-    return torch.minimum(a_end.index_select(0, i), b_end.index_select(0, j)).sub_(start)
+    xp = numpy_or_torch(i)
+    return xp.minimum(a_end.take(i), b_end.take(j)) - xp.maximum(a_start.take(i), b_start.take(j))
 
 
 def iou(shared: Tensor, a_area: Tensor, b_area: Tensor, b_is_crowd: Tensor) -> Tensor:
@@ -227,7 +228,7 @@ def iou(shared: Tensor, a_area: Tensor, b_area: Tensor, b_is_crowd: Tensor) -> T
     return (shared / either).masked_fill_(shared == 0, 0.0)
 
 
-def ragged_pairs(first: Tensor, count: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+def ragged_pairs(first: Array, count: Array) -> Iterator[tuple[Array, Array]]:
     """Pair every row `i` with each of ``first[i], ..., first[i] + count[i] - 1``, in bounded chunks.
 
     Args:
@@ -235,9 +236,9 @@ def ragged_pairs(first: Tensor, count: Tensor) -> Iterator[tuple[Tensor, Tensor]
         count: ``(n,)`` int64.
 
     Yields:
-        Two int64 tensors of equal length: rows, ascending, and what they are paired with, ascending in a row.
+        Two int64 arrays of equal length: rows, ascending, and what they are paired with, ascending in a row.
     """
-    most = _PAIRS_AT_ONCE if count.is_cpu else _PAIRS_AT_ONCE_ON_DEVICE
+    most = _PAIRS_AT_ONCE_ON_DEVICE if isinstance(count, Tensor) else _PAIRS_AT_ONCE
     ends = count.cumsum(0)
     total = int(ends[-1]) if len(ends) else 0  # how many pairs there are must reach the host
     shift = first - (ends - count)  # from the number of a pair to the position of its partner
@@ -246,9 +247,9 @@ def ragged_pairs(first: Tensor, count: Tensor) -> Iterator[tuple[Tensor, Tensor]
         if total - done <= most:
             stop, upto = len(count), total
         else:
-            stop = max(int(torch.searchsorted(ends, done + most, right=True)), row + 1)
+            stop = max(int(numpy_or_torch(ends).searchsorted(ends, done + most, side="right")), row + 1)
             upto = int(ends[stop - 1])
         if upto > done:
             rows = repeated(count[row:stop], upto - done) + row
-            yield rows, shift.index_select(0, rows).add_(torch.arange(done, upto, device=count.device))
+            yield rows, shift.take(rows) + places(done, upto, count)
         row, done = stop, upto

@@ -5,9 +5,15 @@ values many bytes at a time, its sorts are made for the processor or make use of
 wakes a second thread, as torch does for a few hundred numbers, which takes longer than the work.
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
+
+#: numpy's in the host's memory, torch's on another device. Both share memory with a tensor: to go from one to the other
+#: copies nothing.
+Array = Any
 
 #: Values that do not occur are counted too; up to so many a value that does, that takes less time than to search.
 _MOST_COUNTED = 16
@@ -117,7 +123,7 @@ def runs(ascending: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
     return first, first_places(ascending, wanted + 1) - first
 
 
-def repeated(counts: Tensor, total: int) -> Tensor:
+def repeated(counts: Array, total: int) -> Array:
     """Every place as often as its count says: ``counts[0]`` times 0, ``counts[1]`` times 1, ...
 
     Args:
@@ -128,9 +134,33 @@ def repeated(counts: Tensor, total: int) -> Tensor:
         ``(total,)`` int64, ascending.
 
     Example:
-        >>> repeated(torch.tensor([2, 0, 3]), 5)
-        tensor([0, 0, 2, 2, 2])
+        >>> repeated(np.array([2, 0, 3]), 5)
+        array([0, 0, 2, 2, 2])
     """
-    if counts.is_cpu:
-        return torch.from_numpy(np.arange(len(counts), dtype=np.int64).repeat(counts.numpy()))
-    return torch.arange(len(counts), device=counts.device).repeat_interleave(counts, output_size=total)
+    each = places(0, len(counts), counts)
+    return each.repeat_interleave(counts, output_size=total) if isinstance(counts, Tensor) else each.repeat(counts)
+
+
+def places(start: int, stop: int, like: Array) -> Array:
+    """``start, ..., stop - 1`` as int64, where `like` is."""
+    if isinstance(like, Tensor):
+        return torch.arange(start, stop, device=like.device)
+    return np.arange(start, stop, dtype=np.int64)
+
+
+# What is written for arrays works on numpy's and on torch's alike, with what both call by the same name
+
+
+def as_array(tensor: Tensor) -> Array:
+    """The same memory as numpy sees it, if it is the host's; else the tensor."""
+    return tensor.numpy() if tensor.is_cpu else tensor
+
+
+def as_tensor(array: Array) -> Tensor:
+    """The same memory as torch sees it."""
+    return array if isinstance(array, Tensor) else torch.from_numpy(array)
+
+
+def numpy_or_torch(array: Array) -> Any:
+    """The library that an array is of."""
+    return torch if isinstance(array, Tensor) else np

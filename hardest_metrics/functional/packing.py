@@ -15,7 +15,7 @@ from torch import Tensor
 
 from hardest_metrics.functional.boxes import NO_ID, Batch, Detections, GroundTruth, group_numbers
 from hardest_metrics.functional.eager import eager
-from hardest_metrics.functional.order import first_places, positions, repeated
+from hardest_metrics.functional.order import as_array, as_tensor, first_places, positions, repeated
 
 BoxFormat = Literal["xyxy", "xywh", "cxcywh"]
 
@@ -215,7 +215,7 @@ class _Side:
         if kept is not None:
             counts, size = first_places(kept, counts.cumsum(0)), len(kept)
             counts[1:] -= counts[:-1].clone()
-        return repeated(counts, size)
+        return as_tensor(repeated(as_array(counts), size))
 
     def boxes(self, box_format: BoxFormat) -> Tensor:
         """``(n, 4)`` as given."""

@@ -213,16 +213,20 @@ def test_boxes_that_touch_or_lie_apart_share_nothing() -> None:
     assert list(zip(i.tolist(), j.tolist(), shared.tolist(), strict=True)) == [(0, 2, 12), (0, 3, 0)]
 
 
+@pytest.mark.parametrize("kind", [np.asarray, torch.as_tensor], ids=["numpy", "torch"])
 @pytest.mark.parametrize("at_once", [1, 2, 7, 10**6])
-def test_rows_are_paired_with_their_partners_in_chunks(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_are_paired_with_their_partners_in_chunks(
+    at_once: int, kind: Callable[[torch.Tensor], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(boxes, "_PAIRS_AT_ONCE", at_once)
+    monkeypatch.setattr(boxes, "_PAIRS_AT_ONCE_ON_DEVICE", at_once)
     generator = torch.Generator().manual_seed(0)
     for number in (0, 1, 5, 40):
         first = torch.randint(0, 100, (number,), generator=generator)
         count = torch.randint(0, 6, (number,), generator=generator) * torch.randint(
             0, 2, (number,), generator=generator
         )
-        chunks = list(ragged_pairs(first, count))
+        chunks = list(ragged_pairs(kind(first), kind(count)))
         found = [pair for rows, partners in chunks for pair in zip(rows.tolist(), partners.tolist(), strict=True)]
         starts = zip(range(number), first.tolist(), count.tolist(), strict=True)
         assert found == [(row, start + k) for row, start, length in starts for k in range(length)]

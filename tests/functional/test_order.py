@@ -3,7 +3,16 @@
 import pytest
 import torch
 
-from hardest_metrics.functional.order import ascending_order, descending_order, first_places, positions, repeated, runs
+from hardest_metrics.functional.order import (
+    as_array,
+    as_tensor,
+    ascending_order,
+    descending_order,
+    first_places,
+    positions,
+    repeated,
+    runs,
+)
 
 
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
@@ -67,6 +76,6 @@ def test_runs_are_where_values_start_and_how_often_they_are(
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
 @pytest.mark.parametrize("counts", [[], [0, 0], [2, 0, 3], [1] * 400])
 def test_places_are_repeated_as_counted(counts: list[int], device: str) -> None:
-    places = repeated(torch.tensor(counts, dtype=torch.int64, device=device), sum(counts))
-    assert places.device.type == device
+    places = repeated(as_array(torch.tensor(counts, dtype=torch.int64, device=device)), sum(counts))
+    assert as_tensor(places).device.type == device
     assert places.tolist() == [place for place, count in enumerate(counts) for _ in range(count)]
