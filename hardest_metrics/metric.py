@@ -3,6 +3,7 @@
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, cast, get_args
 
 import numpy as np
@@ -149,15 +150,15 @@ class HardnessMetric(ImageRows):
         """
         with torch.no_grad(), without_autocast():
             if self.by_image:
-                reading = _last_batches.get(
-                    self.settings, preds, target, self._read, asker=self, reads=self.reads, extent=self._extent
-                )
+                extent = self._extent  # once: who asks for it may be gone at any time
+                read = partial(self._read, extent=extent)
+                reading = _last_batches.get(self.settings, preds, target, read, self, self.reads, extent)
             else:
                 reading = Reading(*self._measure(preds, target))
             self._take(reading)
 
-    def _read(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> Reading:
-        """A batch as metrics of equal settings see it."""
+    def _read(self, preds: Sequence[ImageDict], target: Sequence[ImageDict], extent: frozenset[str]) -> Reading:
+        """A batch as metrics of equal settings see it, to this extent."""
         return Reading(*in_pieces(self._measure, preds, target, self._images_at_once, self._threads))
 
     def _rows_of(self, batch: Batch, extent: frozenset[str]) -> Tensor:

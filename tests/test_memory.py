@@ -13,6 +13,7 @@ from torch import Tensor
 
 from hardest_metrics import FalseNegatives, FalsePositives, TotalFalse
 from hardest_metrics._memory import BatchMemory
+from hardest_metrics.detection import box_errors
 from hardest_metrics.functional import pack
 from tests.scenes import Batch, Image, Scenery, detected, false_alarms, labelled
 
@@ -211,6 +212,26 @@ def test_overlap_is_measured_while_somebody_asks_for_it() -> None:
     plain.reset()
     plain.update(*batch)
     assert (plain.rows[0][..., 2] == -1).all()
+
+
+@pytest.mark.parametrize("images", [10, 1300], ids=["waits", "in pieces"])
+def test_overlap_s_last_asker_may_die_while_a_batch_is_read(images: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    dying = [TotalFalse("overlap", iou_threshold=0.234)]
+
+    def pack_late(*args: Any, **kwargs: Any) -> Any:
+        dying.clear()
+        gc.collect()
+        return pack(*args, **kwargs)
+
+    monkeypatch.setattr(box_errors, "pack", pack_late)
+    preds, target = Scenery().draw(10, seed=0)
+    batch = (preds * (images // 10), [{**image, "image_id": i} for i, image in enumerate(target * (images // 10))])
+    plain = TotalFalse(iou_threshold=0.234)
+    plain.update(*batch)
+    covered = TotalFalse("overlap", iou_threshold=0.234)
+    covered.update(*batch)
+    assert not dying
+    assert covered.compute()[1].max() > 0
 
 
 def test_an_asker_at_the_address_of_a_dead_one_is_not_taken_for_it() -> None:

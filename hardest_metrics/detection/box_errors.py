@@ -2,6 +2,7 @@
 
 from abc import ABC
 from collections.abc import Collection, Sequence
+from functools import partial
 from typing import Any, ClassVar, Literal, cast
 from uuid import uuid4
 
@@ -11,6 +12,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from hardest_metrics._memory import Living
+from hardest_metrics._pieces import in_pieces
 from hardest_metrics._waiting import MOST_IMAGES, Reading
 from hardest_metrics.functional.boxes import Batch
 from hardest_metrics.functional.hardness import error_sums, known_weighting, require_sizes
@@ -142,16 +144,23 @@ class BoxErrors(HardnessMetric, ABC):
     def _extent(self) -> frozenset[str]:
         return frozenset({"overlap"} if _weighing_by_overlap.any(self.settings) else ())
 
-    def _read(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> Reading:
-        measures_otherwise = callable(self.weighting) or type(self)._measure is not BoxErrors._measure
-        if measures_otherwise or len(preds) > MOST_IMAGES:
-            return super()._read(preds, target)
+    def _read(self, preds: Sequence[ImageDict], target: Sequence[ImageDict], extent: frozenset[str]) -> Reading:
+        if callable(self.weighting) or type(self)._measure is not BoxErrors._measure:
+            return super()._read(preds, target, extent)
+        if len(preds) > MOST_IMAGES:
+            measure = partial(self._measure_to, extent)
+            return Reading(*in_pieces(measure, preds, target, self._images_at_once, self._threads))
         batch = self._packed(preds, target)
-        return Reading(batch.image_ids, batch=batch, extent=self._extent)
+        return Reading(batch.image_ids, batch=batch, extent=extent)
 
     def _measure(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> tuple[Tensor, Tensor]:
+        return self._measure_to(self._extent, preds, target)
+
+    def _measure_to(
+        self, extent: frozenset[str], preds: Sequence[ImageDict], target: Sequence[ImageDict]
+    ) -> tuple[Tensor, Tensor]:
         batch = self._packed(preds, target)
-        return batch.image_ids, self._rows_of(batch, self._extent)
+        return batch.image_ids, self._rows_of(batch, extent)
 
     def _packed(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> Batch:
         return pack(preds, target, self.box_format, min_score=self.query.score_threshold)
