@@ -213,6 +213,19 @@ def test_boxes_that_touch_or_lie_apart_share_nothing() -> None:
     assert list(zip(i.tolist(), j.tolist(), shared.tolist(), strict=True)) == [(0, 2, 12), (0, 3, 0)]
 
 
+def test_torch_finds_the_shared_areas_that_numpy_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = torch.Generator().manual_seed(0)
+    a, b = (torch.rand(number, 4, generator=rng, dtype=torch.float64) * 100 for number in (60, 70))
+    first, count = (torch.randint(0, 35, (60,), generator=rng) for _ in range(2))
+    monkeypatch.setattr(boxes, "_PAIRS_AT_ONCE", 100)
+    monkeypatch.setattr(boxes, "_PAIRS_AT_ONCE_ON_DEVICE", 130)
+    of_numpy = [torch.cat(parts) for parts in zip(*shared_areas(a, b, first, count), strict=True)]
+    monkeypatch.setattr(boxes, "as_array", lambda tensor: tensor)  # as on another device
+    of_torch = [torch.cat(parts) for parts in zip(*shared_areas(a, b, first, count), strict=True)]
+    assert len(of_numpy[0]) > 100
+    assert all(map(torch.equal, of_torch, of_numpy))
+
+
 @pytest.mark.parametrize("kind", [np.asarray, torch.as_tensor], ids=["numpy", "torch"])
 @pytest.mark.parametrize("at_once", [1, 2, 7, 10**6])
 def test_rows_are_paired_with_their_partners_in_chunks(
