@@ -49,8 +49,8 @@ def weighted_sums(batch: Batch, matches: Matches, weightings: Sequence[Weighting
         ``(N, 2, W)`` float64.
     """
     errors = Errors.of(batch, matches)
-    true_positives = batch.detections  # of which only those are looked up that somebody looks at
-    if not ERRORS_ALONE.issuperset(weightings):
+    true_positives = batch.detections  # looked up only if somebody looks at them
+    if any(weighting not in ERRORS_ALONE for weighting in weightings):
         true_positives = true_positives_of(batch, matches)
     kind_of_image = errors.image * 2 + errors.missed
     sums = torch.zeros(len(weightings), 2 * len(batch), dtype=torch.float64, device=errors.image.device)

@@ -142,7 +142,7 @@ def overlap(errors: Errors, true_positives: Detections) -> Tensor:
 
 
 #: Weightings that look at each error by itself, and at no true positive.
-ERRORS_ALONE: frozenset[Weighting] = frozenset({none, pixel})
+ERRORS_ALONE: tuple[Weighting, ...] = (none, pixel)
 
 #: The weightings that have a name.
 WEIGHTINGS: dict[WeightingName, Weighting] = {"none": none, "pixel": pixel, "overlap": overlap}

@@ -1,5 +1,6 @@
 """From boxes to the hardness of images."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -97,6 +98,19 @@ def test_a_user_s_weighting_weighs_each_error() -> None:
     preds, target = false_alarms(2, 0, 1)
     assert total_false(preds, target, by_score).tolist() == pytest.approx([11.8, 10, 10.9])
     assert false_positives(preds, target, by_score).tolist() == pytest.approx([1.8, 0, 0.9])
+
+
+def test_a_user_s_weighting_may_be_an_object_that_has_no_hash() -> None:
+    @dataclass
+    class Times:
+        factor: float
+
+        def __call__(self, errors: Errors, true_positives: Detections) -> Tensor:
+            assert len(true_positives) < len(errors), "given all detections"
+            return self.factor * none(errors, true_positives)
+
+    preds, target = false_alarms(2, 1)
+    assert total_false(preds, target, Times(3.0)).tolist() == (3 * total_false(preds, target)).tolist()
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.int64, torch.float64])
