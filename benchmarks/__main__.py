@@ -1,6 +1,6 @@
 """Measure everything, each as a ratio in one run, and write tables, a plot and raw numbers.
 
-    python -m benchmarks             # all of it, about ten minutes on two cores
+    python -m benchmarks             # all of it, about twenty minutes on two cores
     python -m benchmarks --quick     # small sets and few repetitions: does it run?
     python -m benchmarks nine memory # some parts
 
