@@ -162,8 +162,8 @@ def _profiles(scenes: Scenes) -> list[str]:
             for event in events[:8]
         )
         notes.append(
-            f"Profile of {name}, one thread: {most}; Python and the rest of torch {max(0.0, 1 - in_torch / passed):.0%}"
-            f" (of {in_words(passed)}, the profiler's own share included)."
+            f"Profile of {name}, one thread: {most}; Python, numpy and the rest of torch"
+            f" {max(0.0, 1 - in_torch / passed):.0%} (of {in_words(passed)}, the profiler's own share included)."
         )
     torch.set_num_threads(threads)
     return notes
