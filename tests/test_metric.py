@@ -584,7 +584,7 @@ def test_an_image_costs_at_most_64_bytes_whatever_the_batch_size(
     metric, number = TotalFalse(), 3000
     row = metric._measure(*false_alarms(1))[1]
 
-    def quickly(self: TotalFalse, preds: Any, target: Any) -> Reading:
+    def quickly(self: TotalFalse, preds: Any, target: Any, extent: frozenset[str]) -> Reading:
         return Reading(torch.tensor([image["image_id"] for image in target]), row.repeat(len(target), 1, 1))
 
     monkeypatch.setattr(TotalFalse, "_read", quickly)
