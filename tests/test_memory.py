@@ -239,11 +239,10 @@ def test_an_asker_at_the_address_of_a_dead_one_is_not_taken_for_it() -> None:
     batch = false_alarms(1)
     addresses = set()
     for _ in range(20):
-        metric = TotalFalse()
-        addresses.add(id(metric))
-        memory.get("settings", *batch, counter, asker=metric)
-        del metric
-        gc.collect()
+        asker = Counter()  # small, so that the next one gets its memory
+        addresses.add(id(asker))
+        memory.get("settings", *batch, counter, asker=asker)
+        del asker
     assert len(addresses) < 20  # else this shows nothing
     assert counter.calls == 1
 
