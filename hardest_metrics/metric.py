@@ -213,12 +213,8 @@ class HardnessMetric(ImageRows):
 
     def _values(self, members: Sequence[ImageRows], image_ids: Tensor, rows: Tensor) -> list[Any]:
         each = cast(Sequence[HardnessMetric], members)
-        rankings = Ranking.each_by_hardness(image_ids, self._hardness_of_each(each, rows))
+        rankings = Ranking.each_by_hardness(image_ids, torch.stack([member._hardness(rows) for member in each]))
         return [member._reduced(ranking) for member, ranking in zip(each, rankings, strict=True)]
-
-    def _hardness_of_each(self, members: "Sequence[HardnessMetric]", rows: Tensor) -> Tensor:
-        """``(M, N)``: the hardness under each of `M` metrics of these settings."""
-        return torch.stack([member._hardness(rows) for member in members])
 
     def _reduced(self, ranking: Ranking) -> Ranking | Tensor:
         if self.reduction is None:

@@ -3,10 +3,9 @@
 from abc import ABC
 from collections.abc import Collection, Sequence
 from functools import partial
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal
 from uuid import uuid4
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics import Metric
@@ -197,14 +196,6 @@ class BoxErrors(HardnessMetric, ABC):
         sums = rows.select(2, 0 if callable(self.weighting) else _COLUMNS[self.weighting])
         of_kind = [sums.select(1, kind) for kind in _COUNTED[self.kind]]
         return of_kind[0] + of_kind[1] if len(of_kind) > 1 else of_kind[0]
-
-    def _hardness_of_each(self, members: Sequence[HardnessMetric], rows: Tensor) -> Tensor:
-        if callable(self.weighting) or any(type(member)._hardness is not BoxErrors._hardness for member in members):
-            return super()._hardness_of_each(members, rows)
-        wrong, missed = rows.unbind(1)
-        of_kind = {"false_positives": wrong, "false_negatives": missed, "total_false": wrong + missed}
-        asked = [(member.kind, cast(WeightingName, member.weighting)) for member in cast(Sequence[BoxErrors], members)]
-        return torch.stack([of_kind[kind].select(1, _COLUMNS[weighting]) for kind, weighting in asked])
 
     def _in_error(self, rows: Tensor) -> Tensor:
         if callable(self.weighting):
