@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from benchmarks.timing import Line, Section, Task, in_words, race
+from benchmarks.timing import Section, Task, compared, race
 from hardest_metrics.functional import agreement
 
 _SHARE = 0.1
@@ -34,16 +34,7 @@ def measures(quick: bool) -> Section:
             rounds=15,
             budget=5,
         )
-        lines.append(
-            Line(
-                f"{name}, {images:,} images",
-                in_words(timed.clock("ours").median),
-                f"{theirs_name}: {in_words(timed.clock('theirs').median)}",
-                timed.ratio("theirs", "ours"),
-                "{:.2f}× faster",
-                by_cpu=timed.cpu_ratio("theirs", "ours"),
-            )
-        )
+        lines.append(compared(timed, f"{name}, {images:,} images", "ours", "theirs", theirs_name, faster=True))
     return Section("Agreement of rankings", lines)
 
 

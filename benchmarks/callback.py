@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision.models.detection import retinanet_resnet50_fpn
 
-from benchmarks.timing import Line, Seconds, Section, Spread, Task, in_words, race
+from benchmarks.timing import Line, Seconds, Section, Spread, Task, compared, in_words, race
 from examples.detector.data import Batch, DigitData, collate
 from examples.detector.digits import DigitScenes
 from examples.detector.module import DetectorModule
@@ -58,15 +58,8 @@ def _epochs(quick: bool) -> Iterator[Line]:
             "with": _epoch(trainer(None, callback), module, loader),
         }
         timed = race(tasks, rounds=3 if quick else 9, budget=20)
-        yield Line(
-            f"an epoch that draws nothing, {name}, {len(loader.dataset)} images",
-            in_words(timed.clock("with").median),
-            f"without the callback: {in_words(timed.clock('without').median)}",
-            timed.ratio("with", "without"),
-            "{:.3f}× as long",
-            at_most=limit,
-            by_cpu=timed.cpu_ratio("with", "without"),
-        )
+        what = f"an epoch that draws nothing, {name}, {len(loader.dataset)} images"
+        yield compared(timed, what, "with", "without", "without the callback", limit=limit, number=".3f")
         # the first epoch warms up
         own = Spread.of(callback.own[1:]).times(100 / timed.clock("without").median)
         yield Line(

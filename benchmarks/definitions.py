@@ -8,7 +8,7 @@ from torchmetrics import MetricCollection
 
 from benchmarks import checks
 from benchmarks.peers import EVALUATORS, HARDEST, Native, Peer, confident
-from benchmarks.timing import Line, Section, Spread, Task, in_words, race
+from benchmarks.timing import Line, Section, Spread, Task, compared, in_words, race
 from benchmarks.workloads import Scenes, coco_sized, dense, lvis_like
 from hardest_metrics import FalseNegatives, FalsePositives, HardnessCollection, HardnessMetric, Ranking, TotalFalse
 
@@ -37,19 +37,21 @@ def one_definition(quick: bool) -> Section:
             found = peer.totals(task.prepare() if peer.from_tensors else native.copy())
             checks.equal(peer.name, found, {target["image_id"]: expected[target["image_id"]] for target in part.target})
         timed = race({"ours": ours, **their_tasks}, rounds=5, budget=15)
-        for name in their_tasks:
-            scale = len(scenes) / len(part)
-            lines.append(
-                Line(
-                    f"`TotalFalse`, {len(scenes):,} images in one call",
-                    in_words(timed.clock("ours").median),
-                    f"{name}: {in_words(scale * timed.clock(name).median)}{_scaled(peer, part, scenes)}",
-                    timed.ratio(name, "ours", scale),
-                    "{:.3g}× faster",
-                    at_least=200 if peer is HARDEST else 1,
-                    by_cpu=timed.cpu_ratio(name, "ours", scale),
-                )
+        lines += [
+            compared(
+                timed,
+                f"`TotalFalse`, {len(scenes):,} images in one call",
+                "ours",
+                name,
+                name,
+                faster=True,
+                limit=200 if peer is HARDEST else 1,
+                scale=len(scenes) / len(part),
+                note=_scaled(peer, part, scenes),
+                number=".3g",
             )
+            for name in their_tasks
+        ]
     return Section("One definition", lines, notes)
 
 
@@ -73,17 +75,9 @@ def nine_definitions(quick: bool) -> Section:
                     for of, make in (("one", TotalFalse), ("nine", functools.partial(nine, kind)))
                 }
                 timed = race(tasks, rounds=rounds, budget=30)
-                lines.append(
-                    Line(
-                        f"nine definitions in a `{kind.__name__}`, {name}{', inference mode' if inference else ''}",
-                        in_words(timed.clock("nine").median),
-                        f"one definition: {in_words(timed.clock('one').median)}",
-                        timed.ratio("nine", "one"),
-                        "{:.2f}× as long",
-                        at_most=limit if kind is HardnessCollection else None,
-                        by_cpu=timed.cpu_ratio("nine", "one"),
-                    )
-                )
+                what = f"nine definitions in a `{kind.__name__}`, {name}{', inference mode' if inference else ''}"
+                most = limit if kind is HardnessCollection else None
+                lines.append(compared(timed, what, "nine", "one", "one definition", limit=most))
     notes = [
         f"{scenes}.",
         "A `MetricCollection` feeds its first batch, and each batch in `forward`, to every member, which then has to"
@@ -130,15 +124,8 @@ def growth(quick: bool) -> Section:
     sets = {number: coco_sized(number) for number in (small, large)}
     checks.as_pycocotools("50,000 images", sets[large].first(300))
     timed = race({str(number): in_one_call(TotalFalse, scenes) for number, scenes in sets.items()}, rounds=7, budget=30)
-    line = Line(
-        f"`TotalFalse`, {large:,} images in one call",
-        in_words(timed.clock(str(large)).median),
-        f"{small:,} images: {in_words(timed.clock(str(small)).median)}",
-        timed.ratio(str(large), str(small)),
-        "{:.2f}× as long",
-        at_most=11,
-        by_cpu=timed.cpu_ratio(str(large), str(small)),
-    )
+    what = f"`TotalFalse`, {large:,} images in one call"
+    line = compared(timed, what, str(large), str(small), f"{small:,} images", limit=11)
     return Section("Growth", [line])
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from benchmarks import checks
 from benchmarks.definitions import in_one_call
 from benchmarks.peers import HARDEST, hardest_score_sampling
-from benchmarks.timing import Line, Section, Task, in_words, race
+from benchmarks.timing import Section, Task, compared, race
 from benchmarks.workloads import coco_sized
 from hardest_metrics import TotalFalse
 from hardest_metrics.detection import Estimator, ExpectedHardness, FastScoreSampling, ScoreSampling
@@ -41,21 +41,14 @@ def estimates(quick: bool) -> Section:
         for weighting in _WEIGHTINGS:
             # `hardest` takes as long whatever the weighting; it is measured without
             judged = weighting == "none" and HARDEST.version is not None
-            against = "hardest" if judged else "none"
-            lines.append(
-                Line(
-                    f"`{name}`{f'({N_SAMPLES})' if 'Sampling' in name else ''}, {weighting}, {len(scenes):,} images",
-                    in_words(timed.clock(weighting).median),
-                    f"{HARDEST}, score sampling ({N_SAMPLES}): {in_words(scale * timed.clock('hardest').median)}"
-                    f" ({len(part)} images scaled up)"
-                    if judged
-                    else "no weighting",
-                    timed.ratio(against, weighting, scale) if judged else timed.ratio(weighting, against),
-                    "{:.4g}× faster" if judged else "{:.2f}× as long",
-                    at_least=limit if judged else None,
-                    by_cpu=timed.cpu_ratio(against, weighting, scale)
-                    if judged
-                    else timed.cpu_ratio(weighting, against),
-                )
-            )
+            what = f"`{name}`{f'({N_SAMPLES})' if 'Sampling' in name else ''}, {weighting}, {len(scenes):,} images"
+            if judged:
+                against, note = f"{HARDEST}, score sampling ({N_SAMPLES})", f" ({len(part)} images scaled up)"
+                line = compared(
+                    timed, what, weighting, "hardest", against,
+                    faster=True, limit=limit, scale=scale, note=note, number=".4g",
+                )  # fmt: skip
+            else:
+                line = compared(timed, what, weighting, "none", "no weighting")
+            lines.append(line)
     return Section("Estimates without labels", lines, notes)

@@ -146,6 +146,46 @@ class Line:
         return self.value.median >= self.limit if self.at_least is not None else self.value.median <= self.limit
 
 
+def compared(
+    timed: Race,
+    what: str,
+    ours: str,
+    theirs: str,
+    against: str,
+    *,
+    faster: bool = False,
+    limit: float | None = None,
+    scale: float = 1.0,
+    note: str = "",
+    number: str = ".2f",
+) -> Line:
+    """The line that says how many times as long one task took as another, or how many times faster it was.
+
+    Args:
+        timed: the race they ran.
+        what: was measured.
+        ours: the name of what is judged.
+        theirs: the name of what it is compared with.
+        against: what that is, in words.
+        faster: whether to say how many times faster ours was, and want at least the limit; else at most.
+        limit: what the ratio is held against.
+        scale: by how much theirs did less of the work.
+        note: what to say of that.
+        number: how to write the ratio.
+    """
+    pair = (theirs, ours) if faster else (ours, theirs)
+    return Line(
+        what,
+        in_words(timed.clock(ours).median),
+        f"{against}: {in_words(scale * timed.clock(theirs).median)}{note}",
+        timed.ratio(*pair, scale),
+        f"{{:{number}}}× {'faster' if faster else 'as long'}",
+        at_least=limit if faster else None,
+        at_most=None if faster else limit,
+        by_cpu=timed.cpu_ratio(*pair, scale),
+    )
+
+
 @dataclass(frozen=True)
 class Section:
     """A part of the report.
