@@ -93,6 +93,8 @@ class HardnessCollection(MetricCollection):
             groups = [*_sharing(self._modules), *([name] for name in others)]
             self._groups = dict(enumerate(groups))
             self._groups_checked = len(others) < 2  # if there are several, whether they share is yet to be seen
+        else:  # as given, but first of each group one that refuses whatever another would
+            self._groups = {number: sorted(names, key=self._takes_all) for number, names in self._groups.items()}
         self._leave_measuring_to_first()
 
     def _compute_groups_create_state_ref(self, copy: bool = False) -> None:
@@ -104,6 +106,9 @@ class HardnessCollection(MetricCollection):
             for _, members in groups:
                 share_state(members)
         self._state_is_copy = copy
+
+    def _takes_all(self, name: str) -> bool:
+        return not getattr(self._modules[name], "group", "")
 
     def _leave_measuring_to_first(self) -> None:
         for _, *rest in self._groups.values():

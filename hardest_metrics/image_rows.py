@@ -270,36 +270,31 @@ def forward_together(members: Sequence[ImageRows], *args: Any, **kwargs: Any) ->
         args: what its `update` takes.
         kwargs: likewise.
     """
-    if any(member._is_synced for member in members):
-        raise TorchMetricsUserError("The metric is synced: call `unsync` before adding batches.")
-    leader = members[0]
-    leader._settle()
     # `vars`, not `setattr`: this runs for each member of a collection and batch, and a module looks at every attribute
     # that is set
     states = [vars(member) for member in members]
+    if any(state["_is_synced"] for state in states):
+        raise TorchMetricsUserError("The metric is synced: call `unsync` before adding batches.")
+    leader = members[0]
+    leader._settle()
     shared = [name for name in leader._defaults if name != leader._state_name]
     before = {name: states[0][name] for name in shared}
-    known = [{name: state[name] for name in (*shared, "_update_count", "_computed")} for state in states]
+    on_step = [index for index, state in enumerate(states) if state["dist_sync_on_step"]]
+    touched = [states[index] for index in {0, *on_step}]  # the others get their new state when all went well
+    known = [{name: state[name] for name in (*shared, "_update_count", "_computed", "_to_sync")} for state in touched]
     try:
         states[0].update({name: [] for name in shared})
         leader.update(*args, **kwargs)
         batch = {name: states[0][name] for name in shared}
-        images = leader._images_once()
-        for member in members:
-            if member.group not in ("", leader.group):
-                member._check(*images)
-        values = leader._values(members, *images)
-        for index, (member, state) in enumerate(zip(members, states, strict=True)):
-            if member.dist_sync_on_step:
-                state.update(batch, _to_sync=True, _computed=None)
-                values[index] = member.compute()
+        values = leader._values(members, *leader._images_once())
+        for index in on_step:
+            states[index].update(batch, _to_sync=True, _computed=None)
+            values[index] = members[index].compute()
+            states[index]["_to_sync"] = members[index].sync_on_compute
     except BaseException:
-        for state, was in zip(states, known, strict=True):
+        for state, was in zip(touched, known, strict=True):
             state.update(was)
         raise
-    finally:
-        for state, member in zip(states, members, strict=True):
-            state["_to_sync"] = member.sync_on_compute
     after = {name: functools.reduce(_with_chunk, batch[name], before[name]) for name in ("image_ids", "rows")}
     states[0].update(before | after)
     share_state(members)

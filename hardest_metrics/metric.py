@@ -129,6 +129,10 @@ class HardnessMetric(ImageRows):
     def _hardness(self, rows: Tensor) -> Tensor:
         """``(N,)`` float32 hardness that follows from ``(N, *row_shape)`` rows."""
 
+    def _hardness_of_each(self, members: "Sequence[HardnessMetric]", rows: Tensor) -> Tensor:
+        """``(M, N)``: the same for each of several metrics of these settings."""
+        return torch.stack([member._hardness(rows) for member in members])
+
     @property
     def _extent(self) -> frozenset[str]:
         """What of all that `settings` allow :meth:`_measure` measures just now; what is missing is measured anew."""
@@ -213,7 +217,7 @@ class HardnessMetric(ImageRows):
 
     def _values(self, members: Sequence[ImageRows], image_ids: Tensor, rows: Tensor) -> list[Any]:
         each = cast(Sequence[HardnessMetric], members)
-        rankings = Ranking.each_by_hardness(image_ids, torch.stack([member._hardness(rows) for member in each]))
+        rankings = Ranking.each_by_hardness(image_ids, self._hardness_of_each(each, rows))
         return [member._reduced(ranking) for member, ranking in zip(each, rankings, strict=True)]
 
     def _reduced(self, ranking: Ranking) -> Ranking | Tensor:

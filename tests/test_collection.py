@@ -251,10 +251,11 @@ def test_values_of_a_batch_are_of_that_batch() -> None:
     assert metrics(*batches[3])["b"] == alone([batches[3]])["FalseNegatives_none"]
 
 
-def test_forward_refuses_for_every_member_of_a_given_group() -> None:
+@pytest.mark.parametrize("method", ["update", "forward"])
+def test_a_given_group_refuses_what_one_of_its_members_does(method: str) -> None:
     metrics = HardnessCollection({"a": FalsePositives(), "b": TotalFalse("pixel")}, compute_groups=[["a", "b"]])
     with pytest.raises(ValueError, match="no size"):
-        metrics(*false_alarms(1, size=None))
+        getattr(metrics, method)(*false_alarms(1, size=None))
     assert {member.update_count for member in metrics.values()} == {0}
 
 

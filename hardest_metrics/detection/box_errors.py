@@ -3,7 +3,7 @@
 from abc import ABC
 from collections.abc import Collection, Sequence
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 from uuid import uuid4
 
 import torch.nn.functional as F
@@ -16,14 +16,15 @@ from hardest_metrics._waiting import MOST_IMAGES, Reading
 from hardest_metrics.functional.boxes import Batch
 from hardest_metrics.functional.hardness import error_sums, known_weighting, require_sizes
 from hardest_metrics.functional.matching import AreaName, Query
+from hardest_metrics.functional.order import Array, as_array, as_tensor, numpy_or_torch
 from hardest_metrics.functional.packing import READS, BoxFormat, ImageDict, check_box_format, pack
 from hardest_metrics.functional.weighting import WEIGHTINGS, Weighting, WeightingName
 from hardest_metrics.metric import HardnessMetric, Reduction
 
 ErrorKind = Literal["false_positives", "false_negatives", "total_false"]
 
-#: Where in a row the errors of each kind stand.
-_COUNTED: dict[ErrorKind, list[int]] = {"false_positives": [0], "false_negatives": [1], "total_false": [0, 1]}
+#: Where in a row the errors of each kind stand; behind these comes what they add up to.
+_KINDS: dict[ErrorKind, int] = {"false_positives": 0, "false_negatives": 1, "total_false": 2}
 
 #: And where the sums under each weighting.
 _COLUMNS: dict[WeightingName, int] = {name: column for column, name in enumerate(WEIGHTINGS)}
@@ -44,7 +45,7 @@ class BoxErrors(HardnessMetric, ABC):
     - ``"overlap"``: how much true positives cover the box, the sum of intersection over box area;
     - a function ``(errors, true_positives) -> (n,)``: one weight an error, finite and at least 0, given a
       whole batch as :class:`~hardest_metrics.functional.Errors` and
-      :class:`~hardest_metrics.functional.Detections`.
+      :class:`~hardest_metrics.functional.TruePositives`.
 
     As input to ``forward`` and ``update``:
 
@@ -193,14 +194,29 @@ class BoxErrors(HardnessMetric, ABC):
         return image_ids, rows
 
     def _hardness(self, rows: Tensor) -> Tensor:
-        sums = rows.select(2, 0 if callable(self.weighting) else _COLUMNS[self.weighting])
-        of_kind = [sums.select(1, kind) for kind in _COUNTED[self.kind]]
-        return of_kind[0] + of_kind[1] if len(of_kind) > 1 else of_kind[0]
+        return self._hardness_of_each([self], rows)[0]
+
+    def _hardness_of_each(self, members: Sequence[HardnessMetric], rows: Tensor) -> Tensor:
+        if any(type(member)._hardness is not BoxErrors._hardness for member in members):
+            return super()._hardness_of_each(members, rows)
+        kinds, columns = zip(*(cast(BoxErrors, member)._place for member in members), strict=True)
+        return as_tensor(_by_kind(rows)[kinds, columns])
+
+    @property
+    def _place(self) -> tuple[int, int]:
+        """Where its sums stand among those by kind."""
+        return _KINDS[self.kind], 0 if callable(self.weighting) else _COLUMNS[self.weighting]
 
     def _in_error(self, rows: Tensor) -> Tensor:
         if callable(self.weighting):
             return super()._in_error(rows)
-        return rows[:, _COUNTED[self.kind], _COLUMNS["none"]].sum(1) > 0
+        return as_tensor(_by_kind(rows)[_KINDS[self.kind], _COLUMNS["none"]] > 0)
+
+
+def _by_kind(rows: Tensor) -> Array:
+    """``(3, W, N)`` sums of weights by kind, as in :data:`_KINDS`, and weighting."""
+    sums = as_array(rows.permute(1, 2, 0))
+    return numpy_or_torch(sums).concatenate((sums, sums[:1] + sums[1:]))
 
 
 class FalsePositives(BoxErrors):

@@ -13,7 +13,7 @@ from hardest_metrics.functional.estimation import (
 from hardest_metrics.functional.hardness import error_sums, false_negatives, false_positives, total_false
 from hardest_metrics.functional.matching import Matches, Outcome, Query, match
 from hardest_metrics.functional.packing import no_labels, pack
-from hardest_metrics.functional.weighting import Errors, errors_of, none, overlap, pixel
+from hardest_metrics.functional.weighting import Errors, TruePositives, errors_of, none, overlap, pixel
 
 __all__ = [
     "Batch",
@@ -27,6 +27,7 @@ __all__ = [
     "Query",
     "Sampler",
     "ScoreSampler",
+    "TruePositives",
     "by_matching",
     "error_sums",
     "errors_of",

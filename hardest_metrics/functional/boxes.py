@@ -200,7 +200,8 @@ def shared_areas(a: Tensor, b: Tensor, first: Tensor, count: Tensor) -> Iterator
 
 def _edges(xywh: Tensor) -> tuple[Array, Array, Array, Array]:
     """Left, right, top and bottom, ``(n,)`` each: to pick a number takes a sixth of the time of a row of two."""
-    left, top, width, height = as_array(xywh.T.contiguous())
+    columns = as_array(xywh).T
+    left, top, width, height = columns.contiguous() if isinstance(columns, Tensor) else columns.copy()
     return left, left + width, top, top + height
 
 

@@ -123,7 +123,7 @@ class ScoreSampler:
     def __call__(self, batch: Batch, samples: Tensor) -> PseudoGroundTruth:
         """Draw samples."""
         boxes = batch.detections
-        place = torch.arange(len(boxes), device=boxes.image.device) - runs(boxes.image, boxes.image)[0]
+        place = torch.arange(len(boxes), device=boxes.image.device) - runs(boxes.image, boxes.image, len(batch))[0]
         of_image = hash_of(self.seed, batch.ids_or_places)
         of_box = hash_of(of_image.index_select(0, boxes.image), place)
         # one draw a box and sample, in 32 bits: below the probability's share of 2^32, the box is kept

@@ -9,14 +9,7 @@ from hardest_metrics.functional.boxes import NO_ID, Batch
 from hardest_metrics.functional.eager import eager
 from hardest_metrics.functional.matching import AreaName, Matches, Query, match
 from hardest_metrics.functional.packing import BoxFormat, ImageDict, pack
-from hardest_metrics.functional.weighting import (
-    ERRORS_ALONE,
-    WEIGHTINGS,
-    Errors,
-    Weighting,
-    WeightingName,
-    true_positives_of,
-)
+from hardest_metrics.functional.weighting import WEIGHTINGS, Errors, Weighting, WeightingName, errors_of
 
 #: Weights stay below this, so that sums of them are finite in float32.
 _MOST = 1e30
@@ -48,10 +41,7 @@ def weighted_sums(batch: Batch, matches: Matches, weightings: Sequence[Weighting
     Returns:
         ``(N, 2, W)`` float64.
     """
-    errors = Errors.of(batch, matches)
-    true_positives = batch.detections  # looked up only if somebody looks at them
-    if any(weighting not in ERRORS_ALONE for weighting in weightings):
-        true_positives = true_positives_of(batch, matches)
+    errors, true_positives = errors_of(batch, matches)
     kind_of_image = errors.image * 2 + errors.missed
     sums = torch.zeros(len(weightings), 2 * len(batch), dtype=torch.float64, device=errors.image.device)
     for sum_, weighting in zip(sums, weightings, strict=True):

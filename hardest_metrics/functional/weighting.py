@@ -4,49 +4,57 @@ A weighting is a function of the errors and the true positives of a batch, both 
 gives one weight an error. The three of the paper stand here; a user's own has the same signature.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from hardest_metrics.functional.boxes import Batch, Detections, shared_areas
+from hardest_metrics.functional.boxes import Batch, Boxes, shared_areas
 from hardest_metrics.functional.matching import Matches, Outcome
 from hardest_metrics.functional.order import positions, runs
 
 WeightingName = Literal["none", "pixel", "overlap"]
 
 
-class Errors:
-    """The false positives of a batch, then its false negatives: `n` boxes, image by image in each half.
+class _Chosen:
+    """Some of the boxes of a batch: `n` of them. What nobody reads is never looked up.
 
     Args:
         batch: the boxes.
-        wrong: ``(k,)`` int64, which detections are false positives.
-        missed: ``(n - k,)`` int64, which ground-truth boxes are false negatives.
+        matches: their outcomes, from :func:`~hardest_metrics.functional.match`.
     """
 
-    def __init__(self, batch: Batch, wrong: Tensor, missed: Tensor) -> None:
-        self._batch, self._wrong, self._missed = batch, wrong, missed
+    def __init__(self, batch: Batch, matches: Matches) -> None:
+        self._batch, self._matches = batch, matches
 
-    @classmethod
-    def of(cls, batch: Batch, matches: Matches) -> "Errors":
-        """Those that matching found."""
-        wrong = positions(matches.detections == Outcome.FALSE_POSITIVE)
-        missed = positions(matches.ground_truth == Outcome.FALSE_NEGATIVE)
-        return cls(batch, wrong, missed)
+    @cached_property
+    def _parts(self) -> Sequence[tuple[Boxes, Tensor]]:
+        """Boxes and ``(k,)`` int64 which of them, one after the other."""
+        raise NotImplementedError
 
     def __len__(self) -> int:
-        return len(self._wrong) + len(self._missed)
+        return sum(len(chosen) for _, chosen in self._parts)
 
-    def _gather(self, of_detections: Tensor, of_ground_truth: Tensor) -> Tensor:
-        return torch.cat((of_detections.index_select(0, self._wrong), of_ground_truth.index_select(0, self._missed)))
+    @property
+    def num_images(self) -> int:
+        """Of the batch, those without such boxes included."""
+        return len(self._batch)
+
+    def _column(self, name: str) -> Tensor:
+        columns = [getattr(boxes, name).index_select(0, chosen) for boxes, chosen in self._parts]
+        return columns[0] if len(columns) == 1 else torch.cat(columns)
 
     @cached_property
     def xywh(self) -> Tensor:
         """``(n, 4)`` float64: left, top, width, height in pixels."""
-        return self._gather(self._batch.detections.xywh, self._batch.ground_truth.xywh)
+        return self._column("xywh")
+
+    @property
+    def xyxy(self) -> Tensor:
+        """``(n, 4)`` float64: left, top, right, bottom in pixels."""
+        return torch.cat((self.xywh[:, :2], self.xywh[:, :2] + self.xywh[:, 2:]), dim=1)
 
     @cached_property
     def box_area(self) -> Tensor:
@@ -56,12 +64,22 @@ class Errors:
     @cached_property
     def labels(self) -> Tensor:
         """``(n,)`` int64."""
-        return self._gather(self._batch.detections.labels, self._batch.ground_truth.labels)
+        return self._column("labels")
 
     @cached_property
     def image(self) -> Tensor:
         """``(n,)`` int64, the position in the batch of the image that each box lies in."""
-        return self._gather(self._batch.detections.image, self._batch.ground_truth.image)
+        return self._column("image")
+
+
+class Errors(_Chosen):
+    """The false positives of a batch, then its false negatives: `n` boxes, image by image in each half."""
+
+    @cached_property
+    def _parts(self) -> Sequence[tuple[Boxes, Tensor]]:
+        wrong = positions(self._matches.detections == Outcome.FALSE_POSITIVE)
+        missed = positions(self._matches.ground_truth == Outcome.FALSE_NEGATIVE)
+        return (self._batch.detections, wrong), (self._batch.ground_truth, missed)
 
     @cached_property
     def image_size(self) -> Tensor:
@@ -76,35 +94,45 @@ class Errors:
     @cached_property
     def missed(self) -> Tensor:
         """``(n,)`` bool, true for a false negative."""
-        return torch.arange(len(self), device=self._wrong.device) >= len(self._wrong)
+        (_, wrong), _ = self._parts
+        return torch.arange(len(self), device=wrong.device) >= len(wrong)
 
     @cached_property
     def scores(self) -> Tensor:
         """``(n,)`` floating point: a false positive's score; NaN for a false negative."""
-        scores = self._batch.detections.scores.index_select(0, self._wrong)
-        return torch.cat((scores, scores.new_full((len(self._missed),), torch.nan)))
+        (_, wrong), (_, missed) = self._parts
+        scores = self._batch.detections.scores.index_select(0, wrong)
+        return torch.cat((scores, scores.new_full((len(missed),), torch.nan)))
+
+
+class TruePositives(_Chosen):
+    """The detections of a batch that found an object: `n` boxes, image by image."""
+
+    @cached_property
+    def _parts(self) -> Sequence[tuple[Boxes, Tensor]]:
+        return ((self._batch.detections, positions(self._matches.detections == Outcome.TRUE_POSITIVE)),)
+
+    @cached_property
+    def scores(self) -> Tensor:
+        """``(n,)`` floating point in [0, 1]."""
+        return self._column("scores")
 
 
 #: A function ``(errors, true_positives) -> (n,)`` weights, finite and at least 0.
-Weighting = Callable[[Errors, Detections], Tensor]
+Weighting = Callable[[Errors, TruePositives], Tensor]
 
 
-def errors_of(batch: Batch, matches: Matches) -> tuple[Errors, Detections]:
+def errors_of(batch: Batch, matches: Matches) -> tuple[Errors, TruePositives]:
     """The errors and the true positives among the boxes of a batch.
 
     Args:
         batch: the boxes.
         matches: their outcomes, from :func:`~hardest_metrics.functional.match`.
     """
-    return Errors.of(batch, matches), true_positives_of(batch, matches)
+    return Errors(batch, matches), TruePositives(batch, matches)
 
 
-def true_positives_of(batch: Batch, matches: Matches) -> Detections:
-    """The detections that found an object."""
-    return batch.detections.take(positions(matches.detections == Outcome.TRUE_POSITIVE))
-
-
-def none(errors: Errors, true_positives: Detections) -> Tensor:
+def none(errors: Errors, true_positives: TruePositives) -> Tensor:
     """Every error weighs 1.
 
     Returns:
@@ -113,7 +141,7 @@ def none(errors: Errors, true_positives: Detections) -> Tensor:
     return torch.ones_like(errors.box_area)
 
 
-def pixel(errors: Errors, true_positives: Detections) -> Tensor:
+def pixel(errors: Errors, true_positives: TruePositives) -> Tensor:
     """An error weighs the share of its image that its box fills.
 
     Returns:
@@ -122,7 +150,7 @@ def pixel(errors: Errors, true_positives: Detections) -> Tensor:
     return errors.box_area / errors.image_area
 
 
-def overlap(errors: Errors, true_positives: Detections) -> Tensor:
+def overlap(errors: Errors, true_positives: TruePositives) -> Tensor:
     """An error weighs how much true positives cover it: the sum of intersection over its own area.
 
     An error lies in a crowd the more true positives it overlaps; the sum can be above 1.
@@ -134,15 +162,12 @@ def overlap(errors: Errors, true_positives: Detections) -> Tensor:
     Returns:
         ``(n,)`` float64; 0 for a box without area.
     """
-    first, count = runs(true_positives.image, errors.image)
+    first, count = runs(true_positives.image, errors.image, errors.num_images)
     shared = torch.zeros_like(errors.box_area)
     for error, _, area in shared_areas(errors.xywh, true_positives.xywh, first, count):
         shared.index_add_(0, error, area)
     return (shared / errors.box_area).nan_to_num_(nan=0.0)  # a box without area shares none
 
-
-#: Weightings that look at each error by itself, and at no true positive.
-ERRORS_ALONE: tuple[Weighting, ...] = (none, pixel)
 
 #: The weightings that have a name.
 WEIGHTINGS: dict[WeightingName, Weighting] = {"none": none, "pixel": pixel, "overlap": overlap}

@@ -18,9 +18,9 @@ from torchvision.tv_tensors import BoundingBoxes
 from hardest_metrics import FalseNegatives, FalsePositives, Ranking, TotalFalse
 from hardest_metrics.detection import BoxErrors
 from hardest_metrics.functional import (
-    Detections,
     Errors,
     Query,
+    TruePositives,
     error_sums,
     false_negatives,
     false_positives,
@@ -196,13 +196,13 @@ def test_rankings_and_reductions_stand_in_one_collection() -> None:
     torch.testing.assert_close(result["val/mean"], total.hardness.mean())
 
 
-def by_size(errors: Errors, true_positives: Detections) -> Tensor:
+def by_size(errors: Errors, true_positives: TruePositives) -> Tensor:
     """Of two functions of this name, this one weighs by area ..."""
     return errors.box_area
 
 
 def _another() -> Any:
-    def by_size(errors: Errors, true_positives: Detections) -> Tensor:
+    def by_size(errors: Errors, true_positives: TruePositives) -> Tensor:
         """... and this one by width."""
         return errors.xywh[:, 2]
 
@@ -313,7 +313,7 @@ def test_metrics_with_the_same_user_s_function_can_be_merged() -> None:
         ours.merge_state(FalsePositives(weighting=_another()))
 
 
-def by_power(errors: Errors, true_positives: Detections, power: float) -> Tensor:
+def by_power(errors: Errors, true_positives: TruePositives, power: float) -> Tensor:
     return errors.box_area**power
 
 

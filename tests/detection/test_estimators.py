@@ -17,11 +17,11 @@ from hardest_metrics.calibration import Calibration, Isotonic, Platt
 from hardest_metrics.detection import BoxErrors, Estimator, ExpectedHardness, FastScoreSampling, ScoreSampling
 from hardest_metrics.functional import (
     Batch,
-    Detections,
     Errors,
     PseudoGroundTruth,
     Query,
     ScoreSampler,
+    TruePositives,
     by_matching,
     expected_moments,
     no_labels,
@@ -287,7 +287,7 @@ def test_a_user_s_sampler_models_the_truth() -> None:
 class HalfScore:
     """A weighting."""
 
-    def __call__(self, errors: Errors, true_positives: Detections) -> Tensor:
+    def __call__(self, errors: Errors, true_positives: TruePositives) -> Tensor:
         return errors.scores.nan_to_num(nan=0.0) / 2
 
 

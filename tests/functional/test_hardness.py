@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from hardest_metrics.functional import (
-    Detections,
     Errors,
     Outcome,
     Query,
+    TruePositives,
     error_sums,
     errors_of,
     false_negatives,
@@ -89,7 +89,7 @@ def test_labels_may_be_far_apart_where_no_box_takes_part() -> None:
     assert total_false([preds], [labelled()]).tolist() == [0.0]
 
 
-def by_score(errors: Errors, true_positives: Detections) -> Tensor:
+def by_score(errors: Errors, true_positives: TruePositives) -> Tensor:
     """A detection's score, 10 for a missed object."""
     return errors.scores.nan_to_num(10)
 
@@ -105,7 +105,7 @@ def test_a_user_s_weighting_may_be_an_object_that_has_no_hash() -> None:
     class Times:
         factor: float
 
-        def __call__(self, errors: Errors, true_positives: Detections) -> Tensor:
+        def __call__(self, errors: Errors, true_positives: TruePositives) -> Tensor:
             assert len(true_positives) < len(errors), "given all detections"
             return self.factor * none(errors, true_positives)
 
@@ -141,7 +141,7 @@ def test_a_weighting_that_makes_no_sense_is_refused_by_name(weighting: Any, says
 
 
 def test_the_image_of_a_wrong_weight_is_named_by_position_where_it_has_no_id() -> None:
-    def negative_in_second(errors: Errors, true_positives: Detections) -> Tensor:
+    def negative_in_second(errors: Errors, true_positives: TruePositives) -> Tensor:
         return 0.5 - errors.image
 
     with pytest.raises(ValueError, match=r"-0\.5 for a box of image 1 of the batch"):
