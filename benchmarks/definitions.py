@@ -74,7 +74,7 @@ def nine_definitions(quick: bool) -> Section:
                     of: Task(_in_mode(inference, run, make), _anew_in_mode(inference, given))
                     for of, make in (("one", TotalFalse), ("nine", functools.partial(nine, kind)))
                 }
-                timed = race(tasks, rounds=rounds, budget=30)
+                timed = race(tasks, rounds=rounds, budget=60)
                 what = f"nine definitions in a `{kind.__name__}`, {name}{', inference mode' if inference else ''}"
                 most = limit if kind is HardnessCollection else None
                 lines.append(compared(timed, what, "nine", "one", "one definition", limit=most))
