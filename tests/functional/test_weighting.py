@@ -84,12 +84,16 @@ def test_errors_are_the_false_positives_and_then_the_false_negatives() -> None:
     split = int(wrong.sum())
     assert errors.missed.tolist() == [False] * split + [True] * int(missed.sum())
     assert torch.equal(errors.xywh[:split], batch.detections.xywh[wrong])
+    assert torch.equal(errors.xyxy[split:], batch.ground_truth.xyxy[missed])
     assert torch.equal(errors.scores[:split], batch.detections.scores[wrong])
     assert torch.equal(errors.labels[split:], batch.ground_truth.labels[missed])
     assert errors.scores[split:].isnan().all()
     assert torch.equal(errors.image_size, batch.image_sizes[errors.image])
     found = matches.detections == Outcome.TRUE_POSITIVE
-    assert torch.equal(finders.xywh, batch.detections.xywh[found])
+    assert len(finders) == int(found.sum())
+    for column in ("xywh", "xyxy", "box_area", "labels", "image", "scores"):
+        assert torch.equal(getattr(finders, column), getattr(batch.detections, column)[found]), column
+    assert errors.num_images == finders.num_images == 60
 
 
 @pytest.mark.parametrize("at_once", [1, 20])
