@@ -400,7 +400,7 @@ def test_names_that_mean_harm_are_shown_as_they_are(few_report: Path, open_page:
     for name in ("Plots", "About"):
         page.get_by_role("tab", name=name).click()
     assert page.locator("script").count() == 2, "the data and the page's own"
-    page.wait_for_url(re.compile("detector"))
+    page.wait_for_url(re.compile("view=about.*detector"))
     again = open_page(few_report, "#" + page.url.partition("#")[2])
     expect(again.get_by_role("tab", name="About")).to_have_attribute("aria-selected", "true")
 
