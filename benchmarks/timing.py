@@ -173,16 +173,16 @@ def compared(
         note: what to say of that.
         number: how to write the ratio.
     """
-    pair = (theirs, ours) if faster else (ours, theirs)
+    pair = (theirs, ours, scale) if faster else (ours, theirs, 1 / scale)
     return Line(
         what,
         in_words(timed.clock(ours).median),
         f"{against}: {in_words(scale * timed.clock(theirs).median)}{note}",
-        timed.ratio(*pair, scale),
+        timed.ratio(*pair),
         f"{{:{number}}}× {'faster' if faster else 'as long'}",
         at_least=limit if faster else None,
         at_most=None if faster else limit,
-        by_cpu=timed.cpu_ratio(*pair, scale),
+        by_cpu=timed.cpu_ratio(*pair),
     )
 
 

@@ -19,6 +19,7 @@ class HardnessCollection(MetricCollection):
 
     Everything else, arguments and results included, is as in a MetricCollection. Metrics of other kinds may be members;
     then `forward` feeds every member. Metrics that hold images already share from now on only if they hold the same.
+    Where `compute_groups` are given, those are split whose members cannot share.
 
     Example:
         >>> import torch
@@ -93,8 +94,8 @@ class HardnessCollection(MetricCollection):
             groups = [*_sharing(self._modules), *([name] for name in others)]
             self._groups = dict(enumerate(groups))
             self._groups_checked = len(others) < 2  # if there are several, whether they share is yet to be seen
-        else:  # as given, but first of each group one that refuses whatever another would
-            self._groups = {number: sorted(names, key=self._takes_all) for number, names in self._groups.items()}
+        elif self._enable_compute_groups:
+            self._groups = dict(enumerate(part for names in self._groups.values() for part in self._parts_of(names)))
         self._leave_measuring_to_first()
 
     def _compute_groups_create_state_ref(self, copy: bool = False) -> None:
@@ -107,8 +108,11 @@ class HardnessCollection(MetricCollection):
                 share_state(members)
         self._state_is_copy = copy
 
-    def _takes_all(self, name: str) -> bool:
-        return not getattr(self._modules[name], "group", "")
+    def _parts_of(self, names: list[str]) -> list[list[str]]:
+        """A group as given, split where its members cannot share."""
+        members = {name: self._modules[name] for name in names}
+        others = [name for name, member in members.items() if not isinstance(member, ImageRows)]
+        return [*_sharing(members), *([others] if others else [])]
 
     def _leave_measuring_to_first(self) -> None:
         for _, *rest in self._groups.values():

@@ -256,7 +256,7 @@ class ImageRows(Metric, ABC):
         if replaced:
             vars(self).update({name: [] for name in self._unsaved})
         self.image_ids = [chunk.to(self.device) for chunk in self.image_ids]
-        self.rows = [chunk.to(self.device) for chunk in self.rows]
+        self.rows = [chunk.to(self.device, torch.float32) for chunk in self.rows]
         self._computed = None
         if self.image_ids:
             self._update_count = max(self._update_count, 1)
@@ -288,7 +288,7 @@ def forward_together(members: Sequence[ImageRows], *args: Any, **kwargs: Any) ->
         batch = {name: states[0][name] for name in shared}
         values = leader._values(members, *leader._images_once())
         for index in on_step:
-            states[index].update(batch, _to_sync=True, _computed=None)
+            states[index].update(batch, _update_count=states[0]["_update_count"], _to_sync=True, _computed=None)
             values[index] = members[index].compute()
             states[index]["_to_sync"] = members[index].sync_on_compute
     except BaseException:

@@ -130,7 +130,10 @@ class HardnessMetric(ImageRows):
         """``(N,)`` float32 hardness that follows from ``(N, *row_shape)`` rows."""
 
     def _hardness_of_each(self, members: "Sequence[HardnessMetric]", rows: Tensor) -> Tensor:
-        """``(M, N)``: the same for each of several metrics of these settings."""
+        """``(M, N)``: what :meth:`_hardness` gives for each of several metrics of these settings.
+
+        A class may override it to spare what it would do several times; members may be of other classes.
+        """
         return torch.stack([member._hardness(rows) for member in members])
 
     @property

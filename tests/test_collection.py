@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 from torchmetrics import MetricCollection
 from torchmetrics.detection import MeanAveragePrecision
 from torchmetrics.functional import spearman_corrcoef
@@ -243,6 +244,13 @@ def test_members_may_be_replaced_added_and_removed_one_by_one() -> None:
     assert list(metrics.compute()) == ["a", "c"]
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_member_that_synchronises_every_step_gives_its_first_value_too() -> None:
+    metrics = HardnessCollection({"a": FalsePositives(), "b": FalseNegatives(dist_sync_on_step=True)})
+    batch = epoch()[0]
+    assert metrics(*batch)["b"] == alone([batch])["FalseNegatives_none"]
+
+
 def test_values_of_a_batch_are_of_that_batch() -> None:
     metrics = HardnessCollection({"a": FalsePositives(), "b": FalseNegatives(dist_sync_on_step=True)})
     batches = epoch()
@@ -257,6 +265,49 @@ def test_a_given_group_refuses_what_one_of_its_members_does(method: str) -> None
     with pytest.raises(ValueError, match="no size"):
         getattr(metrics, method)(*false_alarms(1, size=None))
     assert {member.update_count for member in metrics.values()} == {0}
+
+
+def test_a_given_group_is_split_where_its_members_cannot_share() -> None:
+    batches = epoch()
+    held = FalsePositives()
+    held.update(*batches[0])
+    given = ["held", "missed", "strict", "area", "sized"]
+    metrics = HardnessCollection(
+        {
+            "held": held,
+            "missed": FalseNegatives(),
+            "strict": TotalFalse(iou_threshold=0.9),
+            "area": TotalFalse(lambda errors, true_positives: errors.box_area),
+            "sized": TotalFalse("pixel"),
+        },
+        compute_groups=[given],
+    )
+    assert list(metrics.compute_groups.values()) == [["held"], ["sized", "missed"], ["strict"], ["area"]]
+    metrics["sized"] = TotalFalse("pixel")
+    for index, batch in enumerate(batches[1:]):
+        (metrics if index % 2 else metrics.update)(*batch)
+    result = metrics.compute()
+    assert result["held"] == alone(batches)["FalsePositives_none"]
+    assert result["missed"] == alone(batches[1:])["FalseNegatives_none"]
+    assert result["strict"] == alone(batches[1:], iou_threshold=0.9)["TotalFalse_none"]
+    assert result["sized"] == alone(batches[1:])["TotalFalse_pixel"]
+    by_area = TotalFalse(lambda errors, true_positives: errors.box_area)
+    for batch in batches[1:]:
+        by_area.update(*batch)
+    assert result["area"] == by_area.compute()
+
+
+class Twice(TotalFalse):
+    def _hardness(self, rows: Tensor) -> Tensor:
+        return 2 * super()._hardness(rows)
+
+
+def test_members_may_have_a_hardness_of_their_own() -> None:
+    batch = epoch()[0]
+    metrics = HardnessCollection({"once": TotalFalse(), "twice": Twice()})
+    value = metrics(*batch)
+    assert torch.equal(value["twice"].hardness, 2 * value["once"].hardness)
+    assert metrics.compute() == value
 
 
 def test_members_that_shared_in_another_collection_share() -> None:

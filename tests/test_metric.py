@@ -360,6 +360,18 @@ def test_a_loaded_state_replaces_what_was_there() -> None:
     assert saved.compute() == ranking((BIG_ID, 2))
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_state_of_another_dtype_loads(dtype: torch.dtype) -> None:
+    saved = measured(false_alarms(3))
+    saved.persistent(True)
+    state = saved.state_dict()
+    state["rows"] = [chunk.to(dtype) for chunk in state["rows"]]
+    metric = FalsePositives()
+    metric.load_state_dict(state)
+    assert metric.compute() == ranking((0, 3))
+    assert {chunk.dtype for chunk in metric.rows} == {torch.float32}
+
+
 def test_an_empty_state_round_trips() -> None:
     metric = FalsePositives()
     metric.persistent(True)

@@ -23,8 +23,8 @@ from hardest_metrics.metric import HardnessMetric, Reduction
 
 ErrorKind = Literal["false_positives", "false_negatives", "total_false"]
 
-#: Where in a row the errors of each kind stand; behind these comes what they add up to.
-_KINDS: dict[ErrorKind, int] = {"false_positives": 0, "false_negatives": 1, "total_false": 2}
+#: Where in a row the errors of each kind stand.
+_COUNTED: dict[ErrorKind, list[int]] = {"false_positives": [0], "false_negatives": [1], "total_false": [0, 1]}
 
 #: And where the sums under each weighting.
 _COLUMNS: dict[WeightingName, int] = {name: column for column, name in enumerate(WEIGHTINGS)}
@@ -194,29 +194,31 @@ class BoxErrors(HardnessMetric, ABC):
         return image_ids, rows
 
     def _hardness(self, rows: Tensor) -> Tensor:
-        return self._hardness_of_each([self], rows)[0]
+        return as_tensor(_of_kind(as_array(rows)[:, :, self._column], self.kind))
 
     def _hardness_of_each(self, members: Sequence[HardnessMetric], rows: Tensor) -> Tensor:
         if any(type(member)._hardness is not BoxErrors._hardness for member in members):
             return super()._hardness_of_each(members, rows)
-        kinds, columns = zip(*(cast(BoxErrors, member)._place for member in members), strict=True)
-        return as_tensor(_by_kind(rows)[kinds, columns])
+        alike = cast(Sequence[BoxErrors], members)
+        sums = as_array(rows)
+        of_kind = {kind: _of_kind(sums, kind) for kind in {member.kind for member in alike}}
+        return as_tensor(numpy_or_torch(sums).stack([of_kind[member.kind][:, member._column] for member in alike]))
 
     @property
-    def _place(self) -> tuple[int, int]:
-        """Where its sums stand among those by kind."""
-        return _KINDS[self.kind], 0 if callable(self.weighting) else _COLUMNS[self.weighting]
+    def _column(self) -> int:
+        """Where in a row the sums under its weighting stand."""
+        return 0 if callable(self.weighting) else _COLUMNS[self.weighting]
 
     def _in_error(self, rows: Tensor) -> Tensor:
         if callable(self.weighting):
             return super()._in_error(rows)
-        return as_tensor(_by_kind(rows)[_KINDS[self.kind], _COLUMNS["none"]] > 0)
+        return as_tensor(_of_kind(as_array(rows)[:, :, _COLUMNS["none"]], self.kind) > 0)
 
 
-def _by_kind(rows: Tensor) -> Array:
-    """``(3, W, N)`` sums of weights by kind, as in :data:`_KINDS`, and weighting."""
-    sums = as_array(rows.permute(1, 2, 0))
-    return numpy_or_torch(sums).concatenate((sums, sums[:1] + sums[1:]))
+def _of_kind(sums: Array, kind: ErrorKind) -> Array:
+    """From ``(N, 2, ...)`` sums those of one kind, ``(N, ...)``."""
+    first, *second = (sums[:, place] for place in _COUNTED[kind])
+    return first + second[0] if second else first
 
 
 class FalsePositives(BoxErrors):

@@ -98,13 +98,14 @@ def first_places(ascending: Tensor, wanted: Tensor) -> Tensor:
     return torch.searchsorted(ascending, wanted)
 
 
-def runs(ascending: Tensor, wanted: Tensor, number: int | None = None) -> tuple[Tensor, Tensor]:
+def runs(ascending: Tensor, wanted: Tensor, below: int | None = None) -> tuple[Tensor, Tensor]:
     """Where among ascending values each wanted one starts, and how often it is there.
 
     Args:
         ascending: ``(n,)`` integers of at least 0.
         wanted: ``(m,)`` integers of at least 0, of the same dtype.
-        number: what all of them are below, where that is known and about as small as can be.
+        below: what all of them are below, if that is known, so that nobody has to look. Where it is far above most of
+            them, finding them takes longer.
 
     Returns:
         Two ``(m,)`` int64 tensors. Of values that are not there the second is 0, and the first has no meaning.
@@ -115,7 +116,7 @@ def runs(ascending: Tensor, wanted: Tensor, number: int | None = None) -> tuple[
     """
     if wanted.is_cpu and len(ascending) and len(wanted):
         values, sought = ascending.numpy(), wanted.numpy()
-        number = int(max(values[-1], sought.max())) + 1 if number is None else number
+        number = int(max(values[-1], sought.max())) + 1 if below is None else below
         if number <= _MOST_COUNTED * (len(values) + len(sought)):  # a tenth of the time of two searches
             counts = np.bincount(values, minlength=number)
             count = counts.take(sought)

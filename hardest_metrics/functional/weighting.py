@@ -4,6 +4,7 @@ A weighting is a function of the errors and the true positives of a batch, both 
 gives one weight an error. The three of the paper stand here; a user's own has the same signature.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Literal
@@ -18,7 +19,7 @@ from hardest_metrics.functional.order import positions, runs
 WeightingName = Literal["none", "pixel", "overlap"]
 
 
-class _Chosen:
+class _Chosen(ABC):
     """Some of the boxes of a batch: `n` of them. What nobody reads is never looked up.
 
     Args:
@@ -29,10 +30,10 @@ class _Chosen:
     def __init__(self, batch: Batch, matches: Matches) -> None:
         self._batch, self._matches = batch, matches
 
-    @cached_property
+    @property
+    @abstractmethod
     def _parts(self) -> Sequence[tuple[Boxes, Tensor]]:
         """Boxes and ``(k,)`` int64 which of them, one after the other."""
-        raise NotImplementedError
 
     def __len__(self) -> int:
         return sum(len(chosen) for _, chosen in self._parts)
@@ -71,16 +72,6 @@ class _Chosen:
         """``(n,)`` int64, the position in the batch of the image that each box lies in."""
         return self._column("image")
 
-
-class Errors(_Chosen):
-    """The false positives of a batch, then its false negatives: `n` boxes, image by image in each half."""
-
-    @cached_property
-    def _parts(self) -> Sequence[tuple[Boxes, Tensor]]:
-        wrong = positions(self._matches.detections == Outcome.FALSE_POSITIVE)
-        missed = positions(self._matches.ground_truth == Outcome.FALSE_NEGATIVE)
-        return (self._batch.detections, wrong), (self._batch.ground_truth, missed)
-
     @cached_property
     def image_size(self) -> Tensor:
         """``(n, 2)`` float64, height and width in pixels of the box's image; NaN where not given."""
@@ -90,6 +81,16 @@ class Errors(_Chosen):
     def image_area(self) -> Tensor:
         """``(n,)`` float64, height times width of the box's image in square pixels; NaN where not given."""
         return self._batch.image_sizes.prod(1).index_select(0, self.image)
+
+
+class Errors(_Chosen):
+    """The false positives of a batch, then its false negatives: `n` boxes, image by image in each half."""
+
+    @cached_property
+    def _parts(self) -> Sequence[tuple[Boxes, Tensor]]:
+        wrong = positions(self._matches.detections == Outcome.FALSE_POSITIVE)
+        missed = positions(self._matches.ground_truth == Outcome.FALSE_NEGATIVE)
+        return (self._batch.detections, wrong), (self._batch.ground_truth, missed)
 
     @cached_property
     def missed(self) -> Tensor:
@@ -138,7 +139,7 @@ def none(errors: Errors, true_positives: TruePositives) -> Tensor:
     Returns:
         ``(n,)`` float64.
     """
-    return torch.ones_like(errors.box_area)
+    return torch.ones_like(errors.image, dtype=torch.float64)
 
 
 def pixel(errors: Errors, true_positives: TruePositives) -> Tensor:
