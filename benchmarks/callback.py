@@ -52,7 +52,7 @@ def _epochs(quick: bool) -> Iterator[Line]:
         ("RetinaNet-R50, 480 × 640", RetinaNet(), photos, 1.03),
     ]
     for name, module, loader, limit in runs:
-        callback = NeverDue(TotalFalse(weighting="pixel"), dirpath=tempfile.mkdtemp())
+        callback = DrawingNothing(TotalFalse(weighting="pixel"), dirpath=tempfile.mkdtemp())
         tasks = {
             "without": _epoch(trainer(), module, loader),
             "with": _epoch(trainer(None, callback), module, loader),
@@ -165,11 +165,11 @@ class Timed(HardestImages):
         self.own[-1] += self.end.clock
 
 
-class NeverDue(Timed):
-    """Ranks and logs, but draws and writes nothing, as in the epochs between those of `every_n_epochs`."""
+class DrawingNothing(Timed):
+    """Ranks, logs and keeps the hardest images, but draws and writes nothing."""
 
-    def _is_due(self, trainer: Trainer) -> bool:
-        return False
+    def _show(self, *arguments: Any) -> None:
+        pass
 
 
 class Drawn(Dataset[tuple[Tensor, dict[str, Any]]]):
@@ -204,17 +204,17 @@ class Guessing(LightningModule):
 
 
 def drawing(height: int, width: int, rounds: int, tensorboard: bool) -> tuple[list[Seconds], int]:
-    """What the end of an epoch takes longer when pictures are due, round by round, and bytes of the picture."""
+    """What the end of an epoch takes longer that draws, round by round, and bytes of the picture."""
     loader = DataLoader(Drawn(64, height, width), 16, collate_fn=collate)
     longer = []
     with tempfile.TemporaryDirectory() as folder:
         logger = TensorBoardLogger(folder) if tensorboard else False
-        due, not_due = (kind(TotalFalse(weighting="pixel"), dirpath=folder) for kind in (Timed, NeverDue))
-        runs = trainer(Path(folder), due, logger=logger), trainer(Path(folder), not_due, logger=logger)
+        drawn, kept = (kind(TotalFalse(weighting="pixel"), dirpath=folder) for kind in (Timed, DrawingNothing))
+        runs = trainer(Path(folder), drawn, logger=logger), trainer(Path(folder), kept, logger=logger)
         for _ in range(rounds):
             for run in runs:
                 run.validate(Guessing(), loader, verbose=False)
-            longer.append(Seconds(due.end.clock - not_due.end.clock, due.end.cpu - not_due.end.cpu))
+            longer.append(Seconds(drawn.end.clock - kept.end.clock, drawn.end.cpu - kept.end.cpu))
         (picture,) = Path(folder).glob("*.png")
         return longer, picture.stat().st_size
 
@@ -239,7 +239,7 @@ def memory(number: int) -> tuple[int, int, int, int]:
                 ranking = sum(_nbytes([metric.image_ids, metric.rows]) for metric in held.metrics.values())
 
     with tempfile.TemporaryDirectory() as folder:
-        callback = NeverDue(TotalFalse(weighting="pixel"), dirpath=folder)
+        callback = DrawingNothing(TotalFalse(weighting="pixel"), dirpath=folder)
         for callbacks in ([Watch()], [Watch(), callback]):
             run = trainer(Path(folder), *callbacks)
             tracemalloc.start()

@@ -199,14 +199,14 @@ class HardestImages(Callback):
         dataloader_idx: int = 0,
     ) -> None:  # fmt: skip
         """Measure a batch, in the sanity check too: what is wrong with it shows before the training."""
-        self._add(pl_module, self._inputs(outputs, batch), dataloader_idx)
+        self._add(trainer, pl_module, self._inputs(outputs, batch), dataloader_idx)
 
     def on_test_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:  # fmt: skip
         """Measure a batch."""
-        self._add(pl_module, self._inputs(outputs, batch), dataloader_idx)
+        self._add(trainer, pl_module, self._inputs(outputs, batch), dataloader_idx)
 
     def on_predict_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int,
@@ -228,7 +228,7 @@ class HardestImages(Callback):
             if len(needing) == len(self.metrics):
                 return
             inputs = self._inputs(outputs, batch)
-        self._add(pl_module, inputs, dataloader_idx)
+        self._add(trainer, pl_module, inputs, dataloader_idx)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Rank, log, write and show."""
@@ -261,14 +261,16 @@ class HardestImages(Callback):
                     raise not_found("labels", outputs, batch, remedy)
         return inputs
 
-    def _add(self, pl_module: LightningModule, inputs: Inputs, index: int) -> None:
+    def _add(self, trainer: Trainer, pl_module: LightningModule, inputs: Inputs, index: int) -> None:
         if inputs.images is not None and len(inputs.images) != len(inputs.preds):
             raise ValueError(f"HardestImages got {len(inputs.images)} images, but predictions for {len(inputs.preds)}.")
         target = _with_sizes(inputs)
         loader = self._loader(index, pl_module)
         loader.metrics.update(inputs.preds, target, members=inputs.members)  # given to those metrics that take it
         if inputs.images is not None:
-            loader.top.add(dict(_items(loader.metrics)), inputs.preds, target, inputs.images)
+            # of an epoch that draws nothing none is kept: that would not let batches wait to be measured together
+            if trainer.sanity_checking or self._is_due(trainer):
+                loader.top.add(dict(_items(loader.metrics)), inputs.preds, target, inputs.images)
         elif "images" not in self._warned:
             self._warn(
                 "images", "HardestImages found no images in the batch: it ranks, but draws no pictures. Return them"

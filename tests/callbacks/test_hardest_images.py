@@ -18,6 +18,7 @@ from torchmetrics.detection import MeanAveragePrecision
 from hardest_metrics import FalseNegatives, FalsePositives, HardestImages, TotalFalse, cli
 from hardest_metrics.callbacks import Inputs
 from hardest_metrics.callbacks import hardest_images as source
+from hardest_metrics.callbacks.top_images import TopImages
 from hardest_metrics.plot import draw_image
 from tests.callbacks.runs import SIZE, Module, Scenes, detections, files, ranked, rows, scenes, trainer
 
@@ -105,6 +106,20 @@ def test_pictures_and_files_come_every_n_epochs_and_scalars_every_time(tmp_path:
     assert files(tmp_path) == ["val-TotalFalse-epoch=001-step=000003", "val-TotalFalse-epoch=003-step=000007"]
     run.validate(Module(), scenes(), verbose=False)  # asked for by hand: always due
     assert "val-TotalFalse-epoch=005-step=000010" in files(tmp_path)
+
+
+def test_an_epoch_that_draws_nothing_keeps_no_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = []
+    add = TopImages.add
+
+    def adding(self: TopImages, *batch: Any) -> None:
+        kept.append("sanity check" if run.sanity_checking else run.current_epoch)
+        add(self, *batch)
+
+    monkeypatch.setattr(TopImages, "add", adding)
+    run = trainer(tmp_path, HardestImages(TotalFalse(), every_n_epochs=2), max_epochs=5, num_sanity_val_steps=1)
+    run.fit(Module(), scenes(), scenes())
+    assert set(kept) == {"sanity check", 1, 3}
 
 
 def test_a_second_run_starts_from_nothing(tmp_path: Path) -> None:
