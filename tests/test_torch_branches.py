@@ -22,7 +22,7 @@ ENDS = (60, 76, 77, 77, 117)
 @pytest.fixture
 def not_on_host(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Lets every tensor say that it lies on another device, from now on."""
-    return lambda: monkeypatch.setattr(Tensor, "is_cpu", property(lambda self: False), raising=False)
+    return lambda: monkeypatch.setattr(Tensor, "is_cpu", property(lambda self: False))
 
 
 def batches(ends: tuple[int, ...]) -> list[Batch]:

@@ -66,7 +66,7 @@ class HardestImages(Callback):
 
     Works with `lightning.pytorch` and `pytorch_lightning`, on one process or many; with several, images need their
     ``image_id``, in the labels or in the predictions; with one, images without are numbered by position. Only
-    snapshots of the hardest images are kept, `top_k` a metric.
+    snapshots of the hardest images are kept, `top_k` a metric, and none in epochs that draw nothing.
 
     Args:
         metrics: one metric, a list, a dict or a :class:`~torchmetrics.MetricCollection` of them.

@@ -55,7 +55,7 @@ class _Chosen(ABC):
     @property
     def xyxy(self) -> Tensor:
         """``(n, 4)`` float64: left, top, right, bottom in pixels."""
-        return torch.cat((self.xywh[:, :2], self.xywh[:, :2] + self.xywh[:, 2:]), dim=1)
+        return self._column("xyxy")
 
     @cached_property
     def box_area(self) -> Tensor:
