@@ -1,6 +1,7 @@
 """Pages, and the browser that they are tried in."""
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,18 @@ def open_page(browser: Browser) -> Iterator[Open]:
     for context in contexts:
         context.close()
     assert complaints == []
+
+
+def wait_until(page: Page, condition: str, arg: Any = None, seconds: float = 30) -> None:
+    """Wait until a condition, a JavaScript expression or function of ``arg``, is true.
+
+    Playwright's own ``wait_for_function`` is no use here: from its second look on the condition is a string that the
+    page evaluates, which the page's content security policy forbids.
+    """
+    end = time.monotonic() + seconds
+    while not page.evaluate(condition, arg):
+        assert time.monotonic() < end, f"not true after {seconds} seconds: {condition}"
+        page.wait_for_timeout(20)
 
 
 def one_image(boxes: list[tuple[list[float], int]], scores: list[float] | None = None, **more: Any) -> dict[str, Any]:

@@ -6,9 +6,15 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.report.conftest import HOSTILE, Open
+from tests.report.conftest import HOSTILE, Open, wait_until
 
 ROW = "#rows tr[data-image]"
+
+ROWS_FILL_THE_WINDOW = """() => {
+    const rows = [...document.querySelectorAll("#rows tr[data-image]")];
+    const [first, last] = [rows[0], rows.at(-1)].map((row) => row.getBoundingClientRect());
+    return first.top < 100 && last.bottom > innerHeight - 100;
+}"""
 
 
 def names(page: Page) -> list[str]:
@@ -89,11 +95,7 @@ def test_few_of_many_rows_are_in_the_document_wherever_one_scrolls(many_report: 
     seen = []
     for share in (0, 0.3, 0.7, 1):
         page.evaluate("share => scrollTo(0, share * document.body.scrollHeight)", share)
-        page.wait_for_function("""() => {
-            const rows = [...document.querySelectorAll("#rows tr[data-image]")];
-            const [first, last] = [rows[0], rows.at(-1)].map((row) => row.getBoundingClientRect());
-            return first.top < 100 && last.bottom > innerHeight - 100;
-        }""")
+        wait_until(page, ROWS_FILL_THE_WINDOW)
         assert page.locator(ROW).count() < 40
         seen.append(int(page.locator(ROW).last.get_attribute("aria-rowindex") or 0))
     assert seen == sorted(seen)
@@ -327,9 +329,8 @@ def test_plots_are_those_of_the_detector(compared_report: Path, open_page: Open)
     assert all("first" in (picture.get_attribute("alt") or "") for picture in pictures.all())
     for picture in pictures.all():
         picture.scroll_into_view_if_needed()
-        page.wait_for_function(
-            "(picture) => picture.complete && picture.naturalWidth > 100", arg=picture.element_handle()
-        )
+        loaded = "(picture) => picture.complete && picture.naturalWidth > 100"
+        wait_until(page, loaded, picture.element_handle())
     page.get_by_label("Detector").select_option("second")
     assert pictures.count() > 1
     assert all("second" in (picture.get_attribute("alt") or "") for picture in pictures.all())

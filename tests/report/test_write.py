@@ -17,7 +17,7 @@ from hardest_metrics.comparison import Comparison, RankedBy
 from hardest_metrics.data import Annotations
 from hardest_metrics.ranking import Ranking
 from hardest_metrics.report import write, write_report
-from tests.report.conftest import HOSTILE, Open
+from tests.report.conftest import HOSTILE, Open, wait_until
 
 
 def data_of(page: Path) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def test_few_pictures_stand_in_the_page_itself(few: Comparison, images: Path, tm
     page = open_page(written.page.rename(images / "report.html"))
     pictures = page.locator("#rows img")
     expect(pictures).to_have_count(3)
-    page.wait_for_function("[...document.images].every((image) => image.naturalWidth === 100)")
+    wait_until(page, "[...document.images].every((image) => image.naturalWidth === 100)")
 
 
 def test_many_pictures_lie_in_a_folder_that_moves_with_the_page(
@@ -100,7 +100,7 @@ def test_many_pictures_lie_in_a_folder_that_moves_with_the_page(
     written = write_report(few, old / "é #1 ?%20.html", images)
     assert written.folder == old / "é #1 ?%20_files"
     page = open_page(old.rename(tmp_path / "new") / written.page.name)
-    page.wait_for_function("[...document.images].every((image) => image.naturalWidth === 100)")
+    wait_until(page, "[...document.images].every((image) => image.naturalWidth === 100)")
     assert page.locator("#rows img").count() == 3
 
 
