@@ -24,7 +24,7 @@ from torch import Tensor
 
 from hardest_metrics.functional.boxes import Detections, GroundTruth, iou, shared_areas
 from hardest_metrics.functional.eager import eager
-from hardest_metrics.functional.order import ascending_order, positions, runs
+from hardest_metrics.functional.order import ascending_order, at_least, positions, rows_at, runs
 from hardest_metrics.functional.reduction import scatter_extreme_
 
 AreaName = Literal["small", "medium", "large"]
@@ -36,6 +36,9 @@ AREA_RANGES: dict[str, tuple[float, float]] = {
     "large": (96.0**2, 1e10),
 }
 
+
+#: The bits of a score, which is at most 1, are below this.
+_MOST_BITS = 2**30
 
 _LEAST = torch.iinfo(torch.int64).min
 
@@ -209,12 +212,12 @@ def match(detections: Detections, ground_truth: GroundTruth, query: Query) -> Ma
 
 def rank(detections: Detections, query: Query) -> Tensor:
     """Indices of the detections that take part, by group, and in a group by score, highest first."""
-    takes_part = detections.scores >= query.score_threshold
+    ranked = at_least(detections.scores, query.score_threshold)
     if query.labels is not None:
-        takes_part &= query.counts_label(detections.labels)
-    ranked = positions(takes_part)
+        counted = positions(query.counts_label(detections.labels.index_select(0, ranked)))
+        ranked = ranked.index_select(0, counted)
     group = detections.group.index_select(0, ranked)
-    order = _by_group_and_score(group, detections.scores.index_select(0, ranked))
+    order = _by_group_and_score(group, detections.scores.index_select(0, ranked), query.score_threshold)
     ranked, most = ranked.index_select(0, order), query.max_detections
     if len(ranked) <= most:
         return ranked
@@ -225,11 +228,12 @@ def rank(detections: Detections, query: Query) -> Tensor:
     return torch.cat((ranked[:most], ranked[most:].index_select(0, positions(below))))
 
 
-def _by_group_and_score(group: Tensor, scores: Tensor) -> Tensor:
-    """Order by group, and in a group by score, highest first, ties as given."""
+def _by_group_and_score(group: Tensor, scores: Tensor, least: float) -> Tensor:
+    """Order by group, and in a group by score, highest first, ties as given; no score is below the least."""
     bits = _sortable(scores)
     if group.dtype == bits.dtype == torch.int32:  # one sort by both takes less time than two
-        return ascending_order((group.long() << 30) - bits)  # the bits of a score are below 2^30
+        width = (_MOST_BITS - int(_sortable(torch.tensor(least, dtype=scores.dtype, device="cpu")))).bit_length()
+        return ascending_order((group.long() << width) + (_MOST_BITS - bits), shuffled=True)
     order = ascending_order(-bits)
     return order.index_select(0, ascending_order(group.index_select(0, order)))
 
@@ -249,7 +253,7 @@ def _candidates(
     """
     group, object_group = detections.group.index_select(0, ranked), ground_truth.group.index_select(0, objects)
     first, count = runs(group, object_group)
-    d_xywh, g_xywh = detections.xywh.index_select(0, ranked), ground_truth.xywh.index_select(0, objects)
+    d_xywh, g_xywh = rows_at(detections.xywh, ranked), rows_at(ground_truth.xywh, objects)
     d_area, g_area = d_xywh[:, 2] * d_xywh[:, 3], g_xywh[:, 2] * g_xywh[:, 3]
     least = min(iou_threshold, 1 - 1e-10)  # pycocotools': at threshold 1, rounding must not lose a perfect box
     found = [(first[:0], first[:0], d_area[:0])]

@@ -1,4 +1,4 @@
-"""Where a mask is true, how keys are ordered, and where each is among ordered ones.
+"""Where a mask is true, what stands at given places, how keys are ordered, and where each is among ordered ones.
 
 On a GPU these are torch's. In the host's memory they are numpy's, which takes a fraction of the time: it looks for true
 values many bytes at a time, its sorts are made for the processor or make use of what is in order already, and it never
@@ -17,6 +17,9 @@ Array = Any
 
 #: Values that do not occur are counted too; up to so many a value that does, that takes less time than to search.
 _MOST_COUNTED = 16
+
+#: Dtypes of floats that numpy knows, and is quick with.
+_NUMPY_FLOATS = {torch.float32, torch.float64}
 
 
 def positions(mask: Tensor) -> Tensor:
@@ -37,11 +40,53 @@ def positions(mask: Tensor) -> Tensor:
     return mask.nonzero().squeeze(1)
 
 
-def ascending_order(keys: Tensor) -> Tensor:
+def at_least(values: Tensor, least: float) -> Tensor:
+    """Where numbers are at least so high.
+
+    Args:
+        values: ``(n,)`` floating point.
+        least: compared in their dtype.
+
+    Returns:
+        ``(k,)`` int64, ascending. How many they are must reach the host.
+
+    Example:
+        >>> at_least(torch.tensor([0.5, 0.4, 0.9]), 0.5)
+        tensor([0, 2])
+    """
+    if values.is_cpu and values.dtype in _NUMPY_FLOATS:
+        numbers = values.numpy()
+        return torch.from_numpy((numbers >= numbers.dtype.type(least)).nonzero()[0])
+    return positions(values >= least)
+
+
+def rows_at(rows: Tensor, chosen: Tensor) -> Tensor:
+    """Rows in a given order.
+
+    Args:
+        rows: ``(n, ...)``.
+        chosen: ``(k,)`` int64.
+
+    Returns:
+        ``(k, ...)``.
+
+    Example:
+        >>> rows_at(torch.tensor([[1, 2], [3, 4], [5, 6]]), torch.tensor([2, 0]))
+        tensor([[5, 6],
+                [1, 2]])
+    """
+    if rows.ndim > 1 and rows.is_cpu and rows.dtype in _NUMPY_FLOATS:  # of single numbers torch's is as quick
+        return torch.from_numpy(rows.numpy().take(chosen.numpy(), axis=0))
+    return rows.index_select(0, chosen)
+
+
+def ascending_order(keys: Tensor, shuffled: bool = False) -> Tensor:
     """The order in which keys ascend, equal ones as given; the sooner found the longer the runs that do so already.
 
     Args:
         keys: ``(n,)`` integers.
+        shuffled: whether few are next to one that they belong next to. Then a sort that does not look for runs takes
+            half the time.
 
     Returns:
         ``(n,)`` int64.
@@ -50,9 +95,19 @@ def ascending_order(keys: Tensor) -> Tensor:
         >>> ascending_order(torch.tensor([7, 9, 3, 7]))
         tensor([2, 0, 3, 1])
     """
-    if keys.is_cpu:
-        return torch.from_numpy(keys.numpy().argsort(kind="stable"))
-    return keys.argsort(stable=True)
+    if not keys.is_cpu:
+        return keys.argsort(stable=True)
+    numbers = keys.numpy()
+    if shuffled and len(numbers) and numbers.dtype == np.int64:
+        least, width = int(numbers.min()), (len(numbers) - 1).bit_length()
+        if (int(numbers.max()) - least).bit_length() + width < 64:
+            # A key and its place in one integer, of which no two are equal: so any sort will do, and the fastest does
+            both = (numbers - least) << width
+            both |= np.arange(len(numbers))
+            both.sort()
+            both &= (1 << width) - 1
+            return torch.from_numpy(both)
+    return torch.from_numpy(numbers.argsort(kind="stable"))
 
 
 def descending_order(values: Tensor) -> Tensor:
@@ -71,7 +126,7 @@ def descending_order(values: Tensor) -> Tensor:
     numbers = values.detach().numpy() if values.is_cpu and values.dtype == torch.float32 else None
     if numbers is None or np.isnan(numbers).any():
         return values.argsort(dim=1, descending=True, stable=True)
-    # A number and its place in one integer, of which no two are equal: so any sort will do, and the fastest does
+    # as above: a number and its place in one integer
     bits = (numbers + np.float32(0)).view(np.int32)  # + 0 turns -0 into 0
     bits ^= (bits >> 31) & 0x7FFFFFFF  # below 0 the bits of numbers ascend as these descend
     keys = (~bits).astype(np.int64) << 32 | np.arange(numbers.shape[1])

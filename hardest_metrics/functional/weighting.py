@@ -14,7 +14,7 @@ from torch import Tensor
 
 from hardest_metrics.functional.boxes import Batch, Boxes, shared_areas
 from hardest_metrics.functional.matching import Matches, Outcome
-from hardest_metrics.functional.order import positions, runs
+from hardest_metrics.functional.order import positions, rows_at, runs
 
 WeightingName = Literal["none", "pixel", "overlap"]
 
@@ -44,7 +44,7 @@ class _Chosen(ABC):
         return len(self._batch)
 
     def _column(self, name: str) -> Tensor:
-        columns = [getattr(boxes, name).index_select(0, chosen) for boxes, chosen in self._parts]
+        columns = [rows_at(getattr(boxes, name), chosen) for boxes, chosen in self._parts]
         return columns[0] if len(columns) == 1 else torch.cat(columns)
 
     @cached_property

@@ -12,7 +12,8 @@ from pycocotools.cocoeval import COCOeval
 from torchvision.ops import box_convert
 
 from hardest_metrics.functional import Matches, Outcome, Query, boxes, match, pack
-from hardest_metrics.functional.matching import AREA_RANGES
+from hardest_metrics.functional.matching import AREA_RANGES, rank
+from hardest_metrics.functional.packing import no_labels
 from tests.scenes import Batch, Image, Scenery, detected, labelled
 
 TP, FP, FN = Outcome.TRUE_POSITIVE, Outcome.FALSE_POSITIVE, Outcome.FALSE_NEGATIVE
@@ -298,6 +299,22 @@ def test_a_score_equal_to_the_threshold_takes_part(threshold: float, dtype: torc
     preds[0]["scores"] = torch.tensor([threshold], dtype=dtype)
     matches = ours((preds, [labelled((0, 0, 10, 10))]), Query(score_threshold=threshold))
     assert matches.detections.tolist() == [TP]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("threshold", [0.0, 0.1, 0.3, 0.5, 1.0])
+def test_groups_stay_apart_from_the_lowest_score_to_the_highest(threshold: float, dtype: torch.dtype) -> None:
+    preds = [detected((0, 0, 10, 10)) for _ in range(2)]
+    for image in preds:
+        image["labels"] = torch.arange(100) % 10
+        image["boxes"] = image["boxes"].repeat(100, 1)
+        image["scores"] = torch.where(torch.arange(100) % 3 == 0, threshold, 1.0).to(dtype)
+    detections = pack(preds, no_labels(2)).detections
+    ranked = rank(detections, Query(threshold))
+    group, score = detections.group[ranked], detections.scores[ranked]
+    assert len(group) == 200
+    assert (group.diff() >= 0).all()
+    assert (score.diff()[group.diff() == 0] <= 0).all()
 
 
 def test_a_score_below_the_threshold_takes_no_part() -> None:

@@ -7,10 +7,12 @@ from hardest_metrics.functional.order import (
     as_array,
     as_tensor,
     ascending_order,
+    at_least,
     descending_order,
     first_places,
     positions,
     repeated,
+    rows_at,
     runs,
 )
 
@@ -29,12 +31,44 @@ def test_positions_are_those_of_true_values(number: int, share: float, device: s
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
 @pytest.mark.parametrize("dtype", [torch.int32, torch.int64])
 @pytest.mark.parametrize("number", [0, 1, 7, 5000])
-def test_equal_keys_stay_as_given(number: int, dtype: torch.dtype, device: str) -> None:
-    keys = torch.randint(-9, 9, (number,), generator=torch.Generator().manual_seed(0)).to(dtype)
-    order = ascending_order(keys.to(device))
+@pytest.mark.parametrize("most", [9, 2**31 - 1])
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_equal_keys_stay_as_given(shuffled: bool, most: int, number: int, dtype: torch.dtype, device: str) -> None:
+    keys = torch.randint(-most, most, (number,), generator=torch.Generator().manual_seed(0)).to(dtype)
+    order = ascending_order(keys.to(device), shuffled)
     assert order.dtype == torch.int64
     assert order.device.type == device
     assert order.tolist() == sorted(range(number), key=keys.tolist().__getitem__)
+
+
+@pytest.mark.parametrize("bits", [48, 49, 50, 51, 62, 63])
+def test_keys_too_large_to_hold_their_place_are_ordered_all_the_same(bits: int) -> None:
+    keys = torch.arange(5000).flip(0) % 1000
+    keys[::2] += 2**bits - 1000
+    keys[::3] -= 2**bits
+    assert torch.equal(ascending_order(keys, shuffled=True), keys.argsort(stable=True))
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
+@pytest.mark.parametrize("least", [0.0, 0.3, 1.0])
+def test_numbers_are_compared_in_their_own_dtype(least: float, dtype: torch.dtype, device: str) -> None:
+    own = torch.tensor(least, dtype=dtype)
+    values = torch.stack((own, torch.nextafter(own, own - 1), own + 1, own * torch.nan, own - torch.inf)).to(device)
+    assert at_least(values, least).tolist() == [0, 2]
+    assert at_least(values[:0], least).tolist() == []
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+@pytest.mark.parametrize("dtype", [torch.bool, torch.int64, torch.bfloat16, torch.float16, torch.float32])
+@pytest.mark.parametrize("shape", [(9,), (9, 4), (9, 2, 2)])
+def test_rows_stand_in_the_order_asked_for(shape: tuple[int, ...], dtype: torch.dtype, device: str) -> None:
+    rows = torch.randint(9, shape, generator=torch.Generator().manual_seed(0)).to(device, dtype)
+    chosen = torch.tensor([8, 0, 0, 3], device=device)
+    for taken in (rows_at(rows, chosen), rows_at(rows, chosen[:0])):
+        assert torch.equal(taken, rows[chosen][: len(taken)])
+        assert taken.dtype == dtype
+        assert taken.device == rows.device
 
 
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
