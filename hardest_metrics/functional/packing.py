@@ -425,8 +425,9 @@ def _sized(labelled: _Side, detected: _Side, index: int) -> _Side:
 def _to_xywh(boxes: Tensor, box_format: BoxFormat) -> Tensor:
     """``(n, 4)`` float64 xywh, converted in the boxes' own dtype first."""
     if box_format == "xyxy":
+        boxes = boxes.clone()
         first, second = _corners(boxes)
-        boxes = _as_real(torch.stack((first, second - first), dim=1)).flatten(1)
+        second -= first  # writes widths and heights over it
     elif box_format == "cxcywh":
         from torchvision.ops import box_convert  # here: the other formats do not need torchvision
 
