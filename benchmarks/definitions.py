@@ -36,7 +36,7 @@ def one_definition(quick: bool) -> Section:
             task = next(iter(their_tasks.values()))
             found = peer.totals(task.prepare() if peer.from_tensors else native.copy())
             checks.equal(peer.name, found, {target["image_id"]: expected[target["image_id"]] for target in part.target})
-        timed = race({"ours": ours, **their_tasks}, rounds=5, budget=15)
+        timed = race({"ours": ours, **their_tasks}, rounds=15, budget=30)
         lines += [
             compared(
                 timed,
