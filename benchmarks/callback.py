@@ -57,7 +57,7 @@ def _epochs(quick: bool) -> Iterator[Line]:
             "without": _epoch(trainer(), module, loader),
             "with": _epoch(trainer(None, callback), module, loader),
         }
-        timed = race(tasks, rounds=3 if quick else 9, budget=20)
+        timed = race(tasks, rounds=3 if quick else 9, budget=60)
         what = f"an epoch that draws nothing, {name}, {len(loader.dataset)} images"
         yield compared(timed, what, "with", "without", "without the callback", limit=limit, number=".3f")
         # the first epoch warms up

@@ -55,13 +55,13 @@ def at_least(values: Tensor, least: float) -> Tensor:
         tensor([0, 2])
     """
     if values.is_cpu and values.dtype in _NUMPY_FLOATS:
-        numbers = values.numpy()
+        numbers = values.detach().numpy()
         return torch.from_numpy((numbers >= numbers.dtype.type(least)).nonzero()[0])
     return positions(values >= least)
 
 
 def rows_at(rows: Tensor, chosen: Tensor) -> Tensor:
-    """Rows in a given order.
+    """Rows in a given order, without what gradients need.
 
     Args:
         rows: ``(n, ...)``.
@@ -76,8 +76,8 @@ def rows_at(rows: Tensor, chosen: Tensor) -> Tensor:
                 [1, 2]])
     """
     if rows.ndim > 1 and rows.is_cpu and rows.dtype in _NUMPY_FLOATS:  # of single numbers torch's is as quick
-        return torch.from_numpy(rows.numpy().take(chosen.numpy(), axis=0))
-    return rows.index_select(0, chosen)
+        return torch.from_numpy(rows.detach().numpy().take(chosen.numpy(), axis=0))
+    return rows.detach().index_select(0, chosen)
 
 
 def ascending_order(keys: Tensor, shuffled: bool = False) -> Tensor:

@@ -32,7 +32,7 @@ _ABOVE_0, _FINITE = math.ulp(0.0), sys.float_info.max
 _INTEGERS = {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
 _FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 _NUMBERS = _INTEGERS | _FLOATS
-_OF_COMPLEX = {torch.float32, torch.float64}
+_PARTS_OF_COMPLEX = {torch.float32, torch.float64}
 
 _OF_NUMPY = {torch.int64: np.int64, torch.float64: np.float64}
 
@@ -425,7 +425,7 @@ def _sized(labelled: _Side, detected: _Side, index: int) -> _Side:
 def _to_xywh(boxes: Tensor, box_format: BoxFormat) -> Tensor:
     """``(n, 4)`` float64 xywh, converted in the boxes' own dtype first."""
     if box_format == "xyxy":
-        boxes = boxes.clone()
+        boxes = boxes.clone(memory_format=torch.contiguous_format)
         first, second = _corners(boxes)
         second -= first  # writes widths and heights over it
     elif box_format == "cxcywh":
@@ -448,8 +448,8 @@ def _corners(boxes: Tensor) -> tuple[Tensor, ...]:
 
     Of half precision, of which there are no complex numbers to speak of, ``(n, 2)``.
     """
-    corners = boxes.reshape(len(boxes), 2, 2)
-    return (torch.view_as_complex(corners) if boxes.dtype in _OF_COMPLEX else corners).unbind(1)
+    corners = boxes.view(len(boxes), 2, 2)
+    return (torch.view_as_complex(corners) if boxes.dtype in _PARTS_OF_COMPLEX else corners).unbind(1)
 
 
 def _as_real(corners: Tensor) -> Tensor:
