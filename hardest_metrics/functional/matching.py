@@ -16,6 +16,7 @@ import operator
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cache
 from numbers import Integral, Real
 from typing import Literal, NamedTuple
 
@@ -232,8 +233,8 @@ def _by_group_and_score(group: Tensor, scores: Tensor, least: float) -> Tensor:
     """Order by group, and in a group by score, highest first, ties as given; no score is below the least."""
     bits = _sortable(scores)
     if group.dtype == bits.dtype == torch.int32:  # one sort by both takes less time than two
-        width = (_MOST_BITS - int(_sortable(torch.tensor(least, dtype=scores.dtype, device="cpu")))).bit_length()
-        return ascending_order((group.long() << width) + (_MOST_BITS - bits), shuffled=True)
+        width = (_MOST_BITS - _bits_of(least, scores.dtype)).bit_length()
+        return ascending_order((group.long() << width) - bits, shuffled=True)
     order = ascending_order(-bits)
     return order.index_select(0, ascending_order(group.index_select(0, order)))
 
@@ -270,6 +271,12 @@ def _sortable(values: Tensor) -> Tensor:
     if values.dtype != torch.float64:
         return (values.float() + 0.0).view(torch.int32)  # + 0 turns -0 into 0
     return (values + 0.0).view(torch.int64)
+
+
+@cache
+def _bits_of(score: float, dtype: torch.dtype) -> int:
+    """What :func:`_sortable` makes of a number in a dtype."""
+    return int(_sortable(torch.tensor(score, dtype=dtype, device="cpu")))
 
 
 def _deferred_acceptance(

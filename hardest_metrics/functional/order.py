@@ -15,8 +15,11 @@ from torch import Tensor
 #: copies nothing.
 Array = Any
 
-#: Values that do not occur are listed too; up to so many a value that does, that takes less time than to search.
-_MOST_LISTED = 16
+#: Values that do not occur are counted too; up to so many a value that does, that takes less time than to search.
+_MOST_COUNTED = 16
+
+#: Fewer keys are sorted before others are prepared for a quicker sort.
+_FEW = 512
 
 #: Dtypes of floats that numpy knows, and is quick with.
 _NUMPY_FLOATS = {torch.float32, torch.float64}
@@ -54,14 +57,13 @@ def at_least(values: Tensor, least: float) -> Tensor:
         >>> at_least(torch.tensor([0.5, 0.4, 0.9]), 0.5)
         tensor([0, 2])
     """
-    if values.is_cpu and values.dtype in _NUMPY_FLOATS:
-        numbers = values.detach().numpy()
-        return torch.from_numpy((numbers >= numbers.dtype.type(least)).nonzero()[0])
+    if values.is_cpu and values.dtype in _NUMPY_FLOATS and not values.requires_grad:
+        return torch.from_numpy((values.numpy() >= least).nonzero()[0])  # a fifth of the time for many
     return positions(values >= least)
 
 
 def rows_at(rows: Tensor, chosen: Tensor) -> Tensor:
-    """Rows in a given order, without what gradients need.
+    """Rows in a given order.
 
     Args:
         rows: ``(n, ...)``.
@@ -75,9 +77,10 @@ def rows_at(rows: Tensor, chosen: Tensor) -> Tensor:
         tensor([[5, 6],
                 [1, 2]])
     """
-    if rows.ndim > 1 and rows.is_cpu and rows.dtype in _NUMPY_FLOATS:  # of single numbers torch's is as quick
-        return torch.from_numpy(rows.detach().numpy().take(chosen.numpy(), axis=0))
-    return rows.detach().index_select(0, chosen)
+    # of single numbers torch's is as quick, and gradients are known to torch alone
+    if rows.ndim > 1 and rows.is_cpu and rows.dtype in _NUMPY_FLOATS and not rows.requires_grad:
+        return torch.from_numpy(rows.numpy().take(chosen.numpy(), axis=0))
+    return rows.index_select(0, chosen)
 
 
 def ascending_order(keys: Tensor, shuffled: bool = False) -> Tensor:
@@ -98,7 +101,7 @@ def ascending_order(keys: Tensor, shuffled: bool = False) -> Tensor:
     if not keys.is_cpu:
         return keys.argsort(stable=True)
     numbers = keys.numpy()
-    if shuffled and len(numbers) and numbers.dtype == np.int64:
+    if shuffled and len(numbers) >= _FEW and numbers.dtype == np.int64:
         least, width = int(numbers.min()), (len(numbers) - 1).bit_length()
         if (int(numbers.max()) - least).bit_length() + width < 64:
             # A key and its place in one integer, of which no two are equal: so any sort will do, and the fastest does
@@ -172,14 +175,10 @@ def runs(ascending: Tensor, wanted: Tensor, below: int | None = None) -> tuple[T
     if wanted.is_cpu and len(ascending) and len(wanted):
         values, sought = ascending.numpy(), wanted.numpy()
         number = int(max(values[-1], sought.max())) + 1 if below is None else below
-        if number <= _MOST_LISTED * (len(values) + len(sought)):  # a tenth of the time of two searches
-            starts = np.concatenate(([0, 0], (values[1:] != values[:-1]).nonzero()[0] + 1))
-            lengths = np.diff(starts, append=len(values))
-            lengths[0] = 0  # the first of both is that of no run
-            run = np.zeros(number, dtype=np.int64)
-            run[values.take(starts[1:])] = np.arange(1, len(starts))
-            which = run.take(sought)
-            return torch.from_numpy(starts.take(which)), torch.from_numpy(lengths.take(which))
+        if number <= _MOST_COUNTED * (len(values) + len(sought)):  # a tenth of the time of two searches
+            counts = np.bincount(values, minlength=number)
+            count = counts.take(sought)
+            return torch.from_numpy(counts.cumsum().take(sought) - count), torch.from_numpy(count)
     first = first_places(ascending, wanted)
     return first, first_places(ascending, wanted + 1) - first
 

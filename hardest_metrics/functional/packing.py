@@ -319,7 +319,9 @@ def join(tensors: list[Tensor]) -> Tensor:
     # Above its grain size torch.cat works in parallel, input by input, which for thousands of tiny inputs takes several
     # times as long as copying them one after the other: so first in pieces that stay below
     if len(tensors) > 64 and tensors[0].numel() + tensors[-1].numel() < 200 and torch.get_num_threads() > 1:
-        tensors = [torch.cat(tensors[start : start + 64]) for start in range(0, len(tensors), 64)]
+        pieces = [torch.cat(tensors[start : start + 64]) for start in range(0, len(tensors), 64)]
+        if len({piece.dtype for piece in pieces}) == 1:  # else some numbers would be rounded to a dtype of less range
+            return torch.cat(pieces)
     return torch.cat(tensors)
 
 

@@ -68,7 +68,7 @@ def test_rows_stand_in_the_order_asked_for(shape: tuple[int, ...], dtype: torch.
     chosen = torch.tensor([8, 0, 0, 3], device=device)
     for taken in (rows_at(rows, chosen), rows_at(rows, chosen[:0])):
         assert torch.equal(taken, rows[chosen][: len(taken)])
-        assert not taken.requires_grad
+        assert taken.requires_grad == rows.requires_grad
         assert taken.dtype == dtype
         assert taken.device == rows.device
 
@@ -91,7 +91,7 @@ def test_rows_descend_as_torch_sorts_them(
 
 
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
-@pytest.mark.parametrize("most", [9, 10**6], ids=["listed", "searched"])
+@pytest.mark.parametrize("most", [9, 10**6], ids=["counted", "searched"])
 @pytest.mark.parametrize("dtype", [torch.int32, torch.int64])
 @pytest.mark.parametrize(("number", "of_wanted"), [(0, 0), (0, 3), (3, 0), (1, 1), (500, 200)])
 def test_runs_are_where_values_start_and_how_often_they_are(

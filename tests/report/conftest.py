@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Dialog, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, Request, expect, sync_playwright
 
 from hardest_metrics.comparison import LABELS, Comparison, RankedBy, compare
 from hardest_metrics.data import Annotations
@@ -18,6 +18,8 @@ from hardest_metrics.functional import Query
 from hardest_metrics.functional.packing import ImageDict
 from hardest_metrics.ranking import Ranking
 from hardest_metrics.report import write_report
+
+expect.set_options(timeout=30_000)  # milliseconds, as actions are given; a busy machine takes more than the usual 5,000
 
 #: Opens a page of a report; keyword arguments are Playwright's for a new browser context.
 Open = Callable[..., Page]
