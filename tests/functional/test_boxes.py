@@ -55,6 +55,20 @@ def test_boxes_are_converted_in_their_own_dtype_first(box_format: Any, dtype: to
     assert torch.equal(found.xywh, expected.double())
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_boxes_of_many_dtypes_are_converted_in_the_one_that_all_have_in_common(threads: int) -> None:
+    preds, target = [detected((0, 0, 4099, 9)) for _ in range(128)], [labelled() for _ in range(128)]
+    for index, dtype in enumerate([torch.int64, torch.float16] * 32):
+        preds[index]["boxes"] = preds[index]["boxes"].to(dtype)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        widths = pack(preds, target).detections.xywh[:, 2].tolist()
+    finally:
+        torch.set_num_threads(before)
+    assert widths == [4099.0, 4100.0] * 32 + [4099.0] * 64, "float16 rounds 4099 to 4100"
+
+
 @pytest.mark.parametrize("box_format", ["xyxy", "xywh"])
 def test_integer_boxes_are_boxes(box_format: Any) -> None:
     preds, target = [detected((1, 2, 3, 5))], [labelled((1, 2, 3, 5))]
