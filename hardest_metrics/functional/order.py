@@ -18,7 +18,7 @@ Array = Any
 #: Values that do not occur are counted too; up to so many a value that does, that takes less time than to search.
 _MOST_COUNTED = 16
 
-#: Fewer keys are sorted before others are prepared for a quicker sort.
+#: For fewer keys or rows, to prepare the quicker way takes longer than to go it.
 _FEW = 512
 
 #: Dtypes of floats that numpy knows, and is quick with.
@@ -77,8 +77,9 @@ def rows_at(rows: Tensor, chosen: Tensor) -> Tensor:
         tensor([[5, 6],
                 [1, 2]])
     """
-    # of single numbers torch's is as quick, and gradients are known to torch alone
-    if rows.ndim > 1 and rows.is_cpu and rows.dtype in _NUMPY_FLOATS and not rows.requires_grad:
+    # of few rows, or single numbers, torch's is as quick, and gradients are known to torch alone
+    many = len(chosen) >= _FEW and rows.ndim > 1
+    if many and rows.is_cpu and rows.dtype in _NUMPY_FLOATS and not rows.requires_grad:
         return torch.from_numpy(rows.numpy().take(chosen.numpy(), axis=0))
     return rows.index_select(0, chosen)
 

@@ -66,8 +66,11 @@ def test_rows_stand_in_the_order_asked_for(shape: tuple[int, ...], dtype: torch.
     rows = torch.randint(9, shape, generator=torch.Generator().manual_seed(0)).to(device, dtype)
     rows.requires_grad_(rows.is_floating_point())
     chosen = torch.tensor([8, 0, 0, 3], device=device)
-    for taken in (rows_at(rows, chosen), rows_at(rows, chosen[:0])):
-        assert torch.equal(taken, rows[chosen][: len(taken)])
+    for wanted in (chosen, chosen[:0], chosen.repeat(500)):
+        taken = rows_at(rows.detach(), wanted)
+        assert torch.equal(taken, rows[wanted])
+        taken = rows_at(rows, wanted)
+        assert torch.equal(taken, rows[wanted])
         assert taken.requires_grad == rows.requires_grad
         assert taken.dtype == dtype
         assert taken.device == rows.device
