@@ -110,7 +110,7 @@ def _bars(axes: "Axes", lines: Sequence[Line]) -> None:
         room, *ends = (_room(line, value) for value in line.value)
         axes.barh(row, room - 1, left=1, color="#2b8a3e" if line.met else "#c92a2a", height=0.7)
         axes.plot(ends, [row, row], color="black", linewidth=1)
-        axes.annotate(f" {line.unit.format(line.value.median)}", (max(room, 1), row), va="center", fontsize=7)
+        axes.annotate(f" {line.unit.format(line.value.median)}", (max(room, 1, *ends), row), va="center", fontsize=7)
     axes.set_xscale("log")
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_yticks(range(len(lines)), [_label(line) for line in lines], fontsize=7)
