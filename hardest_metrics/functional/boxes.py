@@ -11,7 +11,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from hardest_metrics.functional.order import Array, as_array, as_tensor, numpy_or_torch, places, repeated
+from hardest_metrics.functional.order import Array, as_array, as_tensor, numpy_or_torch, places, repeated, rows_at
 
 #: Marks an image that was given without an `image_id`; no image may have it as its id.
 NO_ID = torch.iinfo(torch.int64).min
@@ -42,7 +42,7 @@ class Boxes:
 
     def take(self: _AnyBoxes, index: Tensor) -> _AnyBoxes:
         """The boxes at ``(k,)`` int64 positions, in their order."""
-        return replace(self, **{name: value.index_select(0, index) for name, value in vars(self).items()})
+        return replace(self, **{name: rows_at(value, index) for name, value in vars(self).items()})
 
     @property
     def xyxy(self) -> Tensor:
