@@ -1,5 +1,6 @@
 """Hardness as pure functions: tensors in, tensors out."""
 
+from hardest_metrics.functional import transferability
 from hardest_metrics.functional.boxes import Batch, Boxes, Detections, GroundTruth
 from hardest_metrics.functional.estimation import (
     PseudoGroundTruth,
@@ -43,4 +44,5 @@ __all__ = [
     "pixel",
     "sampled_moments",
     "total_false",
+    "transferability",
 ]
