@@ -1,5 +1,6 @@
 """Which model to start from: scores of pretrained models for a target set, batch by batch, as torchmetrics metrics."""
 
+from hardest_metrics.transferability.object_features import LabelledFeatures, ObjectFeatures
 from hardest_metrics.transferability.scores import (
     BoxLogME,
     GaussianOverlap,
@@ -18,7 +19,9 @@ __all__ = [
     "EnergyScore",
     "GaussianOverlap",
     "HScore",
+    "LabelledFeatures",
     "LogME",
+    "ObjectFeatures",
     "RegressionScore",
     "TotalLogME",
     "TransRate",
