@@ -86,6 +86,14 @@ class TransferabilityMetric(Metric, Generic[S]):
             vars(self).update(before)
             raise
 
+    def reset(self) -> None:
+        """Forget all objects."""
+        for name in self._fields:
+            value = getattr(self, name)
+            if isinstance(value, list):
+                setattr(self, name, list(value))  # torchmetrics empties the list itself, which others may hold
+        super().reset()
+
     def merge_state(self, incoming_state: "dict[str, Any] | Metric") -> None:
         """Add the objects of another metric.
 

@@ -51,7 +51,7 @@ def features_of_images(output: Any, level: str | None, pooling: Pooling, placed:
         raise ValueError(f"is not there: its module gives the levels {', '.join(levels) or 'none'}.")
     local, several = pooling == "local", len(levels) != 1
     shapes = {name: (*value.shape,) for name, value in levels.items()}
-    if any(len(shape) != 4 and (local or several or len(shape) != 2) for shape in shapes.values()):
+    if not levels or any(len(shape) != 4 and (local or several or len(shape) != 2) for shape in shapes.values()):
         raise ValueError(
             f"gives {shapes}, but {pooling} features come from (B, D, h, w) maps"
             f"{'' if local else ' or (B, D) vectors'}: name another layer."
