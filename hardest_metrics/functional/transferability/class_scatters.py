@@ -4,16 +4,38 @@ A class of fewer objects than features is known best by its objects; one of more
 are turned into a scatter once there are enough of their class.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import reduce
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from hardest_metrics.functional.transferability.statistics import check_widths, gram, joined_means, on_union
+from hardest_metrics.functional.transferability.statistics import check_widths, gram
 
-_BLOCK = 1 << 20
-"""Numbers that are added at a time, at least."""
+_BLOCK = 1 << 18
+"""Numbers that are added at a time: little enough for a cache."""
+
+
+class Scatter(NamedTuple):
+    """Objects of one class: how many, ``(D,)`` their mean, and ``(D, D)`` their scatter about it."""
+
+    number: int
+    mean: Tensor
+    matrix: Tensor
+
+    @classmethod
+    def of(cls, rows: Tensor) -> "Scatter":
+        """Of ``(n, D)`` features."""
+        mean = rows.mean(0)
+        return cls(len(rows), mean, gram(rows - mean))
+
+    def merge(self, other: "Scatter") -> "Scatter":
+        """Of the objects of both."""
+        total, gap = self.number + other.number, other.mean - self.mean
+        matrix = (self.matrix + other.matrix).addr_(gap, gap, alpha=self.number * other.number / total)
+        return Scatter(total, self.mean + gap * (other.number / total), matrix)
 
 
 @dataclass(frozen=True)
@@ -21,30 +43,32 @@ class ClassScatters:
     """Scatters of the K classes that have one, and objects that wait.
 
     Memory is bounded by K scatters, and at most D waiting objects a class and half as many again, whatever the number
-    of objects.
+    of objects. What is large is in lists: one class changes, and no other is copied.
 
     Attributes:
-        labels: ``(K,)`` int64, ascending.
+        labels: ``(K,)`` int64.
         counts: ``(K,)`` int64, the objects in each scatter.
         means: ``(K, D)`` float64, of these.
-        scatters: ``(K, D, D)`` float64, about these.
-        rows: of ``(n, D)`` float64 each, features of objects that wait.
-        row_labels: of ``(n,)`` int64 each, their labels.
+        scatters: together ``(K, D, D)`` float64, about these.
+        rows: together ``(W, D)`` float64, features of the objects that wait, in runs of one class each.
+        row_labels: ``(R,)`` int64, the label of each run.
+        row_counts: ``(R,)`` int64, its length.
+        left: ``()`` int64, how many waited still when the others were last turned into scatters.
     """
 
     labels: Tensor
     counts: Tensor
     means: Tensor
-    scatters: Tensor
+    scatters: list[Tensor]
     rows: list[Tensor]
-    row_labels: list[Tensor]
+    row_labels: Tensor
+    row_counts: Tensor
+    left: Tensor
 
     @classmethod
     def empty(cls) -> "ClassScatters":
         """Of no objects, with no features."""
-        whole, real = (torch.zeros(0, dtype=dtype) for dtype in (torch.int64, torch.float64))
-        table = real.reshape(0, 0)
-        return cls(whole, whole, table, real.reshape(0, 0, 0), [table], [whole])
+        return cls._none(torch.zeros(0, 0), torch.zeros(0, dtype=torch.int64))
 
     @classmethod
     def of(cls, features: Tensor, target: Tensor) -> "ClassScatters":
@@ -54,13 +78,26 @@ class ClassScatters:
             features: ``(N, D)`` of any floating dtype.
             target: ``(N,)`` int64 labels.
         """
-        width = features.shape[1]
-        whole, real = target[:0], features.new_zeros(0, width, dtype=torch.float64)
-        size = max(_BLOCK // width, 2 * width)
+        size = max(_BLOCK // features.shape[1], 1)
         blocks = zip(features.split(size), target.split(size), strict=True)
-        scatters = real.reshape(0, 1, width).expand(0, width, width)
-        parts = (cls(whole, whole, real, scatters, [rows.double()], [labels]) for rows, labels in blocks)
-        return reduce(cls.merge, parts)
+        return reduce(cls.merge, (cls._of_block(*block) for block in blocks))
+
+    @classmethod
+    def _of_block(cls, features: Tensor, target: Tensor) -> "ClassScatters":
+        none = cls._none(features[:0], target[:0])
+        if not len(target):
+            return none
+        labels, inverse, counts = target.unique(return_inverse=True, return_counts=True)
+        places = inverse.argsort(stable=True).split(counts.tolist())
+        rows = [features.index_select(0, place).double() for place in places]
+        return replace(none, rows=rows, row_labels=labels, row_counts=counts)
+
+    @classmethod
+    def _none(cls, features: Tensor, target: Tensor) -> "ClassScatters":
+        """Of no objects, as these are."""
+        rows, width = features.double(), features.shape[1]
+        matrices = rows.reshape(0, 1, width).expand(0, width, width)
+        return cls(target, target, rows, [matrices], [rows], target, target, target.sum())
 
     def merge(self, other: "ClassScatters") -> "ClassScatters":
         """Of the objects of both.
@@ -71,48 +108,67 @@ class ClassScatters:
         if not other._width or not self._width:
             return self if self._width else other
         check_widths(self._width, other._width)
-        # the first rows are those that were left over before: no row is copied more than about thrice
-        rows, labels = [*self.rows, *other.rows], [*self.row_labels, *other.row_labels]
-        joined = self._with(other.labels, other.counts, other.means, other.scatters) if len(other.labels) else self
-        joined = ClassScatters(joined.labels, joined.counts, joined.means, joined.scatters, rows, labels)
-        new = sum(map(len, rows[1:]))
-        return joined._settled() if new >= max(2 * self._width, len(rows[0]) // 2) else joined
+        joined = self
+        if len(other.labels):
+            joined = self._with(other.settled())
+        joined = replace(
+            joined,
+            rows=[*self.rows, *other.rows],
+            row_labels=torch.cat((self.row_labels, other.row_labels)),
+            row_counts=torch.cat((self.row_counts, other.row_counts)),
+            left=self.left + other.left,
+        )
+        left = int(joined.left)
+        # so no object waits for another for longer than it takes half as many again to come, nor is looked at each time
+        enough = int(joined.row_counts.sum()) - left >= max(2 * self._width, left // 2)
+        return joined._settle() if enough else joined
 
-    def waiting(self) -> tuple[Tensor, Tensor]:
-        """``(W, D)`` features and ``(W,)`` labels of the objects that wait."""
-        return torch.cat(self.rows), torch.cat(self.row_labels)
+    def settled(self) -> dict[int, Scatter]:
+        """The scatter of each class that has one, by label."""
+        matrices = [matrix for part in self.scatters for matrix in part]
+        scatters = map(Scatter, self.counts.tolist(), self.means, matrices)
+        return dict(zip(self.labels.tolist(), scatters, strict=True))
+
+    def waiting(self) -> dict[int, Tensor]:
+        """``(n, D)`` objects that wait, by label."""
+        counts = self.row_counts.tolist()
+        runs = [rows for rows in self.rows if len(rows)]
+        if len(runs) != len(counts):  # joined, to be sent to other processes
+            runs = list(torch.cat(runs).split(counts))
+        by_class: dict[int, list[Tensor]] = {}
+        for label, run in zip(self.row_labels.tolist(), runs, strict=True):
+            by_class.setdefault(label, []).append(run)
+        return {label: torch.cat(runs) for label, runs in by_class.items()}
 
     @property
     def _width(self) -> int:
-        return self.rows[0].shape[1]
+        return self.means.shape[1]
 
-    def _settled(self) -> "ClassScatters":
+    def _settle(self) -> "ClassScatters":
         """The same, the objects of classes with enough of them turned into scatters."""
-        rows, row_labels = self.waiting()
-        labels, inverse, counts = row_labels.unique(return_inverse=True, return_counts=True)
-        enough = counts >= self._width
-        staying = ~enough[inverse]
-        settled = self
-        if enough.any():
-            order = inverse.argsort(stable=True).split(counts.tolist())
-            parts = [_scatter(rows[order[place]]) for place in enough.nonzero()[:, 0].tolist()]
-            means, scatters = (torch.stack(part) for part in zip(*parts, strict=True))
-            settled = self._with(labels[enough], counts[enough], means, scatters)
-        return ClassScatters(
-            settled.labels, settled.counts, settled.means, settled.scatters, [rows[staying]], [row_labels[staying]]
+        waiting = self.waiting()
+        settling = [label for label, rows in waiting.items() if len(rows) >= self._width]
+        joined = self._with({label: Scatter.of(waiting.pop(label)) for label in settling})
+        counts = [len(rows) for rows in waiting.values()]
+        return replace(
+            joined,
+            rows=list(waiting.values()) or [self.means[:0]],
+            row_labels=self.row_labels.new_tensor(list(waiting)),
+            row_counts=self.row_counts.new_tensor(counts),
+            left=self.left.new_tensor(sum(counts)),
         )
 
-    def _with(self, labels: Tensor, counts: Tensor, means: Tensor, scatters: Tensor) -> "ClassScatters":
+    def _with(self, scatters: Mapping[int, Scatter]) -> "ClassScatters":
         """The same, with further scatters."""
-        labels, ((own_counts, counts), (own_means, means), (own_scatters, scatters)) = on_union(
-            self.labels, labels, (self.counts, counts), (self.means, means), (self.scatters, scatters)
+        if not scatters:
+            return self
+        own = self.settled()
+        own |= {label: own[label].merge(scatter) if label in own else scatter for label, scatter in scatters.items()}
+        counts, means, matrices = zip(*own.values(), strict=True)
+        return replace(
+            self,
+            labels=self.labels.new_tensor(list(own)),
+            counts=self.counts.new_tensor(counts),
+            means=torch.stack(means),
+            scatters=[matrix[None] for matrix in matrices],
         )
-        means, gaps, weights = joined_means(own_counts, own_means, counts, means)
-        scatters = (own_scatters + scatters).baddbmm_(gaps[:, :, None], (weights[:, None] * gaps)[:, None])
-        return ClassScatters(labels, own_counts + counts, means, scatters, self.rows, self.row_labels)
-
-
-def _scatter(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """The mean of rows, and their scatter about it."""
-    mean = rows.mean(0)
-    return mean, gram(rows - mean)

@@ -158,7 +158,7 @@ def gram(rows: Tensor) -> Tensor:
     """ZᵀZ of ``(N, D)`` rows."""
     if rows.device.type != "cpu":
         return rows.T @ rows
-    array = rows.contiguous().numpy()
+    array = rows.numpy()
     return torch.from_numpy(array.T @ array)  # numpy sees that this is symmetric, and takes half of torch's time
 
 

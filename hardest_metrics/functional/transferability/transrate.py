@@ -59,30 +59,29 @@ def check_eps(eps: float) -> None:
 
 def transrate_of(objects: ClassScatters, eps: float) -> Tensor:
     """:func:`transrate` of the objects that `objects` tells of."""
-    rows, row_labels = objects.waiting()
-    row_labels, inverse, row_counts = row_labels.unique(return_inverse=True, return_counts=True)
-    labels = torch.cat((objects.labels, row_labels)).unique()
-    number = int(objects.counts.sum() + row_counts.sum())
-    if len(labels) < 2:
-        return undefined(rows)
-    warn_of_few("TransRate", number, rows.shape[1])
-    mean = (objects.counts.double() @ objects.means + rows.sum(0)) / number
-    centred = rows - mean
-    ordered = centred[inverse.argsort(stable=True)].split(row_counts.tolist())
-    waiting = dict(zip(row_labels.tolist(), ordered, strict=True))
-    total, rates = gram(centred), []
-    for label, count, own_mean, scatter in zip(
-        objects.labels.tolist(), objects.counts.tolist(), objects.means, objects.scatters, strict=True
-    ):
-        offset = own_mean - mean
-        scatter = scatter.addr(offset, offset, alpha=count)
-        total += scatter
+    settled, waiting = objects.settled(), objects.waiting()
+    number = int(objects.counts.sum() + objects.row_counts.sum())
+    if len(settled | waiting) < 2:
+        return undefined(objects.means)
+    width = objects.means.shape[1]
+    warn_of_few("TransRate", number, width)
+    sums = [scatter.number * scatter.mean for scatter in settled.values()] + [rows.sum(0) for rows in waiting.values()]
+    mean = torch.stack(sums).sum(0) / number
+    total, rates = objects.means.new_zeros(width, width), []
+    for label in settled | waiting:
+        count, matrix = 0, None
+        if label in settled:
+            count, own_mean, matrix = settled[label]
+            matrix = matrix.addr(own_mean - mean, own_mean - mean, alpha=count)
         if label in waiting:
-            own = waiting.pop(label)
-            scatter, count = scatter + gram(own), count + len(own)
-        rates.append(_rate(scatter, count * eps))
-    # of fewer objects than features, the products of the objects are the smaller matrix
-    rates += [_rate(gram(own.T if len(own) < own.shape[1] else own), len(own) * eps) for own in waiting.values()]
+            rows = waiting[label] - mean
+            count += len(rows)
+            products = gram(rows)
+            matrix = products if matrix is None else matrix + products
+        assert matrix is not None  # each label is in one of the two
+        total += matrix
+        # of fewer objects than features, the products of the objects are the smaller matrix
+        rates.append(_rate(gram(rows.T) if count < width else matrix, count * eps))
     return _rate(total, number * eps) - torch.stack(rates).mean()
 
 

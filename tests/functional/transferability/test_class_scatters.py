@@ -24,7 +24,7 @@ def test_memory_does_not_grow_with_the_number_of_objects() -> None:
     for seed in range(300):
         features, target, _ = drawn(10, width, classes, seed)
         state = state.merge(ClassScatters.of(features, target))
-        assert sum(map(len, state.rows)) < 2 * width * classes + 10
+        assert sum(map(len, state.rows)) <= 2 * width * classes
     assert int(state.counts.sum()) + sum(map(len, state.rows)) == 3000
     assert len(state.labels) == classes
 
@@ -36,7 +36,7 @@ def test_a_rare_class_keeps_its_objects() -> None:
     parts = [ClassScatters.of(*part) for part in zip(features.split(50), target.split(50), strict=True)]
     state = reduce(ClassScatters.merge, parts)
     assert state.labels.tolist() == [0]
-    assert int((state.waiting()[1] == 5).sum()) == 3
+    assert len(state.waiting()[5]) == 3
 
 
 def test_neither_part_is_changed_by_joining_them() -> None:
