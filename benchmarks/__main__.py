@@ -11,11 +11,22 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # a busy neighbour costs less; read when torch is imported
 
-from benchmarks import agreement_speed, callback, definitions, estimators, floor, memory, report, startup
+from benchmarks import (
+    agreement_speed,
+    callback,
+    definitions,
+    estimators,
+    floor,
+    memory,
+    report,
+    startup,
+    transferability,
+)
 from benchmarks.timing import Section
 
 PARTS: dict[str, Callable[[bool], Section]] = {
@@ -26,6 +37,7 @@ PARTS: dict[str, Callable[[bool], Section]] = {
     "shapes": definitions.shapes,
     "estimates": estimators.estimates,
     "agreement": agreement_speed.measures,
+    "transferability": transferability.scores,
     "memory": memory.peak_memory,
     "startup": startup.start_up,
     "floor": floor.cost_model,
@@ -41,6 +53,7 @@ def main() -> None:
     parser.add_argument(
         "--output", type=Path, help="folder to write to (default: out/benchmarks; all parts in full: benchmarks)"
     )
+    parser.add_argument("--tllib", type=Path, help="a checkout of the Transfer-Learning-Library to compare with")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"no part is called {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
@@ -49,7 +62,8 @@ def main() -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     on, sections, text = report.machine(), list[Section](), ""
-    for name, measure in PARTS.items():
+    parts = PARTS | {"transferability": partial(transferability.scores, tllib=options.tllib)}
+    for name, measure in parts.items():
         if not options.parts or name in options.parts:
             print(f"{name} ...", file=sys.stderr, flush=True)
             sections.append(measure(options.quick))

@@ -55,10 +55,13 @@ def peak_memory(quick: bool) -> Section:
 
 
 def _in_a_process(workload: str, images: int, work: str) -> float:
-    # with a fixed threshold large blocks go back to the system when freed, so that the peak is that of the work
-    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": str(1 << 17), "MALLOC_TRIM_THRESHOLD_": str(1 << 17)}
     command = [sys.executable, "-m", "benchmarks.memory", workload, str(images), work]
-    return float(subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout)
+    return float(subprocess.run(command, capture_output=True, text=True, check=True, env=with_sharp_peaks()).stdout)
+
+
+def with_sharp_peaks() -> dict[str, str]:
+    """The environment of a process whose peak is that of its work: large blocks go back to the system when freed."""
+    return {**os.environ, "MALLOC_MMAP_THRESHOLD_": str(1 << 17), "MALLOC_TRIM_THRESHOLD_": str(1 << 17)}
 
 
 def _measure(workload: str, images: int, work: str) -> float:
@@ -66,9 +69,9 @@ def _measure(workload: str, images: int, work: str) -> float:
     make: Callable[[int], workloads.Scenes] = getattr(workloads, workload)
     scenes, small = make(images), workloads.coco_sized(4)
     _run(_WORK[work](), small)  # what is imported and allocated once
-    before = _reset_peak()
+    before = reset_peak()
     _run(_WORK[work](), scenes)
-    return _peak() - before
+    return peak() - before
 
 
 def _run(metric: Metric, scenes: workloads.Scenes) -> None:
@@ -76,16 +79,17 @@ def _run(metric: Metric, scenes: workloads.Scenes) -> None:
     metric.compute()
 
 
-def _reset_peak() -> float:
+def reset_peak() -> float:
     """What is in use, MB; the peak starts anew from it where the system can do that, which is Linux."""
     forget = Path("/proc/self/clear_refs")
     if not forget.exists():
-        return _peak()
+        return peak()
     forget.write_text("5")
-    return _peak()
+    return peak()
 
 
-def _peak() -> float:
+def peak() -> float:
+    """The most that was in use, MB."""
     status = Path("/proc/self/status")
     if status.exists():
         known = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())
