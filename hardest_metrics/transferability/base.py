@@ -134,14 +134,16 @@ class TransferabilityMetric(Metric, Generic[S]):
         return self._of_state({name: getattr(self, name) for name in self._fields})
 
     def _of_state(self, state: dict[str, Any]) -> S:
+        """What a state says; an empty list stands for no rows."""
         empty = self._kind.empty()
-        values = {}
-        for name in self._fields:
-            value = state[name]
-            if isinstance(value, list) and not value:
-                value = getattr(empty, name)
-            values[name] = _on(self.device, value)
-        return self._kind(**values)
+        return self._kind(
+            **{
+                name: _on(self.device, getattr(empty, name))
+                if isinstance(state[name], list) and not state[name]
+                else state[name]
+                for name in self._fields
+            }
+        )
 
     def _set(self, statistics: S) -> None:
         for name in self._fields:
@@ -150,7 +152,8 @@ class TransferabilityMetric(Metric, Generic[S]):
     # What follows makes torchmetrics' machinery join statistics, and keep the promises of the docstrings
 
     def _reduce_states(self, incoming_state: dict[str, Any]) -> None:
-        self._set(self._of_state(incoming_state).merge(self._statistics))
+        incoming = {name: _on(self.device, incoming_state[name]) for name in self._fields}
+        self._set(self._of_state(incoming).merge(self._statistics))
 
     def _sync_dist(
         self,
@@ -174,7 +177,8 @@ class TransferabilityMetric(Metric, Generic[S]):
         loaded = prefix + self._fields[0] in state_dict
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
         if loaded:
-            self._set(self._statistics)  # on the device of this metric
+            for name in self._fields:
+                setattr(self, name, _on(self.device, getattr(self, name)))
             self._computed = None
             self._update_count = max(self._update_count, 1)
 

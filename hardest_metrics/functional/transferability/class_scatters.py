@@ -43,7 +43,8 @@ class ClassScatters:
     """Scatters of the K classes that have one, and objects that wait.
 
     Memory is bounded by K scatters, and at most D waiting objects a class and half as many again, whatever the number
-    of objects. What is large is in lists: one class changes, and no other is copied.
+    of objects: once that half has come all are looked through, so none is copied more than about thrice. What is large
+    is in lists: one class changes, and no other is copied.
 
     Attributes:
         labels: ``(K,)`` int64.
@@ -118,10 +119,9 @@ class ClassScatters:
             row_counts=torch.cat((self.row_counts, other.row_counts)),
             left=self.left + other.left,
         )
-        left = int(joined.left)
-        # so no object waits for another for longer than it takes half as many again to come, nor is looked at each time
-        enough = int(joined.row_counts.sum()) - left >= max(2 * self._width, left // 2)
-        return joined._settle() if enough else joined
+        new = int(joined.row_counts.sum() - joined.left)
+        enough = max(len(joined.row_labels.unique()), 2) * self._width // 2
+        return joined._settle() if new >= enough else joined
 
     def settled(self) -> dict[int, Scatter]:
         """The scatter of each class that has one, by label."""
@@ -132,7 +132,7 @@ class ClassScatters:
     def waiting(self) -> dict[int, Tensor]:
         """``(n, D)`` objects that wait, by label."""
         counts = self.row_counts.tolist()
-        runs = [rows for rows in self.rows if len(rows)]
+        runs = [rows for rows in self.rows if rows.shape[0]]
         if len(runs) != len(counts):  # joined, to be sent to other processes
             runs = list(torch.cat(runs).split(counts))
         by_class: dict[int, list[Tensor]] = {}

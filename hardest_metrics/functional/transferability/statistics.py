@@ -61,18 +61,20 @@ class FeatureStatistics:
         if boxes is None:
             boxes = features.new_zeros(number, 0, dtype=torch.float64)
         rows = max(_BLOCK // width, 2 * width)
+        # written again for each block: memory that was never touched costs more than all that is done with it
+        buffers = features.new_empty(2, min(rows, number), width, dtype=torch.float64)
         blocks = zip(features.split(rows), target.split(rows), boxes.split(rows), strict=True)
-        return reduce(cls.merge, (cls._of_block(*block) for block in blocks))
+        return reduce(cls.merge, (cls._of_block(*block, buffers) for block in blocks))
 
     @classmethod
-    def _of_block(cls, features: Tensor, target: Tensor, boxes: Tensor) -> "FeatureStatistics":
-        features = features.double()
+    def _of_block(cls, features: Tensor, target: Tensor, boxes: Tensor, buffers: Tensor) -> "FeatureStatistics":
         if not len(features):
             return cls._none(features, boxes)
         labels, inverse, counts = target.unique(return_inverse=True, return_counts=True)
-        mean = features.mean(0)
-        centred = features - mean
-        squared = centred * centred
+        mean = features.mean(0, dtype=torch.float64)
+        centred, squared = buffers[:, : len(features)]
+        torch.sub(features, mean, out=centred)
+        torch.mul(centred, centred, out=squared)
         lengths = squared.sum(1)
         sums, squares = (
             centred.new_zeros(len(labels), len(mean)).index_add_(0, inverse, x) for x in (centred, squared)
@@ -86,7 +88,7 @@ class FeatureStatistics:
             gram(centred),
             lengths @ centred,
             lengths @ lengths,
-            features.T @ boxes,
+            (boxes.T @ centred).T + mean[:, None] * boxes.sum(0),
             (boxes * boxes).sum(0),
         )
 

@@ -67,21 +67,25 @@ def transrate_of(objects: ClassScatters, eps: float) -> Tensor:
     warn_of_few("TransRate", number, width)
     sums = [scatter.number * scatter.mean for scatter in settled.values()] + [rows.sum(0) for rows in waiting.values()]
     mean = torch.stack(sums).sum(0) / number
-    total, rates = objects.means.new_zeros(width, width), []
+    # The scatter of all is that of the classes' own, all about one mean, and of the rows of small classes together
+    total, small, rates = objects.means.new_zeros(width, width), list[Tensor](), []
     for label in settled | waiting:
-        count, matrix = 0, None
+        rows = waiting[label] - mean if label in waiting else objects.means[:0]
+        if label not in settled and len(rows) < width:  # the products of the objects are the smaller matrix
+            rates.append(_rate(gram(rows.T), len(rows) * eps))
+            small.append(rows)
+            if sum(map(len, small)) >= 2 * width:
+                total += gram(torch.cat(small))
+                small = []
+            continue
+        number_of_class, matrix = len(rows), gram(rows)
         if label in settled:
-            count, own_mean, matrix = settled[label]
-            matrix = matrix.addr(own_mean - mean, own_mean - mean, alpha=count)
-        if label in waiting:
-            rows = waiting[label] - mean
-            count += len(rows)
-            products = gram(rows)
-            matrix = products if matrix is None else matrix + products
-        assert matrix is not None  # each label is in one of the two
+            count, own_mean, own_matrix = settled[label]
+            matrix += own_matrix.addr(own_mean - mean, own_mean - mean, alpha=count)
+            number_of_class += count
+        rates.append(_rate(matrix, number_of_class * eps))
         total += matrix
-        # of fewer objects than features, the products of the objects are the smaller matrix
-        rates.append(_rate(gram(rows.T) if count < width else matrix, count * eps))
+    total += gram(torch.cat([*small, objects.means[:0]]))
     return _rate(total, number * eps) - torch.stack(rates).mean()
 
 
