@@ -10,7 +10,7 @@ from hardest_metrics.functional.transferability.inputs import (
     undefined,
     warn_of_few,
 )
-from hardest_metrics.functional.transferability.statistics import FeatureStatistics
+from hardest_metrics.functional.transferability.statistics import FeatureStatistics, eigh
 
 _SAFE_PIVOT = 1e-4
 _EPS = torch.finfo(torch.float64).eps
@@ -125,7 +125,7 @@ def _whitened(offsets: Tensor, factor: Tensor) -> Tensor:
 
 def _whitened_where_it_varies(offsets: Tensor, covariance: Tensor) -> Tensor:
     """Σ oᵀ S⁺ o of ``(K, D)`` offsets and a covariance S that has no inverse."""
-    values, vectors = torch.linalg.eigh(covariance)
+    values, vectors = eigh(covariance)
     inverse = torch.where(values > len(values) * _EPS * values.max(), 1 / values, 0.0)
     inside: Tensor = offsets @ vectors
     return (inside.square() * inverse).sum()

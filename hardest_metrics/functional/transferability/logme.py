@@ -13,7 +13,7 @@ from hardest_metrics.functional.transferability.inputs import (
     undefined,
     warn_of_few,
 )
-from hardest_metrics.functional.transferability.statistics import FeatureStatistics
+from hardest_metrics.functional.transferability.statistics import FeatureStatistics, eigh
 
 _EPS = torch.finfo(torch.float64).eps
 _ITERATIONS = 11
@@ -211,7 +211,7 @@ class _Features:
     def __init__(self, statistics: FeatureStatistics) -> None:
         self.number = statistics.number
         mean = statistics.mean
-        values, self.vectors = torch.linalg.eigh(statistics.scatter.addr(mean, mean, alpha=self.number))
+        values, self.vectors = eigh(statistics.scatter.addr(mean, mean, alpha=self.number))
         self.values = values.clamp(min=0)[:, None]
 
     def explained(self, products: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:

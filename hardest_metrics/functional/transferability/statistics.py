@@ -8,10 +8,11 @@ objects cost digits.
 from dataclasses import dataclass
 from functools import reduce
 
+import numpy as np
 import torch
 from torch import Tensor
 
-_BLOCK = 1 << 18
+_BLOCK = 1 << 19
 """Numbers that are worked on at a time, at least: little enough for a cache, enough to be worth a merge."""
 
 
@@ -162,6 +163,15 @@ def gram(rows: Tensor) -> Tensor:
         return rows.T @ rows
     array = rows.numpy()
     return torch.from_numpy(array.T @ array)  # numpy sees that this is symmetric, and takes half of torch's time
+
+
+def eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues, ascending, and eigenvectors of a symmetric matrix."""
+    if matrix.device.type != "cpu":
+        values, vectors = torch.linalg.eigh(matrix)
+        return values, vectors
+    values, vectors = np.linalg.eigh(matrix.numpy())  # in two thirds of the time of torch's
+    return torch.from_numpy(values), torch.from_numpy(vectors)
 
 
 def check_widths(ours: int, theirs: int) -> None:

@@ -93,5 +93,6 @@ def _rate(scatter: Tensor, distortion: float) -> Tensor:
     """½ ln det(I + scatter / distortion)."""
     matrix = scatter / distortion
     matrix.diagonal().add_(1)
-    factor: Tensor = torch.linalg.cholesky(matrix)
-    return factor.diagonal().log().sum()
+    factor, _ = torch.linalg.cholesky_ex(matrix)  # of the identity and more: it has one
+    logarithm: Tensor = factor.diagonal().log().sum()
+    return logarithm
