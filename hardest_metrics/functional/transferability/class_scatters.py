@@ -43,8 +43,8 @@ class ClassScatters:
     """Scatters of the K classes that have one, and objects that wait.
 
     Memory is bounded by K scatters, and at most D waiting objects a class and half as many again, whatever the number
-    of objects: once that half has come all are looked through, so none is copied more than about thrice. What is large
-    is in lists: one class changes, and no other is copied.
+    of objects: once that half has come, all are looked through. What is large is in lists: one class changes, and no
+    other is copied.
 
     Attributes:
         labels: ``(K,)`` int64.
@@ -129,8 +129,8 @@ class ClassScatters:
         scatters = map(Scatter, self.counts.tolist(), self.means, matrices)
         return dict(zip(self.labels.tolist(), scatters, strict=True))
 
-    def waiting(self) -> dict[int, Tensor]:
-        """``(n, D)`` objects that wait, by label."""
+    def waiting(self) -> dict[int, list[Tensor]]:
+        """``(n, D)`` objects that wait, by label, in runs."""
         counts = self.row_counts.tolist()
         runs = [rows for rows in self.rows if rows.shape[0]]
         if len(runs) != len(counts):  # joined, to be sent to other processes
@@ -138,7 +138,7 @@ class ClassScatters:
         by_class: dict[int, list[Tensor]] = {}
         for label, run in zip(self.row_labels.tolist(), runs, strict=True):
             by_class.setdefault(label, []).append(run)
-        return {label: torch.cat(runs) for label, runs in by_class.items()}
+        return by_class
 
     @property
     def _width(self) -> int:
@@ -147,13 +147,15 @@ class ClassScatters:
     def _settle(self) -> "ClassScatters":
         """The same, the objects of classes with enough of them turned into scatters."""
         waiting = self.waiting()
-        settling = [label for label, rows in waiting.items() if len(rows) >= self._width]
-        joined = self._with({label: Scatter.of(waiting.pop(label)) for label in settling})
-        counts = [len(rows) for rows in waiting.values()]
+        settling = [label for label, runs in waiting.items() if sum(run.shape[0] for run in runs) >= self._width]
+        joined = self._with({label: Scatter.of(torch.cat(waiting.pop(label))) for label in settling})
+        labels = [label for label, runs in waiting.items() for _ in runs]
+        left = [run for runs in waiting.values() for run in runs]
+        counts = [run.shape[0] for run in left]
         return replace(
             joined,
-            rows=list(waiting.values()) or [self.means[:0]],
-            row_labels=self.row_labels.new_tensor(list(waiting)),
+            rows=left or [self.means[:0]],
+            row_labels=self.row_labels.new_tensor(labels),
             row_counts=self.row_counts.new_tensor(counts),
             left=self.left.new_tensor(sum(counts)),
         )

@@ -65,27 +65,31 @@ def transrate_of(objects: ClassScatters, eps: float) -> Tensor:
         return undefined(objects.means)
     width = objects.means.shape[1]
     warn_of_few("TransRate", number, width)
-    sums = [scatter.number * scatter.mean for scatter in settled.values()] + [rows.sum(0) for rows in waiting.values()]
+    sums = [scatter.number * scatter.mean for scatter in settled.values()]
+    sums += [run.sum(0) for runs in waiting.values() for run in runs]
     mean = torch.stack(sums).sum(0) / number
-    # The scatter of all is that of the classes' own, all about one mean, and of the rows of small classes together
-    total, small, rates = objects.means.new_zeros(width, width), list[Tensor](), []
+    # The scatter of all is that of the classes' own, about one mean, and of the rows of small classes, some at a time
+    total, rates = mean.new_zeros(width, width), []
+    some, filled = mean.new_empty(min(3 * width, number), width), 0
     for label in settled | waiting:
-        rows = waiting[label] - mean if label in waiting else objects.means[:0]
-        if label not in settled and len(rows) < width:  # the products of the objects are the smaller matrix
-            rates.append(_rate(gram(rows.T), len(rows) * eps))
-            small.append(rows)
-            if sum(map(len, small)) >= 2 * width:
-                total += gram(torch.cat(small))
-                small = []
+        runs = waiting.get(label, [])
+        count = sum(run.shape[0] for run in runs)
+        if label not in settled and count < width:  # the products of the objects are the smaller matrix
+            rows = torch.cat(runs, out=some[filled : filled + count]).sub_(mean)
+            rates.append(_rate(gram(rows.T), count * eps))
+            filled += count
+            if filled >= 2 * width:
+                total += gram(some[:filled])
+                filled = 0
             continue
-        number_of_class, matrix = len(rows), gram(rows)
+        matrix = gram(torch.cat([*runs, some[:0]]) - mean)
         if label in settled:
-            count, own_mean, own_matrix = settled[label]
-            matrix += own_matrix.addr(own_mean - mean, own_mean - mean, alpha=count)
-            number_of_class += count
-        rates.append(_rate(matrix, number_of_class * eps))
+            own = settled[label]
+            matrix += own.matrix.addr(own.mean - mean, own.mean - mean, alpha=own.number)
+            count += own.number
+        rates.append(_rate(matrix, count * eps))
         total += matrix
-    total += gram(torch.cat([*small, objects.means[:0]]))
+    total += gram(some[:filled])
     return _rate(total, number * eps) - torch.stack(rates).mean()
 
 
