@@ -12,7 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from hardest_metrics.functional.transferability.statistics import check_widths, gram
+from hardest_metrics.functional.transferability.matrices import gram
+from hardest_metrics.functional.transferability.statistics import check_widths
 
 _BLOCK = 1 << 18
 """Numbers that are added at a time: little enough for a cache."""

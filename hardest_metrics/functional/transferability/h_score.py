@@ -1,6 +1,5 @@
 """How much of what features vary by is between the classes."""
 
-import torch
 from torch import Tensor
 
 from hardest_metrics.functional.transferability.inputs import (
@@ -10,10 +9,8 @@ from hardest_metrics.functional.transferability.inputs import (
     undefined,
     warn_of_few,
 )
-from hardest_metrics.functional.transferability.statistics import FeatureStatistics, eigh
-
-_SAFE_PIVOT = 1e-4
-_EPS = torch.finfo(torch.float64).eps
+from hardest_metrics.functional.transferability.matrices import EPS, inverse_form
+from hardest_metrics.functional.transferability.statistics import FeatureStatistics
 
 
 def h_score(features: Tensor, target: Tensor, *, shuffled: int | None = None) -> Tensor:
@@ -85,20 +82,11 @@ def h_score_of(statistics: FeatureStatistics) -> Tensor:
     """:func:`h_score` of the objects that `statistics` are of."""
     if len(statistics.labels) < 2:
         return undefined(statistics.scatter)
-    number, width = statistics.number, len(statistics.scatter)
-    warn_of_few("The H-score", number, width)
-    # In units of each feature's own deviation: the score is the same, and features of all sizes keep their digits.
-    # What varies by no more than rounding does is constant, and would only bring noise to the same size.
-    deviations = (statistics.scatter.diagonal() / number).sqrt()
-    varies = deviations > 16 * _EPS * statistics.mean.abs()
-    scale = torch.where(varies, 1 / (deviations * number**0.5), 0.0)
-    correlation = statistics.scatter * scale * scale[:, None]
-    offsets = statistics.offsets * scale * statistics.counts.double().sqrt()[:, None]
-    if number > width and bool(varies.all()):
-        factor, failed = torch.linalg.cholesky_ex(correlation)
-        if not failed and factor.diagonal().min() > _SAFE_PIVOT:
-            return _whitened(offsets, factor)
-    return _whitened_where_it_varies(offsets, correlation)
+    number = statistics.number
+    warn_of_few("The H-score", number, len(statistics.scatter))
+    # A feature that varies by no more than rounding does is constant
+    rounding = number * (16 * EPS * statistics.mean).square()
+    return (inverse_form(statistics.scatter, statistics.offsets.T, rounding) * statistics.counts).sum()
 
 
 def regularized_h_score_of(statistics: FeatureStatistics) -> Tensor:
@@ -110,25 +98,8 @@ def regularized_h_score_of(statistics: FeatureStatistics) -> Tensor:
     share, size = _shrinkage(statistics)
     covariance = statistics.scatter * ((1 - share) / number)
     covariance.diagonal().add_(share * size)
-    offsets = statistics.offsets * statistics.counts.double().sqrt()[:, None]
-    factor, failed = torch.linalg.cholesky_ex(covariance)
-    # it fails where nothing was shrunk, and features depend on each other
-    between = _whitened_where_it_varies(offsets, covariance) if failed else _whitened(offsets, factor)
+    between = (inverse_form(covariance, statistics.offsets.T) * statistics.counts).sum()
     return between * ((1 - share) / (number - 1))
-
-
-def _whitened(offsets: Tensor, factor: Tensor) -> Tensor:
-    """Σ oᵀ(LLᵀ)⁻¹o of ``(K, D)`` offsets and a lower triangular L."""
-    whitened: Tensor = torch.linalg.solve_triangular(factor, offsets.T, upper=False)
-    return whitened.square().sum()
-
-
-def _whitened_where_it_varies(offsets: Tensor, covariance: Tensor) -> Tensor:
-    """Σ oᵀ S⁺ o of ``(K, D)`` offsets and a covariance S that has no inverse."""
-    values, vectors = eigh(covariance)
-    inverse = torch.where(values > len(values) * _EPS * values.max(), 1 / values, 0.0)
-    inside: Tensor = offsets @ vectors
-    return (inside.square() * inverse).sum()
 
 
 def _shrinkage(statistics: FeatureStatistics) -> tuple[float, float]:

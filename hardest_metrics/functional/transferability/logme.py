@@ -13,9 +13,9 @@ from hardest_metrics.functional.transferability.inputs import (
     undefined,
     warn_of_few,
 )
-from hardest_metrics.functional.transferability.statistics import FeatureStatistics, eigh
+from hardest_metrics.functional.transferability.matrices import EPS, eigh, inverse_form
+from hardest_metrics.functional.transferability.statistics import FeatureStatistics
 
-_EPS = torch.finfo(torch.float64).eps
 _ITERATIONS = 11
 _CLOSE = 0.01
 
@@ -191,8 +191,8 @@ def regression_score_of(statistics: FeatureStatistics) -> Tensor:
     if not statistics.number:
         return undefined(statistics.scatter)
     warn_of_few("The regression score", statistics.number, len(statistics.scatter))
-    _, residual = _Features(statistics).explained(statistics.box_products, statistics.box_squares)
-    return -residual.mean() / statistics.number
+    explained = inverse_form(statistics.gram, statistics.box_products)
+    return -(statistics.box_squares - explained).clamp(min=0).mean() / statistics.number
 
 
 def _one_hot(statistics: FeatureStatistics) -> tuple[Tensor, Tensor]:
@@ -210,15 +210,8 @@ class _Features:
 
     def __init__(self, statistics: FeatureStatistics) -> None:
         self.number = statistics.number
-        mean = statistics.mean
-        values, self.vectors = eigh(statistics.scatter.addr(mean, mean, alpha=self.number))
+        values, self.vectors = eigh(statistics.gram)
         self.values = values.clamp(min=0)[:, None]
-
-    def explained(self, products: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:
-        """``(D, T)`` squares of t in each direction, and ``(T,)`` what is in none, the residual of least squares."""
-        present = self.values > self.values.max() * len(self.values) * _EPS
-        inside = torch.where(present, (self.vectors.T @ products).square() / self.values, 0.0)
-        return inside, (squares - inside.sum(0)).clamp(min=0)
 
     def evidence(self, products: Tensor, squares: Tensor) -> Tensor:
         """``(T,)`` logarithms of the maximum evidence, an object.
@@ -227,9 +220,11 @@ class _Features:
         changes by less than a hundredth.
         """
         number, s = self.number, self.values
-        inside, outside = self.explained(products, squares)
+        present = s > s.max() * len(s) * EPS
+        inside = torch.where(present, (self.vectors.T @ products).square() / s, 0.0)  # squares of t in each direction
+        outside = (squares - inside.sum(0)).clamp(min=0)
         # Where features explain t exactly, the residual is what rounding leaves, and the evidence as good as random
-        least = squares * number * _EPS
+        least = squares * number * EPS
         ratio, alpha, beta, weights, residual = (torch.ones_like(squares) for _ in range(5))
         running = torch.ones_like(squares, dtype=torch.bool)
         for _ in range(_ITERATIONS):

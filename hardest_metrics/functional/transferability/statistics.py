@@ -8,9 +8,10 @@ objects cost digits.
 from dataclasses import dataclass
 from functools import reduce
 
-import numpy as np
 import torch
 from torch import Tensor
+
+from hardest_metrics.functional.transferability.matrices import gram
 
 _BLOCK = 1 << 19
 """Numbers that are worked on at a time, at least: little enough for a cache, enough to be worth a merge."""
@@ -152,26 +153,14 @@ class FeatureStatistics:
         return self.counts.double() @ self.means / self.counts.sum()
 
     @property
+    def gram(self) -> Tensor:
+        """``(D, D)``, Σ f fᵀ."""
+        return self.scatter.addr(self.mean, self.mean, alpha=self.number)
+
+    @property
     def offsets(self) -> Tensor:
         """``(K, D)``, the means of the classes less that of all objects."""
         return self.means - self.mean
-
-
-def gram(rows: Tensor) -> Tensor:
-    """ZᵀZ of ``(N, D)`` rows."""
-    if rows.device.type != "cpu":
-        return rows.T @ rows
-    array = rows.numpy()
-    return torch.from_numpy(array.T @ array)  # numpy sees that this is symmetric, and takes half of torch's time
-
-
-def eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """Eigenvalues, ascending, and eigenvectors of a symmetric matrix."""
-    if matrix.device.type != "cpu":
-        values, vectors = torch.linalg.eigh(matrix)
-        return values, vectors
-    values, vectors = np.linalg.eigh(matrix.numpy())  # in two thirds of the time of torch's
-    return torch.from_numpy(values), torch.from_numpy(vectors)
 
 
 def check_widths(ours: int, theirs: int) -> None:

@@ -13,7 +13,7 @@ from hardest_metrics.functional.transferability.inputs import (
     undefined,
     warn_of_few,
 )
-from hardest_metrics.functional.transferability.statistics import gram
+from hardest_metrics.functional.transferability.matrices import gram
 
 
 def transrate(features: Tensor, target: Tensor, eps: float = 1e-4, *, shuffled: int | None = None) -> Tensor:
