@@ -1,4 +1,8 @@
-"""Which model to start from: scores of pretrained models for a target set, batch by batch, as torchmetrics metrics."""
+"""Which model to start from: scores of pretrained models for a target set, batch by batch, as torchmetrics metrics.
+
+An object that is shown twice counts twice: in several processes sample by
+``lightning.pytorch.overrides.distributed.UnrepeatedDistributedSampler``, which repeats none.
+"""
 
 from hardest_metrics.transferability.object_features import LabelledFeatures, ObjectFeatures
 from hardest_metrics.transferability.scores import (

@@ -35,6 +35,7 @@ def h_score(features: Tensor, target: Tensor, *, shuffled: int | None = None) ->
         UserWarning: where there are no more objects than features.
 
     Example:
+        >>> import torch
         >>> features = torch.tensor([[0.0, 1], [1, 0], [4, 5], [5, 6]])
         >>> h_score(features, torch.tensor([0, 0, 1, 1]))
         tensor(0.9762, dtype=torch.float64)
@@ -65,6 +66,7 @@ def regularized_h_score(features: Tensor, target: Tensor, *, shuffled: int | Non
         UserWarning: where there are no more objects than features.
 
     Example:
+        >>> import torch
         >>> features = torch.tensor([[0.0, 1], [1, 0], [4, 5], [5, 6]])
         >>> regularized_h_score(features, torch.tensor([0, 0, 1, 1]))
         tensor(1.2506, dtype=torch.float64)
