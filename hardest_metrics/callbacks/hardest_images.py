@@ -245,6 +245,18 @@ class HardestImages(Callback):
         """Rank, write and show."""
         self._finish(trainer, pl_module, "predict", len(trainer.num_predict_batches))
 
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Let processes go on that had nothing to validate."""
+        self._participants.leave(trainer)
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Let processes go on that had nothing to test."""
+        self._participants.leave(trainer)
+
+    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Let processes go on that had nothing to predict."""
+        self._participants.leave(trainer)
+
     def _begin(self) -> None:
         self._loaders, self._left_out = {}, set()
 
