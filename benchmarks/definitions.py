@@ -178,7 +178,7 @@ def in_one_call(make: Callable[[], HardnessMetric], scenes: Scenes) -> Task:
     def run(given: Scenes) -> Ranking:
         metric = make()
         metric.update(given.preds, given.target)
-        return metric.compute()  # type: ignore[return-value]
+        return metric.compute()
 
     return Task(run, scenes.anew)
 

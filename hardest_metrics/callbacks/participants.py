@@ -40,7 +40,7 @@ class Participants:
             if watchers is None:
                 watchers = []
                 loop.setup_data = _telling(loop, trainer, watchers)  # type: ignore[method-assign]
-                loop.run = _waiting(loop, trainer, watchers)  # type: ignore[method-assign, assignment]
+                loop.run = _waiting(loop, trainer, watchers)  # type: ignore[method-assign]
             if self not in watchers:
                 watchers.append(self)
 

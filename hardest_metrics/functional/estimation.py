@@ -416,6 +416,7 @@ def _copies(batch: Batch, detections: Detections, objects: PseudoGroundTruth, nu
             image,
             detections.scores.repeat(number),
             d_group,
+            None if detections.given_as is None else detections.given_as.repeat(number),
         ),
         GroundTruth(
             objects.xywh,

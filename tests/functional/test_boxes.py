@@ -14,7 +14,8 @@ from torchvision.ops import box_convert
 from torchvision.tv_tensors import BoundingBoxes
 
 from hardest_metrics.functional import boxes, pack
-from hardest_metrics.functional.boxes import NO_ID, iou, ragged_pairs, shared_areas
+from hardest_metrics.functional.boxes import iou, ragged_pairs, shared_areas
+from hardest_metrics.functional.ids import NO_ID
 from tests.scenes import BIG_ID, Image, Scenery, detected, labelled
 
 Change = Callable[[list[Image], list[Image]], None]
