@@ -180,8 +180,9 @@ class ImageRows(Metric, ABC):
         if self._is_synced:
             raise TorchMetricsUserError("The metric is synced: call `unsync` before adding batches.")
         self._take(reading)
-        self._computed = None
-        self._update_count += 1
+        # `vars`, not `setattr`: this runs for each member of a collection and batch, and a module looks at every
+        # attribute that is set
+        vars(self).update(_computed=None, _update_count=self._update_count + 1)
         if self.compute_on_cpu:
             self._move_list_states_to_cpu()
 

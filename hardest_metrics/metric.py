@@ -131,30 +131,23 @@ class HardnessMetric(ImageRows, Generic[ReductionT]):
 
     def _value(self, rows: Rows) -> Ranking | Tensor:
         image_ids, hardness = self._ranked(rows)
-        return self._reduced(Ranking.of_ascending(image_ids, hardness[None])[0])
+        return self._reduced(_rankings(image_ids, hardness[None])[0])
 
     def _values(self, members: Sequence[ImageRows], rows: Rows) -> list[Any]:
         each = cast("Sequence[HardnessMetric[Any]]", members)
         ranked = [member._ranked(member._own(rows)) for member in each]
         if not all(image_ids is ranked[0][0] for image_ids, _ in ranked):  # some leave images out
             return super()._values(members, rows)
-        rankings = Ranking.of_ascending(ranked[0][0], torch.stack([hardness for _, hardness in ranked]))
+        rankings = _rankings(ranked[0][0], torch.stack([hardness for _, hardness in ranked]))
         return [member._reduced(ranking) for member, ranking in zip(each, rankings, strict=True)]
 
     def _ranked(self, rows: Rows) -> tuple[Tensor, Tensor]:
         """Ids, ascending, and float32 hardness of the images that take part."""
-        image_ids, hardness = rows.image_ids, self._hardness(rows.columns)
-        if not isinstance(hardness, Tensor):
-            taking_part, hardness = hardness
-            image_ids = image_ids.index_select(0, taking_part)
-        finite = hardness.isfinite()
-        if not finite.all():
-            place = int((~finite).nonzero()[0])
-            raise ValueError(
-                f"Image {int(image_ids[place])} has hardness {float(hardness[place])} under {self.settings}, but"
-                " hardness is finite: look at what was predicted for it."
-            )
-        return image_ids, hardness.float()
+        hardness = self._hardness(rows.columns)
+        if isinstance(hardness, Tensor):
+            return rows.image_ids, hardness.float()
+        taking_part, hardness = hardness
+        return rows.image_ids.index_select(0, taking_part), hardness.float()
 
     def _reduced(self, ranking: Ranking) -> Ranking | Tensor:
         if self.reduction is None:
@@ -213,7 +206,7 @@ class HardnessMetric(ImageRows, Generic[ReductionT]):
         with torch.no_grad(), self.sync_context(dist_sync_fn=self.dist_sync_fn, should_sync=self._to_sync):
             rows = self._images_once()
             image_ids, values = self._ranked(rows)
-            (ranking,) = Ranking.of_ascending(image_ids, values[None])
+            (ranking,) = _rankings(image_ids, values[None])
             in_error = self._in_error(rows.columns, values).double()
         hardness = ranking.hardness.double()
         if not len(hardness):
@@ -221,3 +214,15 @@ class HardnessMetric(ImageRows, Generic[ReductionT]):
         # numpy's, as torch's takes 16 million values at most
         p95 = float(np.quantile(hardness.cpu().numpy(), 0.95))
         return Summary(ranking, float(hardness.mean()), p95, float(in_error.mean()))
+
+
+def _rankings(image_ids: Tensor, hardness: Tensor) -> list[Ranking]:
+    """Images, given by ascending id, ranked by each row of ``(M, N)`` hardness; an error if some is not finite."""
+    finite = hardness.isfinite()
+    if not finite.all():
+        place = int((~finite).any(0).nonzero()[0])
+        raise ValueError(
+            f"Image {int(image_ids[place])} has hardness {hardness[:, place].tolist()}, but hardness is finite: look at"
+            " what was predicted for it."
+        )
+    return Ranking.of_ascending(image_ids, hardness)

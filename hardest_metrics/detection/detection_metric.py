@@ -76,8 +76,8 @@ class DetectionMetric(HardnessMetric[ReductionT]):
             self._append(self._own(reading))
             return
         before = self._waiting
-        self._waiting = before.followed_by(reading)
-        if self._waiting.full:
+        vars(self)["_waiting"] = waiting = before.followed_by(reading)
+        if waiting.full:
             try:
                 self._settle()
             except BaseException:

@@ -26,12 +26,18 @@ class Packed(Reading):
         batch: what to measure.
         asked: what of it.
         measure: how.
+
+    Attributes:
+        number_of_images: that it is of.
+        number_of_boxes: of both sides, as long as it is not measured; then 0 are kept in memory.
     """
 
     def __init__(self, batch: Batch, asked: Sequence[Hashable], measure: Measure) -> None:
         super().__init__(batch.image_ids, {})
         self._batch: Batch | None = batch
         self._asked, self._measure = tuple(asked), measure
+        self.number_of_images = len(batch)
+        self.number_of_boxes = len(batch.detections) + len(batch.ground_truth)
 
     @property
     def measured(self) -> Mapping[Hashable, Tensor]:
@@ -41,11 +47,6 @@ class Packed(Reading):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Packed":
         return self  # what it tells never changes
-
-    @property
-    def number_of_boxes(self) -> int:
-        """How many boxes it keeps in memory."""
-        return 0 if self._batch is None else len(self._batch.detections) + len(self._batch.ground_truth)
 
 
 def measure_all(readings: Sequence[Packed]) -> None:
@@ -68,7 +69,7 @@ def measure_all(readings: Sequence[Packed]) -> None:
         parts = {name: values.split(sizes) for name, values in measured.items()}
         for number, (reading, _) in enumerate(pairs):
             reading._measured = {name: part[number] for name, part in parts.items()}
-            reading._batch = None
+            reading._batch, reading.number_of_boxes = None, 0
 
 
 class Waiting(NamedTuple):
@@ -81,7 +82,7 @@ class Waiting(NamedTuple):
     def followed_by(self, reading: Packed) -> "Waiting":
         """With one more."""
         return Waiting(
-            (*self.readings, reading), self.images + len(reading.image_ids), self.boxes + reading.number_of_boxes
+            (*self.readings, reading), self.images + reading.number_of_images, self.boxes + reading.number_of_boxes
         )
 
     @property
