@@ -358,7 +358,7 @@ class ImageRows(Metric, ABC):
 
 
 @eager
-def read_together(members: Sequence[ImageRows], *args: Any, **kwargs: Any) -> Reading:
+def read_together(members: Sequence[ImageRows], /, *args: Any, **kwargs: Any) -> Reading:
     """What a batch tells metrics that read alike, measured once for all of them.
 
     Args:

@@ -226,3 +226,10 @@ def _rankings(image_ids: Tensor, hardness: Tensor) -> list[Ranking]:
             " what was predicted for it."
         )
     return Ranking.of_ascending(image_ids, hardness)
+
+
+# Of any reduction. Command lines build metrics from the class that an annotation names, and know no type parameters
+if TYPE_CHECKING:
+    AnyHardnessMetric = HardnessMetric[Any]
+else:
+    AnyHardnessMetric = HardnessMetric

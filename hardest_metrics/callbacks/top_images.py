@@ -9,7 +9,7 @@ from torch import Tensor
 
 from hardest_metrics.functional.ids import NO_ID
 from hardest_metrics.functional.packing import ImageDict
-from hardest_metrics.metric import HardnessMetric
+from hardest_metrics.metric import AnyHardnessMetric
 from hardest_metrics.ranking import Ranking
 
 _BOX_KEYS = ("boxes", "scores", "labels", "iscrowd", "area")
@@ -46,7 +46,7 @@ class TopImages:
 
     def add(
         self,
-        metrics: Mapping[str, HardnessMetric[Any]],
+        metrics: Mapping[str, AnyHardnessMetric],
         preds: Sequence[ImageDict],
         target: Sequence[ImageDict],
         images: Sequence[Tensor] | Tensor,

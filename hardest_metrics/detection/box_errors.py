@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 from uuid import uuid4
 
 from torch import Tensor
@@ -238,3 +238,10 @@ class TotalFalse(BoxErrors[ReductionT]):
     """
 
     kind = "total_false"
+
+
+# Of any reduction. Command lines build definitions from the class that an annotation names, and know no type parameters
+if TYPE_CHECKING:
+    Definition = BoxErrors[Any]
+else:
+    Definition = BoxErrors

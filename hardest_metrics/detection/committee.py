@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hardest_metrics.detection.box_errors import BoxErrors
+from hardest_metrics.detection.box_errors import Definition
 from hardest_metrics.detection.estimators import Estimator, Statistic
 from hardest_metrics.functional.boxes import Batch
 from hardest_metrics.functional.committee import ConfidentMembers, SampledMembers, check_members
@@ -62,7 +62,7 @@ class CommitteeHardness(Estimator[ReductionT]):
 
     def __init__(
         self,
-        definition: BoxErrors[Any],
+        definition: Definition,
         weights: Sequence[float] | None = None,
         n_samples: int | None = None,
         seed: int = 0,

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, get_args
 from torch import Tensor
 from torchmetrics import Metric
 
-from hardest_metrics.detection.box_errors import BoxErrors, ErrorKind
+from hardest_metrics.detection.box_errors import BoxErrors, Definition, ErrorKind
 from hardest_metrics.detection.detection_metric import DetectionMetric
 from hardest_metrics.functional.boxes import Batch
 from hardest_metrics.functional.estimation import (
@@ -61,12 +61,12 @@ class Estimator(DetectionMetric[ReductionT]):
 
     columns: ClassVar = {"moments": Column((len(_KINDS), 2))}
     needs_labels = False
-    definition: BoxErrors[Any]
+    definition: Definition
     moments: list[Tensor]
 
     def __init__(
         self,
-        definition: BoxErrors[Any],
+        definition: Definition,
         settings: str,
         statistic: Statistic = "mean",
         c: float = 1.0,
@@ -175,7 +175,7 @@ class ScoreSampling(Estimator[ReductionT]):
 
     def __init__(
         self,
-        definition: BoxErrors[Any],
+        definition: Definition,
         n_samples: int = 10,
         seed: int = 0,
         calibration: Calibration | None = None,
@@ -259,7 +259,7 @@ class ExpectedHardness(Estimator[ReductionT]):
 
     def __init__(
         self,
-        definition: BoxErrors[Any],
+        definition: Definition,
         calibration: Calibration | None = None,
         statistic: Statistic = "mean",
         c: float = 1.0,
