@@ -11,11 +11,11 @@ from hardest_metrics.image_rows import ImageRows, Reading, read_together, values
 class HardnessCollection(MetricCollection):
     """A :class:`~torchmetrics.MetricCollection` that measures each batch once for all members that read it alike.
 
-    Members that read batches alike (in detection: of equal query and box format) are measured together, in `update`, in
-    `forward` and in a single call: boxes are packed and matched once, and weighed in each of the ways that
-    some member needs. Their states stay apart. Nine definitions cost little more than one; in a plain MetricCollection
-    they give the same numbers, at the cost of three by `update` (those of equal weighting share a state) and of nine
-    by `forward` and in a single call.
+    Members that read batches alike (in detection those of one query) are measured together, in `update`, in `forward`
+    and in a single call: the work that all share is done once, and of the rest what some member needs. Their states
+    stay apart. Nine definitions cost little more than one; in a plain MetricCollection they give the same numbers, at
+    the cost of three by `update` (those of equal weighting share a state) and of nine by `forward` and in a single
+    call.
 
     A batch that one member refuses leaves all hardness metrics as they were. Metrics of other kinds may be members,
     each of them fed for itself; then `forward` feeds every member for itself, too.

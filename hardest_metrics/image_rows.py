@@ -4,7 +4,7 @@ import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar, Literal, NamedTuple, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor
@@ -13,43 +13,16 @@ from torchmetrics.utilities.distributed import gather_all_tensors
 from torchmetrics.utilities.exceptions import TorchMetricsUserError
 
 from hardest_metrics.functional.eager import eager, without_autocast
-from hardest_metrics.functional.ids import NO_ID
-from hardest_metrics.functional.order import ascending_order
-from hardest_metrics.functional.reduction import scatter_extreme_
-
-
-class Column(NamedTuple):
-    """What is kept of every image under one name.
-
-    Attributes:
-        shape: of one image's value; None to take it from the first batch, which must give a vector then.
-        dtype: of its numbers.
-        rule: which value counts if several processes saw the image: the ``"larger"`` of each number, or the one
-            of the process of ``"lowest_rank"``. Within one process two different values are an error.
-    """
-
-    shape: tuple[int, ...] | None = ()
-    dtype: torch.dtype = torch.float32
-    rule: Literal["larger", "lowest_rank"] = "larger"
-
-
-class Rows(NamedTuple):
-    """Images and what is known of them.
-
-    Attributes:
-        image_ids: ``(N,)`` int64, :data:`NO_ID` for images without.
-        columns: by name, ``(N, ...)``.
-    """
-
-    image_ids: Tensor
-    columns: Mapping[str, Tensor]
+from hardest_metrics.rows import Column as Column
+from hardest_metrics.rows import Rows as Rows
+from hardest_metrics.rows import each_of_several, each_once, joint, numbered_once, without_ids
 
 
 class Reading:
     """A batch as metrics that read it alike see it; several of them may hold one, so it is never changed.
 
     Args:
-        image_ids: ``(N,)`` int64, :data:`NO_ID` for images without.
+        image_ids: ``(N,)`` int64, :data:`~hardest_metrics.functional.ids.NO_ID` for images without.
         measured: what was asked for, by name, ``(N, ...)`` each.
     """
 
@@ -243,16 +216,16 @@ class ImageRows(Metric, ABC):
                 " only metrics of equal settings can be merged."
             )
         parts = [self._images(), self._images(state)]
-        rows = _joint(parts)
-        if len(rows.image_ids) and not _without_ids(rows.image_ids):
-            rows = self._each_of_several([_each_once(part) for part in parts])
+        rows = joint(parts)
+        if len(rows.image_ids) and not without_ids(rows.image_ids):
+            rows = each_of_several([each_once(part) for part in parts], self.columns)
         self._replace(rows)
         self._update_count += 1
         self._computed = None
 
     def _images_once(self) -> Rows:
         """All images so far, by ascending id, each once."""
-        return _numbered_once(self._images())
+        return numbered_once(self._images())
 
     def _images(self, state: Mapping[str, Any] | None = None) -> Rows:
         """All images so far, or those of another state, of the right dtype and shape also where there are none."""
@@ -273,20 +246,6 @@ class ImageRows(Metric, ABC):
     def _replace(self, rows: Rows) -> None:
         for name, values in (("image_ids", rows.image_ids), *rows.columns.items()):
             setattr(self, name, [values])
-
-    def _each_of_several(self, parts: Sequence[Rows]) -> Rows:
-        """The images of several processes, by ascending id, each once in a part, once each by the columns' rules."""
-        rows = _joint(parts)
-        unique, position = rows.image_ids.unique(return_inverse=True)
-        first = torch.full_like(unique, len(position))
-        first = scatter_extreme_(first, position, torch.arange(len(position), device=position.device), "amin")
-        columns = {}
-        for name, values in rows.columns.items():
-            columns[name] = values.index_select(0, first)
-            if self.columns[name].rule == "larger":
-                index = position.reshape(-1, *[1] * (values.ndim - 1)).expand_as(values)
-                columns[name] = scatter_extreme_(columns[name], index, values, "amax")
-        return Rows(unique, columns)
 
     # What follows makes torchmetrics' machinery keep the promises of the class docstring
 
@@ -322,14 +281,14 @@ class ImageRows(Metric, ABC):
         parts = [Rows(ids, {name: columns[name][number] for name in columns}) for number, ids in enumerate(all_ids)]
         if len(parts) > 1:
             for number, part in enumerate(parts):
-                if _without_ids(part.image_ids):
+                if without_ids(part.image_ids):
                     raise ValueError(
                         f"Process {number} saw images without 'image_id', but {len(parts)} processes run:"
                         " give every image its id, in `target` or in `preds`, so that they can be ranked together."
                     )
-            seen = [_each_once(part, f" in process {n}") for n, part in enumerate(parts) if len(part.image_ids)]
+            seen = [each_once(part, f" in process {n}") for n, part in enumerate(parts) if len(part.image_ids)]
             if seen:
-                images = self._each_of_several(seen)
+                images = each_of_several(seen, self.columns)
         self._replace(images)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], *args: Any, **kwargs: Any) -> "ImageRows":
@@ -375,7 +334,7 @@ def read_together(members: Sequence[ImageRows], /, *args: Any, **kwargs: Any) ->
 def values_of(members: Sequence[ImageRows], reading: Reading) -> list[Any]:
     """What `forward` of metrics that read alike gives for a batch; it is not added."""
     with torch.no_grad(), without_autocast():
-        rows = _numbered_once(Rows(reading.image_ids, cast(Mapping[str, Tensor], reading.measured)))
+        rows = numbered_once(Rows(reading.image_ids, cast(Mapping[str, Tensor], reading.measured)))
         values = members[0]._values(members, rows)
     for index, member in enumerate(members):
         if member.dist_sync_on_step:
@@ -433,56 +392,6 @@ def _with_chunk(chunks: list[Tensor], new: Tensor) -> list[Tensor]:
     while chunks and len(chunks[-1]) <= len(new):
         new = torch.cat((chunks.pop(), new))
     return [*chunks, new]
-
-
-def _joint(parts: Sequence[Rows]) -> Rows:
-    return Rows(
-        torch.cat([part.image_ids for part in parts]),
-        {name: torch.cat([part.columns[name] for part in parts]) for name in parts[0].columns},
-    )
-
-
-def _without_ids(image_ids: Tensor) -> bool:
-    """Whether the images have no ids; an error if only some have."""
-    without = image_ids == NO_ID
-    if not without.any():
-        return False
-    if not without.all():
-        raise ValueError(
-            f"{int(without.sum())} of {len(without)} images came without 'image_id', others with one,"
-            f" such as {int(image_ids[~without][0])}: give it to every image or to none, then `reset()`."
-        )
-    return True
-
-
-def _numbered_once(rows: Rows) -> Rows:
-    """Images of one process, by ascending id, each once; those without ids are numbered by position."""
-    if len(rows.image_ids) and _without_ids(rows.image_ids):
-        rows = Rows(torch.arange(len(rows.image_ids), device=rows.image_ids.device), rows.columns)
-    return _each_once(rows)
-
-
-def _each_once(rows: Rows, where: str = "") -> Rows:
-    """Images of one process, by ascending id, each once; an error if an id came with different results."""
-    ids = rows.image_ids
-    follows = ids[1:] > ids[:-1]
-    if bool(follows.all()):
-        return rows
-    order = ascending_order(ids)
-    ids = ids.index_select(0, order)
-    columns = {name: values.index_select(0, order) for name, values in rows.columns.items()}
-    again = ids[1:] == ids[:-1]
-    if not again.any():
-        return Rows(ids, columns)
-    for values in columns.values():
-        differs = again & (values[1:] != values[:-1]).reshape(len(again), -1).any(1)
-        if differs.any():
-            raise ValueError(
-                f"Image {int(ids[1:][differs][0])} came twice{where}, with different results: `reset()` the metric"
-                " between epochs, and give different images different ids."
-            )
-    kept = torch.cat((torch.ones_like(again[:1]), ~again)).nonzero().squeeze(1)
-    return Rows(ids[kept], {name: values.index_select(0, kept) for name, values in columns.items()})
 
 
 def _as_bytes(text: str, device: torch.device) -> Tensor:
