@@ -5,7 +5,7 @@ A distance here is any number that is the smaller, the nearer an item is: that i
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -18,16 +18,11 @@ Similarity = Literal["cosine", "inner_product", "l2"]
 # Of another number of rows the last digits of a row would depend on how many are multiplied with it.
 _ROWS = 64
 
-#: Numbers of a block, about: queries times gallery.
-_BLOCK = {"cpu": 1 << 22, "cuda": 1 << 26}
+# Distances that are held at a time: the more rows are multiplied at once, the less a row takes.
+_HELD = {"cpu": 1 << 24, "cuda": 1 << 26}
 
 # Of longer embeddings a product may overflow.
 _LONGEST = float(torch.finfo(torch.float32).max) ** 0.5
-
-
-def block_rows(gallery: int, device: torch.device) -> int:
-    """How many queries are compared at a time with a gallery of so many items."""
-    return max(_BLOCK.get(device.type, 1 << 22) // max(gallery, 1) // _ROWS, 1) * _ROWS
 
 
 class Gallery:
@@ -48,6 +43,11 @@ class Gallery:
         _prepare_(self._rows, metric, self._centre)
         if metric == "l2":
             self._half_squares = torch.linalg.vector_norm(self._rows, dim=1).square_().div_(2)
+
+    @property
+    def rows_at_once(self) -> int:
+        """How many queries are best compared at a time."""
+        return max(_HELD.get(self._rows.device.type, 1 << 24) // len(self._rows) // _ROWS, 1) * _ROWS
 
     def distances(self, embeddings: Tensor) -> Tensor:
         """Distances of some queries from all of the gallery, each row the same whatever other rows there are.
@@ -72,10 +72,16 @@ class Gallery:
 def _prepare_(rows: Tensor, metric: Similarity, centre: Tensor | None) -> None:
     """Bring embeddings into the form in which they are multiplied, in place."""
     if metric == "cosine":
-        # zeros stay zeros: as near to every item as to any other
-        rows /= torch.linalg.vector_norm(rows, dim=1, keepdim=True).clamp_(min=torch.finfo(rows.dtype).tiny)
+        # zeros stay zeros, equally far from everything
+        rows /= torch.linalg.vector_norm(rows, dim=1, keepdim=True).clamp_(min=1e-12)  # as torch normalises
     elif centre is not None:
         rows -= centre
+
+
+def check_metric(metric: str) -> None:
+    """Refuse what is no :data:`Similarity`."""
+    if metric not in get_args(Similarity):
+        raise ValueError(f"`metric` must be one of {', '.join(map(repr, get_args(Similarity)))}, but is {metric!r}.")
 
 
 def check_embeddings(name: str, embeddings: Tensor, labels: Tensor) -> None:

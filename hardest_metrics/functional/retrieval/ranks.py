@@ -48,7 +48,7 @@ def rank_positives(distances: Tensor, spans: Spans, itself: Tensor, depth: int |
     exists = place < stop
     # rows that have fewer repeat their first: of rows without any nothing is used
     place = torch.where(exists, place, first)
-    keys = _keys(distances.gather(1, place), _levels(place, spans))
+    keys = ranking_keys(distances.gather(1, place), _levels(place, spans))
     keys.masked_fill_(~exists | (place == itself[:, None]), _LAST)
     keys = _smallest(keys, depth)
     negatives = _smallest(distances.scatter_(1, place, torch.inf), depth)
@@ -65,19 +65,27 @@ def rank_positives(distances: Tensor, spans: Spans, itself: Tensor, depth: int |
     return Positives(rank, keys & _LEVEL, number)
 
 
+def ranking_keys(distances: Tensor, level: Tensor) -> Tensor:
+    """Integers that ascend as items are ranked: by distance, of equal ones by level, the lowest first.
+
+    Args:
+        distances: float32.
+        level: int64, of the same shape.
+
+    Returns:
+        int64, of the same shape.
+    """
+    bits = (distances + 0.0).view(torch.int32)  # + 0 turns -0 into 0
+    bits = bits ^ ((bits >> 31) & 0x7FFFFFFF)  # below 0 the bits of numbers descend as these ascend
+    return bits.long().bitwise_left_shift_(_LEVEL_BITS).bitwise_or_(level)
+
+
 def _levels(place: Tensor, spans: Spans) -> Tensor:
     """How many levels the items at these places share with the query, at least 1."""
     level = torch.ones_like(place)
     for begin, end in zip(spans.begin[:, 1:].unbind(1), spans.end[:, 1:].unbind(1), strict=True):
         level += (place >= begin[:, None]) & (place < end[:, None])
     return level
-
-
-def _keys(distances: Tensor, level: Tensor) -> Tensor:
-    """Integers that ascend as items are ranked: by distance, of equal ones by level, the lowest first."""
-    bits = (distances + 0.0).view(torch.int32)  # + 0 turns -0 into 0
-    bits = bits ^ ((bits >> 31) & 0x7FFFFFFF)  # below 0 the bits of numbers descend as these ascend
-    return bits.long().bitwise_left_shift_(_LEVEL_BITS).bitwise_or_(level)
 
 
 def _distances(keys: Tensor) -> Tensor:

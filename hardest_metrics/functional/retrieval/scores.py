@@ -18,7 +18,6 @@ from torch import Tensor
 
 from hardest_metrics.functional.order import as_array, as_tensor, positions, repeated
 from hardest_metrics.functional.retrieval.ranks import Positives
-from hardest_metrics.functional.retrieval.relevance import Relevance, check_relevance, relevances
 
 
 class QueryScores(NamedTuple):
@@ -71,61 +70,6 @@ class TopKScores(NamedTuple):
     ndcg_at: Mapping[int, Tensor]
 
 
-def score_ranked(
-    levels: Tensor,
-    num_levels: int,
-    *,
-    k: Sequence[int] = (1, 10),
-    relevance: Relevance = "pop",
-    alpha: float = 1.0,
-    query_counted: bool = True,
-) -> QueryScores:
-    """Score rankings that are there already.
-
-    Args:
-        levels: ``(Q, M)`` integers: how many levels each item shares with the query, in ranked order; without the
-            query itself.
-        num_levels: L, how many levels there are.
-        k: of the scores at k.
-        relevance: see :func:`~hardest_metrics.functional.retrieval.relevances`.
-        alpha: likewise.
-        query_counted: whether the query, which is not ranked, counts as an item of its own level when relevances are
-            made, as it does where it is taken from the gallery.
-
-    Raises:
-        TypeError: if levels are no integers.
-        ValueError: if they are of another shape or not within 0 to L, or another argument makes no sense.
-
-    Example:
-        >>> scores = score_ranked(torch.tensor([[2, 0, 1, 2]]), num_levels=2, k=[2])
-        >>> scores.average_precision
-        tensor([[0.7500, 0.8056]], dtype=torch.float64)
-        >>> scores.precision_at[2]
-        tensor([[0.5000, 0.5000]], dtype=torch.float64)
-        >>> scores.hierarchical_ap
-        tensor([0.7381], dtype=torch.float64)
-    """
-    if levels.is_floating_point() or levels.dtype is torch.bool:
-        raise TypeError(f"`levels` must be integers, but are {levels.dtype}.")
-    if levels.ndim != 2 or not levels.shape[1]:
-        raise ValueError(f"`levels` must have shape (queries, items), but have {tuple(levels.shape)}.")
-    wrong = ((levels < 0) | (levels > num_levels)).any(1).nonzero().flatten()
-    if len(wrong):
-        raise ValueError(
-            f"`levels` must be from 0 to `num_levels`, which is {num_levels}; in row {int(wrong[0])} some are not."
-        )
-    check_relevance(relevance, alpha, num_levels)
-    ks = checked_ks(k)
-    levels = levels.long()
-    counts = torch.stack([(levels == t).sum(1) for t in range(num_levels + 1)], dim=1)
-    row, column = (levels > 0).nonzero(as_tuple=True)
-    positives = Positives(column + 1, levels[row, column], (levels > 0).sum(1))
-    counted = counts.clone()
-    counted[:, -1] += int(query_counted)
-    tables = Tables.up_to(levels.shape[1], levels.device)
-    return score_positives(positives, counts, relevances(counted, relevance, alpha), ks, tables)
-
-
 def checked_ks(k: Sequence[int]) -> tuple[int, ...]:
     """The numbers of first items that scores are asked for, in ascending order."""
     ks = list(k)
@@ -172,7 +116,7 @@ def score_positives(
     closer = at_least - counts
     number = at_least[:, 1]
     sums, at_r, asi, exact = [], [], [], []
-    intersection = torch.zeros_like(tables.harmonic[number])
+    intersection = torch.zeros_like(number, dtype=torch.float64)
     for t, (items, precision) in enumerate(_nested(positives, counts.shape[1] - 1), start=1):
         n = items.number
         sums.append(_sum(precision, n))
@@ -199,7 +143,9 @@ def score_positives(
 
     by_t = at_least[:, 1:].double()
     top = score_first(positives, counts, ks, tables)
-    gains = _sum(_gain(positives.level) * tables.discount.index_select(0, positives.rank), positives.number)
+    gains = _sum(
+        _gains(positives.level, counts.shape[1]) * tables.discount.index_select(0, positives.rank), positives.number
+    )
     return QueryScores(
         average_precision=_by_level(torch.stack(sums, 1) / by_t),
         map_at_r=_by_level(torch.stack(at_r, 1) / by_t),
@@ -230,7 +176,10 @@ def score_first(positives: Positives, counts: Tensor, ks: Sequence[int], tables:
         hits = _at_least(cell.bincount(minlength=counts.numel()).view_as(counts))[:, 1:]
         precision_at[k] = _by_level((hits / ranked.clamp(max=k).double()).masked_fill_(without, torch.nan))
         recall_at[k] = _by_level((hits > 0).double().masked_fill_(without, torch.nan))
-        gains = _sum(_gain(level_k) * tables.discount.index_select(0, rank_k), row_k.bincount(minlength=len(counts)))
+        gains = _sum(
+            _gains(level_k, counts.shape[1]) * tables.discount.index_select(0, rank_k),
+            row_k.bincount(minlength=len(counts)),
+        )
         ndcg_at[k] = gains / _best_gains(at_least, tables, k)
     return TopKScores(precision_at, recall_at, ndcg_at)
 
@@ -303,14 +252,16 @@ def _by_level(by_t: Tensor) -> Tensor:
     return by_t.flip(1)
 
 
-def _gain(level: Tensor) -> Tensor:
-    return torch.exp2(level.double()) - 1
+def _gains(level: Tensor, levels: int) -> Tensor:
+    """2^t - 1 of each."""
+    by_t = torch.tensor([2.0**t - 1 for t in range(levels)], dtype=torch.float64, device=level.device)
+    return by_t.index_select(0, level)
 
 
 def _best_gains(at_least: Tensor, tables: Tables, k: int | None) -> Tensor:
     """The gains of the ideal order, up to k."""
     numbers = at_least if k is None else at_least.clamp(max=k)
-    best = torch.zeros_like(tables.best[numbers[:, 0]])
+    best = torch.zeros_like(numbers[:, 0], dtype=torch.float64)
     for t in range(1, at_least.shape[1]):
         best += 2.0 ** (t - 1) * tables.best[numbers[:, t]]
     return best
