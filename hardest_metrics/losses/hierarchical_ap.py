@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from hardest_metrics.losses.levels import as_scored, shared_levels
+from hardest_metrics.functional.retrieval import relevances
+from hardest_metrics.losses.levels import as_scored, levels_of_pairs
 
 #: Pairs that are gone through at once: a few MB, which a processor's cache holds; a GPU wants more to do at a time.
 _PAIRS_ON_CPU, _PAIRS_ON_GPU = 1 << 17, 1 << 22
@@ -122,12 +123,13 @@ class HierarchicalAPLoss(nn.Module):
             ValueError: when shapes do not go together, or labels are no tree; the message names two rows.
         """
         batch = as_scored(embeddings, labels, references, reference_labels)
-        levels = shared_levels(batch.labels, batch.reference_labels)
-        n_levels = labels.shape[1]
+        levels = levels_of_pairs(batch.labels, batch.reference_labels)
+        counts = levels.new_zeros(len(levels), labels.shape[1] + 1).scatter_add_(1, levels, torch.ones_like(levels))
+        relevance = relevances(counts, alpha=self.alpha).gather(1, levels)
         with torch.autocast(embeddings.device.type, enabled=False):
             scores = batch.embeddings @ batch.references.T
-            relevance = relevance_of(levels, n_levels, self.alpha).to(scores.dtype)
-            quality: Tensor = _SmoothHierarchicalAP.apply(scores, levels, relevance, self.rank, self.hrank)
+            arguments = levels, relevance.to(scores.dtype), self.rank, self.hrank
+            quality: Tensor = _SmoothHierarchicalAP.apply(scores, *arguments)
             any_positive = (levels > 0).any(1)
             return (any_positive.to(quality.dtype) - quality).sum() / any_positive.sum().clamp(min=1)
 
@@ -135,28 +137,6 @@ class HierarchicalAPLoss(nn.Module):
         """Its settings."""
         settings = {"alpha": self.alpha, **self.rank._asdict(), "hrank": self.hrank}
         return ", ".join(f"{name}={value}" for name, value in settings.items())
-
-
-def relevance_of(levels: Tensor, n_levels: int, alpha: float = 1.0) -> Tensor:
-    """What each item is worth to each query: ``(t / L)^alpha``, shared by all items of just ``t`` levels.
-
-    Args:
-        levels: ``(B, M)`` int64, how many levels query and item share.
-        n_levels: L.
-        alpha: how much more closer items are worth.
-
-    Returns:
-        ``(B, M)`` float32.
-
-    Example:
-        >>> relevance_of(torch.tensor([[2, 1, 1, 0]]), n_levels=2)
-        tensor([[1.0000, 0.2500, 0.2500, 0.0000]])
-    """
-    counts = torch.zeros(len(levels), n_levels + 1, device=levels.device)
-    counts.scatter_add_(1, levels, torch.ones_like(levels, dtype=counts.dtype))
-    worth = (torch.arange(n_levels + 1, device=levels.device) / n_levels) ** alpha
-    worth[0] = 0  # for alpha = 0, too
-    return (worth / counts.clamp(min=1)).gather(1, levels)
 
 
 class _Rank(NamedTuple):

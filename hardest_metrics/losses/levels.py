@@ -44,7 +44,7 @@ def as_scored(
     return Scored(embeddings.to(dtype), labels, references.to(dtype), reference_labels)
 
 
-def shared_levels(labels: Tensor, reference_labels: Tensor) -> Tensor:
+def levels_of_pairs(labels: Tensor, reference_labels: Tensor) -> Tensor:
     """How many levels each pair shares.
 
     Args:
@@ -58,7 +58,7 @@ def shared_levels(labels: Tensor, reference_labels: Tensor) -> Tensor:
         ValueError: when two rows are equal at a level and differ at a coarser one; the message names them.
 
     Example:
-        >>> shared_levels(torch.tensor([[7, 3]]), torch.tensor([[7, 3], [8, 3], [9, 4]]))
+        >>> levels_of_pairs(torch.tensor([[7, 3]]), torch.tensor([[7, 3], [8, 3], [9, 4]]))
         tensor([[2, 1, 0]])
     """
     equal = labels[:, None] == reference_labels  # (B, M, L)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from hardest_metrics.losses import HierarchicalAPLoss
-from hardest_metrics.losses.levels import shared_levels
+from hardest_metrics.losses.levels import levels_of_pairs
 from tests.losses.conftest import tree
 
 E, L = torch.ones(4, 3), torch.zeros(4, 2, dtype=torch.int64)
@@ -38,7 +38,7 @@ def test_what_does_not_go_together_is_refused(arguments: list[Any], error: type[
 def test_labels_that_are_no_tree_are_refused_naming_two_rows() -> None:
     labels = torch.tensor([[0, 0, 0], [1, 0, 0], [2, 1, 1], [0, 2, 1]])
     with pytest.raises(ValueError, match=r"row 0 is \[0, 0, 0\] and row 3, .* \[0, 2, 1\]: equal at level 0, but not"):
-        shared_levels(labels, labels)
+        levels_of_pairs(labels, labels)
     with pytest.raises(ValueError, match="no tree"):
         HierarchicalAPLoss()(torch.ones(4, 2), labels)
 
@@ -46,7 +46,7 @@ def test_labels_that_are_no_tree_are_refused_naming_two_rows() -> None:
 @pytest.mark.parametrize("fan", [(3,), (2, 2, 2, 2), (1, 5)])
 def test_of_a_tree_a_level_is_shared_where_enough_levels_are(fan: tuple[int, ...]) -> None:
     labels = tree(20, fan, seed=3)
-    levels: Tensor = shared_levels(labels, labels[:7])
+    levels: Tensor = levels_of_pairs(labels, labels[:7])
     for level in range(len(fan)):
         same = labels[:, None, level] == labels[:7, level]
         assert same.equal(levels >= len(fan) - level)
