@@ -92,7 +92,7 @@ def run(name: str, folder: Path, *more: str) -> RetrievalCLI:
     small = [
         "--data.folder", str(folder), "--data.image_size", "32", "--data.batch_size", "8", "--data.per_class", "2",
         "--data.num_workers", "0", "--model.net.weights", "null",
-        "--model.net.dim", "16", "--trainer.precision", "bf16-mixed", "--trainer.accelerator", "cpu",
+        "--model.net.dim", "16", "--trainer.precision", "32-true", "--trainer.accelerator", "cpu",
         "--trainer.limit_train_batches", "2", "--trainer.max_epochs", "1", "--trainer.check_val_every_n_epoch", "1",
         "--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false",
         "--trainer.logger", "false", "--trainer.default_root_dir", str(folder / "run"),
