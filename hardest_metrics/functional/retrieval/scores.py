@@ -209,7 +209,7 @@ def _nested(positives: Positives, num_levels: int) -> Iterator[tuple[_Items, Ten
 
 def _hierarchical(positives: Positives, counts: Tensor, relevance: Tensor, sums: Tensor) -> Tensor:
     """H-AP, from the sums of precisions of the items of level at least t, and from others where these do not do."""
-    numbers = counts[:, 1:].flip(1).cumsum(1).flip(1)
+    numbers = _at_least(counts)[:, 1:]
     present = counts > 0
     present[:, 0] = True
     relevance = torch.where(present, relevance, 0)
