@@ -11,7 +11,6 @@ import matplotlib as mpl
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
-from torch import Tensor
 
 from examples.retrieval.data import RetrievalData
 from hardest_metrics.data import HierarchicalImage, HierarchicalImages

@@ -98,7 +98,8 @@ def check_embeddings(name: str, embeddings: Tensor, labels: Tensor) -> None:
         raise ValueError(f"`{name}` must have shape (rows, dimensions), but has {tuple(embeddings.shape)}.")
     if len(embeddings) != len(labels):
         raise ValueError(f"`{name}` has {len(embeddings)} rows, but there are labels of {len(labels)}: give one each.")
-    length = torch.linalg.vector_norm(embeddings.detach(), dim=1, dtype=torch.float32)
+    at_least_single = torch.promote_types(embeddings.dtype, torch.float32)
+    length = torch.linalg.vector_norm(embeddings.detach(), dim=1, dtype=at_least_single)
     wrong = (~(length < _LONGEST)).nonzero().flatten()
     if len(wrong):
         row = int(wrong[0])

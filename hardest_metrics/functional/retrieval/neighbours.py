@@ -9,8 +9,7 @@ from torch import Tensor
 from hardest_metrics.functional.retrieval.distances import Gallery, Similarity, check_metric
 from hardest_metrics.functional.retrieval.labels import shared_levels
 from hardest_metrics.functional.retrieval.ranks import ranking_keys
-from hardest_metrics.functional.retrieval.scores import checked_ks
-from hardest_metrics.functional.retrieval.search import checked_sets, warn_beyond
+from hardest_metrics.functional.retrieval.search import checked_sets, ks_within
 
 # Queries ranked at a time: a key and a place for each item of the gallery.
 _QUERIES = 64
@@ -62,7 +61,7 @@ def nearest_neighbours(
     check_metric(metric)
     compared = Gallery(sets.gallery, torch.arange(len(sets.gallery), device=sets.gallery.device), metric)
     ranked = len(sets.gallery) - int((sets.itself >= 0).any())
-    warn_beyond(checked_ks([k]), ranked)
+    ks_within([k], ranked)
     first = []
     for rows in torch.arange(len(sets.labels), device=sets.labels.device).split(_QUERIES):
         level = shared_levels(sets.labels[rows, None], sets.gallery_labels)

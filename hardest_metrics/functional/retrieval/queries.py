@@ -8,7 +8,7 @@ from hardest_metrics.functional.retrieval.distances import Similarity
 from hardest_metrics.functional.retrieval.ranks import rank_positives
 from hardest_metrics.functional.retrieval.relevance import Relevance, check_relevance, relevances
 from hardest_metrics.functional.retrieval.scores import QueryScores, TopKScores, score_first, score_positives
-from hardest_metrics.functional.retrieval.search import Search, checked_sets
+from hardest_metrics.functional.retrieval.search import Search, checked_sets, ks_within
 
 
 def score_queries(
@@ -67,7 +67,7 @@ def score_queries(
     """
     search = Search.of(checked_sets(embeddings, labels, gallery, gallery_labels, itself), metric)
     check_relevance(relevance, alpha, labels.shape[1])
-    ks = search.ks(k)
+    ks = ks_within(k, search.ranked)
     tables = search.tables()
     scores = []
     for block in search.blocks():
@@ -99,7 +99,7 @@ def topk_scores(
         tensor([0.5000, 0.5000, 0.5000, 0.5000, 0.0000], dtype=torch.float64)
     """
     search = Search.of(checked_sets(embeddings, labels, gallery, gallery_labels, itself), metric)
-    ks = search.ks(k)
+    ks = ks_within(k, search.ranked)
     tables = search.tables()
     scores = []
     for block in search.blocks():

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import accumulate
 from numbers import Real
 from typing import Literal
 
@@ -50,7 +51,9 @@ def relevances(counts: Tensor, relevance: Relevance = "pop", alpha: float = 1.0)
         return share / counts.clamp(min=1)
     weights = torch.tensor([float(weight) for weight in relevance], dtype=torch.float64, device=counts.device)
     at_least = counts.flip(1).cumsum(1).flip(1)[:, 1:]
-    return torch.nn.functional.pad((weights / at_least.clamp(min=1)).cumsum(1), (1, 0))
+    shares = weights / at_least.clamp(min=1)
+    # not `cumsum`, which torch refuses on a GPU in deterministic mode
+    return torch.stack([torch.zeros_like(shares[:, 0]), *accumulate(shares.unbind(1))], dim=1)
 
 
 def check_relevance(relevance: Relevance, alpha: float, levels: int) -> None:

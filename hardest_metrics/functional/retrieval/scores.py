@@ -209,7 +209,7 @@ def _nested(positives: Positives, num_levels: int) -> Iterator[tuple[_Items, Ten
 
 def _hierarchical(positives: Positives, counts: Tensor, relevance: Tensor, sums: Tensor) -> Tensor:
     """H-AP, from the sums of precisions of the items of level at least t, and from others where these do not do."""
-    numbers = counts[:, 1:].flip(1).cumsum(1).flip(1)
+    numbers = _at_least(counts)[:, 1:]
     present = counts > 0
     present[:, 0] = True
     relevance = torch.where(present, relevance, 0)
@@ -280,4 +280,4 @@ def _places(number: Tensor, row: Tensor) -> Tensor:
 
 def _sum(values: Tensor, number: Tensor) -> Tensor:
     """The sum of each row, added up in order, so that it is the same whatever other rows there are."""
-    return torch.segment_reduce(values, "sum", lengths=number)
+    return torch.segment_reduce(values, "sum", lengths=number, unsafe=True)  # unchecked: of no rows that fails

@@ -140,11 +140,10 @@ class Search(NamedTuple):
             spans.begin[:, 0].argsort(stable=True),
         )
 
-    def ks(self, k: Sequence[int]) -> tuple[int, ...]:
-        """The k that scores are asked for, with a warning about those beyond the ranking."""
-        ks = checked_ks(k)
-        warn_beyond(ks, self.size - int((self.itself >= 0).all()))
-        return ks
+    @property
+    def ranked(self) -> int:
+        """The most items that a query ranks."""
+        return self.size - int(bool(len(self.itself)) and bool((self.itself >= 0).all()))
 
     def tables(self) -> Tables:
         """Tables for all places of the ranking."""
@@ -176,14 +175,16 @@ class Search(NamedTuple):
         return type(blocks[0])(*map(joined, zip(*blocks, strict=True)))
 
 
-def warn_beyond(ks: Sequence[int], ranked: int) -> None:
-    """Say that there are fewer items than asked for; called from below a public function."""
+def ks_within(k: Sequence[int], ranked: int) -> tuple[int, ...]:
+    """The k that a public function's caller asks for, with a warning about what goes beyond the ranking."""
+    ks = checked_ks(k)
     if ks and ks[-1] > ranked:
         warnings.warn(
             f"`k`: {ks[-1]} is more than the {ranked} items that are ranked: what is told at {ks[-1]} is that at"
             f" {ranked}.",
-            stacklevel=4,
+            stacklevel=3,
         )
+    return ks
 
 
 def _places_of(order: Tensor) -> Tensor:
