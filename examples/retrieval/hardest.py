@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from examples.retrieval.evaluation import Embedded
-from hardest_metrics.data import HierarchicalImage, atomic_write
+from hardest_metrics.data import atomic_write
 from hardest_metrics.functional.retrieval import nearest_neighbours
 from hardest_metrics.plot import Retrieved, draw_neighbours
 
@@ -34,9 +35,9 @@ def draw_hardest(embedded: Embedded, path: Path, title: str, queries: int = 10, 
         embeddings[hard], labels[hard], gallery=embeddings, gallery_labels=labels, itself=hard, k=k
     )
 
-    def pixels(place: int) -> torch.Tensor:
-        example: HierarchicalImage = images[int(ids[place])]
-        return (example.image * 255).round().to(torch.uint8)
+    def pixels(place: int) -> Tensor:
+        image: Tensor = images[int(ids[place])].image
+        return (image * 255).round().to(torch.uint8)
 
     def name(place: int) -> str:
         return images.class_names[0][int(labels[place, 0])]
@@ -51,6 +52,6 @@ def draw_hardest(embedded: Embedded, path: Path, title: str, queries: int = 10, 
         )
         for query, items, levels in zip(hard.tolist(), found.items.tolist(), found.level.tolist(), strict=True)
     ]
-    with atomic_write(path, "wb") as file:
+    with atomic_write(path) as file:
         draw_neighbours(rows, labels.shape[1], title, size=96).save(file, "PNG")
-    return [f"{row.caption[0]} ({' '.join(row.captions)})" for row in rows]
+    return [f"{name(query)} ({' '.join(row.captions)})" for query, row in zip(hard.tolist(), rows, strict=True)]
