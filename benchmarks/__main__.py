@@ -16,7 +16,18 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # a busy neighbour costs less; read when torch is imported
 
-from benchmarks import agreement_speed, callback, definitions, estimators, floor, memory, report, retrieval, startup
+from benchmarks import (
+    agreement_speed,
+    callback,
+    definitions,
+    estimators,
+    floor,
+    losses,
+    memory,
+    report,
+    retrieval,
+    startup,
+)
 from benchmarks.timing import Section
 
 PARTS: dict[str, Callable[[bool], Section]] = {
@@ -32,6 +43,7 @@ PARTS: dict[str, Callable[[bool], Section]] = {
     "floor": floor.cost_model,
     "callback": callback.validation,
     "retrieval": retrieval.scores,
+    "losses": losses.losses,
 }
 
 
@@ -44,7 +56,10 @@ def main() -> None:
         "--output", type=Path, help="folder to write to (default: out/benchmarks; all parts in full: benchmarks)"
     )
     parser.add_argument(
-        "--happier", type=Path, metavar="PATH", help="a checkout of HAPPIER, whose evaluation is then compared with"
+        "--happier",
+        type=Path,
+        metavar="PATH",
+        help="a checkout of HAPPIER, whose evaluation and loss are then compared with",
     )
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
@@ -52,7 +67,8 @@ def main() -> None:
     complete = not options.parts and not options.quick
     folder = options.output or Path(__file__).parent if complete else options.output or Path("out/benchmarks")
 
-    parts = PARTS | {"retrieval": partial(retrieval.scores, happier=options.happier)}
+    with_happier = {"retrieval": retrieval.scores, "losses": losses.losses}
+    parts = PARTS | {name: partial(measure, happier=options.happier) for name, measure in with_happier.items()}
     folder.mkdir(parents=True, exist_ok=True)
     on, sections, text = report.machine(), list[Section](), ""
     for name, measure in parts.items():

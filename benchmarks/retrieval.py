@@ -35,7 +35,7 @@ _LIMITS = {"pytorch-metric-learning, three levels": 15.0, "HAPPIER": 9.0}
 
 def scores(quick: bool, happier: Path | None = None) -> Section:
     """All scores of three levels; how long the largest of the usual sets takes, and what memory."""
-    with _one_thread():
+    with one_thread():
         lines, notes = [], set[str]()
         for images in (2000,) if quick else (6000, 20_000):
             embeddings, labels = retrieval_set(images)
@@ -170,7 +170,8 @@ def _largest(images: int) -> list[Line]:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
+    """Whatever torch computes meanwhile."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -181,7 +182,7 @@ def _one_thread() -> Iterator[None]:
 
 def _measure(images: int) -> tuple[float, float, float]:
     """Seconds on the clock and of the processor, and MB that the peak lies above what was in use before."""
-    with _one_thread():
+    with one_thread():
         embeddings, labels = retrieval_set(images)
         score_queries(embeddings[:1000], labels[:1000])  # what is imported and allocated once
         before = reset_peak()

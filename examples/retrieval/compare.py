@@ -86,7 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, list[float]]:
     )
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
-    warnings.filterwarnings("ignore", ".*does not have many workers.*")
+    # of workers, which images in memory need none of, and of what Lightning itself calls
+    warnings.filterwarnings("ignore", module="lightning")
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 
     started, data = time.monotonic(), GlyphData()
@@ -102,7 +103,9 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, list[float]]:
             print(f"{name}, seed {seed}: H-AP {found[name][-1]:.3f}, R@1 {logged['val/R@1_level0']:.3f}", flush=True)
         print(f"{name}: H-AP {statistics.mean(found[name]):.3f}, mean of {options.seeds}")
     picture = options.out / "hardest.png"
-    title = f"The hardest characters\nH-AP {found[name][-1]:.3f} after {options.steps} steps of {name}"
+    title = (
+        f"The hardest characters, and their hardness\nH-AP {found[name][-1]:.3f} after {options.steps} steps of {name}"
+    )
     hardest = draw_hardest(embedded, picture, title)
     print("The hardest characters, and what is nearest to them:", *hardest, sep="\n  ")
     print(f"{picture} shows them; {time.monotonic() - started:.0f} s in all")

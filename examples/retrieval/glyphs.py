@@ -33,7 +33,7 @@ COPIES = {"train": 6, "val": 4}
 
 
 class Glyphs(HierarchicalImages):
-    """Characters in black on white, turned and moved a little: 5,952 images to learn from, 1,240 to be judged by.
+    """White characters on black, turned and moved a little: 5,952 images to learn from, 1,240 to be judged by.
 
     Args:
         split: ``"train"`` or ``"val"``, in other fonts.

@@ -45,7 +45,7 @@ def draw_hardest(embedded: Embedded, path: Path, title: str, queries: int = 10, 
     rows = [
         Retrieved(
             pixels(query),
-            f"{name(query)}  hardness {hardness[query]:.2f}",
+            f"{name(query)}  {hardness[query]:.2f}",
             [pixels(item) for item in items],
             levels,
             [name(item) for item in items],

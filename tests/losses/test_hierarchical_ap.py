@@ -206,6 +206,18 @@ def test_what_follows_from_the_batch_alone_does_not_grow_with_its_cube() -> None
     assert max(kept) <= 64 * 64
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("hrank", [None, HRank()])
+def test_a_gpu_gives_what_the_cpu_does(hrank: HRank | None) -> None:
+    embeddings, labels = batch(64)
+    loss = HierarchicalAPLoss(hrank=hrank)
+    there = embeddings.detach().cuda().requires_grad_()
+    values = loss(embeddings, labels), loss(there, labels.cuda())
+    gradients = torch.autograd.grad(values[0], embeddings) + torch.autograd.grad(values[1], there)
+    torch.testing.assert_close(values[0], values[1].cpu())
+    torch.testing.assert_close(gradients[0], gradients[1].cpu())
+
+
 def test_wrong_settings_are_refused() -> None:
     with pytest.raises(ValueError, match="tau=0"):
         HierarchicalAPLoss(tau=0)
