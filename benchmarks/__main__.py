@@ -1,21 +1,33 @@
 """Measure everything, each as a ratio in one run, and write tables, a plot and raw numbers.
 
-    python -m benchmarks             # all of it, about twenty minutes on two cores
+    python -m benchmarks             # all of it, about half an hour on two cores
     python -m benchmarks --quick     # small sets and few repetitions: does it run?
     python -m benchmarks nine memory # some parts
 
-Nothing is timed before its results equal pycocotools' for every image.
+Nothing is timed before its results equal pycocotools' for every image, or those of what it is compared with.
 """
 
 import argparse
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # a busy neighbour costs less; read when torch is imported
 
-from benchmarks import agreement_speed, callback, definitions, estimators, floor, memory, report, startup
+from benchmarks import (
+    agreement_speed,
+    callback,
+    definitions,
+    estimators,
+    floor,
+    losses,
+    memory,
+    report,
+    retrieval,
+    startup,
+)
 from benchmarks.timing import Section
 
 PARTS: dict[str, Callable[[bool], Section]] = {
@@ -30,6 +42,8 @@ PARTS: dict[str, Callable[[bool], Section]] = {
     "startup": startup.start_up,
     "floor": floor.cost_model,
     "callback": callback.validation,
+    "retrieval": retrieval.scores,
+    "losses": losses.losses,
 }
 
 
@@ -41,15 +55,23 @@ def main() -> None:
     parser.add_argument(
         "--output", type=Path, help="folder to write to (default: out/benchmarks; all parts in full: benchmarks)"
     )
+    parser.add_argument(
+        "--happier",
+        type=Path,
+        metavar="PATH",
+        help="a checkout of HAPPIER, whose evaluation and loss are then compared with",
+    )
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"no part is called {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     complete = not options.parts and not options.quick
     folder = options.output or Path(__file__).parent if complete else options.output or Path("out/benchmarks")
 
+    with_happier = {"retrieval": retrieval.scores, "losses": losses.losses}
+    parts = PARTS | {name: partial(measure, happier=options.happier) for name, measure in with_happier.items()}
     folder.mkdir(parents=True, exist_ok=True)
     on, sections, text = report.machine(), list[Section](), ""
-    for name, measure in PARTS.items():
+    for name, measure in parts.items():
         if not options.parts or name in options.parts:
             print(f"{name} ...", file=sys.stderr, flush=True)
             sections.append(measure(options.quick))

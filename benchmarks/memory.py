@@ -48,17 +48,21 @@ def peak_memory(quick: bool) -> Section:
     ]
     lines = []
     for workload, images, work in dict.fromkeys(runs):
-        peaks = [_in_a_process(workload, images, work) for _ in range(1 if quick or images > 5000 else 3)]
+        peaks = [
+            float(in_a_process("memory", workload, str(images), work))
+            for _ in range(1 if quick or images > 5000 else 3)
+        ]
         what = f"{work}, {images:,} images, {workload.replace('_', '-')}"
         lines.append(Line(what, "", "", Spread.of(peaks), "{:.0f} MB", at_most=_MOST_MB))
     return Section("Peak memory beyond the input, in a single call", lines)
 
 
-def _in_a_process(workload: str, images: int, work: str) -> float:
+def in_a_process(module: str, *arguments: str) -> str:
+    """What a module of the benchmarks prints that runs in a process of its own."""
     # with a fixed threshold large blocks go back to the system when freed, so that the peak is that of the work
     environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": str(1 << 17), "MALLOC_TRIM_THRESHOLD_": str(1 << 17)}
-    command = [sys.executable, "-m", "benchmarks.memory", workload, str(images), work]
-    return float(subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout)
+    command = [sys.executable, "-m", f"benchmarks.{module}", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
 
 
 def _measure(workload: str, images: int, work: str) -> float:
@@ -66,9 +70,9 @@ def _measure(workload: str, images: int, work: str) -> float:
     make: Callable[[int], workloads.Scenes] = getattr(workloads, workload)
     scenes, small = make(images), workloads.coco_sized(4)
     _run(_WORK[work](), small)  # what is imported and allocated once
-    before = _reset_peak()
+    before = reset_peak()
     _run(_WORK[work](), scenes)
-    return _peak() - before
+    return peak() - before
 
 
 def _run(metric: Metric, scenes: workloads.Scenes) -> None:
@@ -76,16 +80,17 @@ def _run(metric: Metric, scenes: workloads.Scenes) -> None:
     metric.compute()
 
 
-def _reset_peak() -> float:
+def reset_peak() -> float:
     """What is in use, MB; the peak starts anew from it where the system can do that, which is Linux."""
     forget = Path("/proc/self/clear_refs")
     if not forget.exists():
-        return _peak()
+        return peak()
     forget.write_text("5")
-    return _peak()
+    return peak()
 
 
-def _peak() -> float:
+def peak() -> float:
+    """The most that the process has had in use, MB."""
     status = Path("/proc/self/status")
     if status.exists():
         known = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())
