@@ -19,7 +19,7 @@ Similarity = Literal["cosine", "inner_product", "l2"]
 _ROWS = 64
 
 # Distances that are held at a time: the more rows are multiplied at once, the less a row takes.
-_HELD = {"cpu": 1 << 24, "cuda": 1 << 26}
+_HELD = {"cpu": 1 << 23, "cuda": 1 << 26}
 
 # Of longer embeddings a product may overflow.
 _LONGEST = float(torch.finfo(torch.float32).max) ** 0.5
@@ -47,7 +47,7 @@ class Gallery:
     @property
     def rows_at_once(self) -> int:
         """How many queries are best compared at a time."""
-        return max(_HELD.get(self._rows.device.type, 1 << 24) // len(self._rows) // _ROWS, 1) * _ROWS
+        return max(_HELD.get(self._rows.device.type, 1 << 23) // len(self._rows) // _ROWS, 1) * _ROWS
 
     def distances(self, embeddings: Tensor) -> Tensor:
         """Distances of some queries from all of the gallery, each row the same whatever other rows there are.
