@@ -27,6 +27,7 @@ from benchmarks import (
     report,
     retrieval,
     startup,
+    transferability,
 )
 from benchmarks.timing import Section
 
@@ -38,6 +39,7 @@ PARTS: dict[str, Callable[[bool], Section]] = {
     "shapes": definitions.shapes,
     "estimates": estimators.estimates,
     "agreement": agreement_speed.measures,
+    "transferability": transferability.scores,
     "memory": memory.peak_memory,
     "startup": startup.start_up,
     "floor": floor.cost_model,
@@ -61,6 +63,7 @@ def main() -> None:
         metavar="PATH",
         help="a checkout of HAPPIER, whose evaluation and loss are then compared with",
     )
+    parser.add_argument("--tllib", type=Path, help="a checkout of the Transfer-Learning-Library to compare with")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"no part is called {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
@@ -69,6 +72,7 @@ def main() -> None:
 
     with_happier = {"retrieval": retrieval.scores, "losses": losses.losses}
     parts = PARTS | {name: partial(measure, happier=options.happier) for name, measure in with_happier.items()}
+    parts["transferability"] = partial(transferability.scores, tllib=options.tllib)
     folder.mkdir(parents=True, exist_ok=True)
     on, sections, text = report.machine(), list[Section](), ""
     for name, measure in parts.items():

@@ -59,10 +59,13 @@ def peak_memory(quick: bool) -> Section:
 
 def in_a_process(module: str, *arguments: str) -> str:
     """What a module of the benchmarks prints that runs in a process of its own."""
-    # with a fixed threshold large blocks go back to the system when freed, so that the peak is that of the work
-    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": str(1 << 17), "MALLOC_TRIM_THRESHOLD_": str(1 << 17)}
     command = [sys.executable, "-m", f"benchmarks.{module}", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=with_sharp_peaks()).stdout
+
+
+def with_sharp_peaks() -> dict[str, str]:
+    """The environment of a process whose peak is that of its work: large blocks go back to the system when freed."""
+    return {**os.environ, "MALLOC_MMAP_THRESHOLD_": str(1 << 17), "MALLOC_TRIM_THRESHOLD_": str(1 << 17)}
 
 
 def _measure(workload: str, images: int, work: str) -> float:

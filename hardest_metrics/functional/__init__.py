@@ -1,5 +1,6 @@
 """Hardness as pure functions: tensors in, tensors out."""
 
+from hardest_metrics.functional import transferability
 from hardest_metrics.functional.boxes import Batch, Boxes, Detections, GroundTruth
 from hardest_metrics.functional.estimation import (
     PseudoGroundTruth,
@@ -55,4 +56,5 @@ __all__ = [
     "score_ranked",
     "topk_scores",
     "total_false",
+    "transferability",
 ]
