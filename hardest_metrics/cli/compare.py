@@ -295,8 +295,7 @@ def _compare(
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> dict[str, str]:
     """Write files into a folder; a hash of each by its name."""
-    from hardest_metrics.comparison.store import remove_unfinished
-    from hardest_metrics.data import atomic_write
+    from hardest_metrics.data.atomic import atomic_write, remove_unfinished
 
     for inner in {(folder / name).parent for name in files}:
         remove_unfinished(inner)
