@@ -1,5 +1,6 @@
 """The image files of a data set: which there are, and what is in them."""
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -22,14 +23,12 @@ class ImageFile(NamedTuple):
         image_id: its id.
         name: its name in the data set.
         path: the file.
-        n_bytes: the length of the file.
         size: (height, width) in pixels as its annotations give it, None where nothing does.
     """
 
     image_id: int
     name: str
     path: Path
-    n_bytes: int
     size: tuple[int, int] | None = None
 
 
@@ -50,7 +49,7 @@ def folder_images(folder: PathLike) -> list[ImageFile]:
     names = sorted(name for name, path in paths.items() if path.suffix.lower() in _SUFFIXES)
     if not names:
         raise ValueError(f"{folder}: holds no images ({', '.join(sorted(_SUFFIXES))}). Check the path.")
-    return [ImageFile(i, name, paths[name], paths[name].stat().st_size) for i, name in enumerate(names, start=1)]
+    return [ImageFile(i, name, paths[name]) for i, name in enumerate(names, start=1)]
 
 
 def coco_images(annotations: PathLike, folder: PathLike) -> list[ImageFile]:
@@ -74,8 +73,7 @@ def coco_images(annotations: PathLike, folder: PathLike) -> list[ImageFile]:
     columns = distinct_ids(entries), entries.strings("file_name"), image_sizes_of(entries)
     images = []
     for image_id, name, size in zip(*columns, strict=True):
-        path = find_image(folder, name, image_id)
-        images.append(ImageFile(image_id, name, path, path.stat().st_size, size))
+        images.append(ImageFile(image_id, name, find_image(folder, name, image_id), size))
     if not images:
         raise ValueError(f"{annotations}: lists no images. Give a COCO file that does.")
     return images
@@ -110,18 +108,22 @@ def image_size(path: PathLike) -> tuple[int, int]:
         raise ValueError(f"{path}: not a picture that can be read ({error}).") from error
 
 
-def load_image(image: ImageFile) -> Tensor:
+def load_image(image: ImageFile, content: bytes | None = None) -> Tensor:
     """The pixels of an image, ``(3, H, W)`` uint8.
 
     They are as stored, which is what COCO annotates; only where the annotations give the size of the picture
     turned as its EXIF orientation says, it is turned.
+
+    Args:
+        image: which.
+        content: of the file, where it was read already.
 
     Raises:
         ValueError: when the file is no image, is damaged, has more than 8 bits a channel, or has another size than
             its annotations say; the message names the file.
     """
     try:
-        with Image.open(image.path) as file:
+        with Image.open(image.path if content is None else io.BytesIO(content)) as file:
             stored, mode = (file.height, file.width), file.mode
             turned = file.getexif().get(ExifTags.Base.Orientation, 1) >= 5
             turn = turned and image.size == stored[::-1] != stored
