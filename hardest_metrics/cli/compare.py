@@ -14,7 +14,7 @@ from jsonargparse import ArgumentParser, Namespace
 from rich.progress import Progress
 
 from hardest_metrics import __version__
-from hardest_metrics.cli.files import Output, check_inputs, check_outputs
+from hardest_metrics.cli.files import Output, check_inputs, check_outputs, say_waiting
 from hardest_metrics.cli.images import ImageSet, has_objects, with_sizes
 from hardest_metrics.cli.options import (
     ALL,
@@ -110,7 +110,7 @@ def run(options: Namespace) -> None:
     out = Path(options.out)
     out.mkdir(exist_ok=True)
     store = Store(out / ".store")
-    with progress_bar() as progress, store.locked(lambda: _warn(f"Waiting for another run that writes to {out}")):
+    with progress_bar() as progress, store.locked(lambda: say_waiting(out)):
         progress.add_task("reading", total=None)
         digests = _Digests.of(options, detectors)
         key = _run_key(options, digests)
@@ -322,7 +322,7 @@ def _report(
     n_images, done = len(comparison.annotations.image_ids), itertools.count(1)
     written = write_report(
         comparison, options.report, options.images, setting, inputs,
-        lambda number: show("writing the report", next(done), n_images),
+        lambda number: show("writing the report", next(done), n_images), say_waiting,
     )  # fmt: skip
     notes += [as_options(problem, options) for problem in written.problems]
     return {str(path.absolute()): content_digest(path) for path in (written.page, written.folder) if path}

@@ -15,7 +15,7 @@ from hardest_metrics.cli.estimator import (
     estimator_in_words,
     estimator_settings,
 )
-from hardest_metrics.cli.files import Output, check_inputs, check_outputs
+from hardest_metrics.cli.files import Output, check_inputs, check_outputs, written_alone
 from hardest_metrics.cli.images import ImageSet, has_objects, unlabelled_images, with_sizes
 from hardest_metrics.cli.options import (
     PROGRAM,
@@ -245,14 +245,16 @@ def _write(options: Namespace, ranking: "Ranking", images: ImageSet, grid: bytes
     """Write what was asked for; the paths of all files written."""
     from hardest_metrics.data import atomic_write, write_coco_subset, write_ranking
 
-    for path in options.out:
-        write_ranking(ranking, path, images.annotations if images.named else None)
-    if options.subset:
-        write_coco_subset(options.annotations, ranking.top(options.top_k).image_ids, options.subset)
-    if options.grid:
-        with atomic_write(options.grid) as file:
-            file.write(grid)
-    return [*options.out, *filter(None, (options.subset, options.grid))]
+    written = [*options.out, *filter(None, (options.subset, options.grid))]
+    with written_alone(written):
+        for path in options.out:
+            write_ranking(ranking, path, images.annotations if images.named else None)
+        if options.subset:
+            write_coco_subset(options.annotations, ranking.top(options.top_k).image_ids, options.subset)
+        if options.grid:
+            with atomic_write(options.grid) as file:
+                file.write(grid)
+    return written
 
 
 def _table(ranked: Ranked, top_k: int, images: ImageSet) -> Table:

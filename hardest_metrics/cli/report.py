@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentParser, Namespace
 
-from hardest_metrics.cli.files import Output, check_inputs, check_outputs
+from hardest_metrics.cli.files import Output, check_inputs, check_outputs, say_waiting
 from hardest_metrics.cli.images import ImageSet, unlabelled_images, with_sizes
 from hardest_metrics.cli.options import (
     ALL,
@@ -200,4 +200,5 @@ def _write(options: Namespace, comparison: "Comparison", progress: "Progress") -
         {"Samples": f"{options.n_samples} of each estimator that draws them"} if sampled else {},
         [path for path in [options.annotations, *options.detections] if path],
         lambda done: progress.advance(bar, done),
+        say_waiting,
     )
