@@ -117,8 +117,8 @@ def run(options: Namespace) -> None:
         finished = _Finished.kept(store, key, out)
         news = [f"Nothing has changed: {out} is as it was"]
         if finished is None:
-            finished = _compare(options, detectors, digests, store, progress)
-            store.put(key, finished.encoded())
+            finished, digests = _compare(options, detectors, digests, store, progress)
+            store.put(_run_key(options, digests), finished.encoded())
             news = [f"Wrote {out / name}" for name in finished.outputs]
     if store.damaged:
         number = len(store.damaged)
@@ -144,6 +144,27 @@ class _Digests(NamedTuple):
         images = _listing_digest(options.images) if options.images else None
         labels = [content_digest(path) for path in _label_files(options.annotations, options.split)]
         return cls(" ".join(labels), detections, images)
+
+    def as_read(self, options: Namespace, detectors: Mapping[str, str], noted: Mapping[Path, str]) -> "_Digests":
+        """Those of the very bytes that were read, which may have changed since these were taken.
+
+        Raises:
+            ValueError: if that cannot be told: files of a folder changed while others were read.
+        """
+        from hardest_metrics.data.digest import content_digest
+
+        files = _label_files(options.annotations, options.split)
+        labels = " ".join(content_digest(path, noted) for path in files)
+        if Path(options.annotations).is_dir():
+            unread = {path for path in files[0].glob("*.xml") if not path.name.startswith(".")} - noted.keys()
+            if labels != self.annotations or unread:
+                raise ValueError(
+                    f"{options.annotations}: was changed while it was being read. Run this again once it stays as it"
+                    " is."
+                )
+        return self._replace(
+            annotations=labels, detections={name: noted[Path(path)] for name, path in detectors.items()}
+        )
 
 
 def _label_files(annotations: str, split: str | None) -> list[Path]:
@@ -218,13 +239,15 @@ class _Finished(NamedTuple):
 
 def _compare(
     options: Namespace, detectors: Mapping[str, str], digests: _Digests, store: "Store", progress: Progress
-) -> _Finished:
+) -> tuple[_Finished, _Digests]:
+    """What there is to show, and the digests of what it was made from."""
     settings = query_settings(options)
 
     from hardest_metrics.comparison import Kept, compare
     from hardest_metrics.comparison.documents import as_csv, as_markdown
     from hardest_metrics.comparison.figures import plots
     from hardest_metrics.data import read_annotations, read_detections
+    from hardest_metrics.data.digest import noted_digests
     from hardest_metrics.functional import Query
 
     (bar,) = progress.task_ids
@@ -233,7 +256,8 @@ def _compare(
         progress.update(bar, description=printable(what), completed=done, total=total)
 
     show("reading annotations", 0, None)
-    annotations = read_annotations(options.annotations, options.split)
+    with noted_digests() as noted:
+        annotations = read_annotations(options.annotations, options.split)
     if not annotations.image_ids:
         raise ValueError(f"{options.annotations}: holds no images, so there is nothing to compare.")
     query = Query(**settings, labels=labels_of(options, annotations))
@@ -249,7 +273,9 @@ def _compare(
         images = ImageSet(annotations, True, "")
         annotations = with_sizes(images, options, options.annotations, "other `definitions`").annotations
     show("reading detections", 0, None)
-    detections = {name: read_detections(path, annotations) for name, path in detectors.items()}
+    with noted_digests() as noted_detections:
+        detections = {name: read_detections(path, annotations) for name, path in detectors.items()}
+    digests = digests.as_read(options, detectors, noted | noted_detections)
     sizes_of = digests.images if unsized else None
     kept = Kept(store, f"{digests.annotations} {options.split} {sizes_of}", digests.detections)
     comparison = compare(
@@ -288,9 +314,11 @@ def _compare(
     show("writing", 0, None)
     outputs = _write(Path(options.out), files)
     if options.report:
-        outputs |= _report(options, comparison, setting, [options.annotations, *detectors.values()], notes, show)
+        inputs = {options.annotations: digests.annotations}
+        inputs |= {path: digests.detections[name] for name, path in detectors.items()}
+        outputs |= _report(options, comparison, setting, inputs, notes, show)
     columns = {name: comparison.agreement[name].tolist() for name in comparison.agreement.columns}
-    return _Finished(columns, len(annotations.image_ids), notes, outputs)
+    return _Finished(columns, len(annotations.image_ids), notes, outputs), digests
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> dict[str, str]:
@@ -311,7 +339,7 @@ def _report(
     options: Namespace,
     comparison: "Comparison",
     setting: Mapping[str, str],
-    inputs: Sequence[str],
+    inputs: Mapping[str, str],
     notes: list[str],
     show: Callable[[str, int, int | None], None],
 ) -> dict[str, str]:

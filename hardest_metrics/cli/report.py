@@ -25,6 +25,7 @@ from hardest_metrics.cli.options import (
 from hardest_metrics.cli.terminal import printable, progress_bar, results_console
 from hardest_metrics.comparison.detectors import detector_names
 from hardest_metrics.comparison.estimates import ESTIMATES, estimate_named
+from hardest_metrics.data.digest import content_digest, noted_digests
 from hardest_metrics.names import DEFINITIONS, WEIGHTINGS
 
 if TYPE_CHECKING:
@@ -101,8 +102,9 @@ def run(options: Namespace) -> None:
     settings = query_settings(options)
 
     with progress_bar() as progress:
-        comparison = _compare(options, detectors, settings, progress)
-        written = _write(options, comparison, progress)
+        with noted_digests() as noted:
+            comparison = _compare(options, detectors, settings, progress)
+        written = _write(options, comparison, noted, progress)
 
     console = results_console()
     for note in comparison.notes:
@@ -187,7 +189,7 @@ def _images(options: Namespace, documents: Mapping[str, Any]) -> ImageSet:
     return unlabelled_images(options, documents)
 
 
-def _write(options: Namespace, comparison: "Comparison", progress: "Progress") -> "Written":
+def _write(options: Namespace, comparison: "Comparison", noted: Mapping[Path, str], progress: "Progress") -> "Written":
     from hardest_metrics.report import write_report
 
     number = len(comparison.annotations.image_ids)
@@ -198,7 +200,7 @@ def _write(options: Namespace, comparison: "Comparison", progress: "Progress") -
         options.out,
         options.images,
         {"Samples": f"{options.n_samples} of each estimator that draws them"} if sampled else {},
-        [path for path in [options.annotations, *options.detections] if path],
+        {path: content_digest(path, noted) for path in [options.annotations, *options.detections] if path},
         lambda done: progress.advance(bar, done),
         say_waiting,
     )

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hardest_metrics.data.digest import read_bytes
+
 PathLike = str | os.PathLike[str]
 
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -33,7 +35,7 @@ def load_json(path: PathLike) -> Any:
         raise FileNotFoundError(f"{path}: no such file. Check the path.")
     if Path(path).is_dir():
         raise IsADirectoryError(f"{path}: is a folder. Give the path of a JSON file.")
-    content = Path(path).read_bytes()
+    content = read_bytes(path)
     if content.startswith(_GZIP_MAGIC):
         try:
             content = gzip.decompress(content)

@@ -9,6 +9,7 @@ from xml.etree.ElementTree import Element
 import torch
 
 from hardest_metrics.data.annotations import Annotations
+from hardest_metrics.data.digest import read_bytes
 from hardest_metrics.data.json_file import PathLike
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
@@ -102,7 +103,7 @@ def _read_split(xml_folder: Path, split: str, images: dict[str, _Image]) -> list
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in lists.glob("*.txt"))) or "none"
         raise FileNotFoundError(f"{path}: no such split. Choose from: {known}.")
-    stems = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    stems = [line.strip() for line in read_bytes(path).decode().splitlines() if line.strip()]
     seen: set[str] = set()
     for stem in stems:
         if stem not in images:
@@ -130,7 +131,7 @@ def _target(image_id: int, image: _Image, labels: dict[str, int]) -> dict[str, A
 
 def _parse_image(path: Path) -> _Image:
     try:
-        root = ElementTree.parse(path).getroot()
+        root = ElementTree.fromstring(read_bytes(path))
     except (ElementTree.ParseError, LookupError, ValueError) as error:  # the last two: odd encodings
         raise ValueError(f"{path}: not readable as XML ({error}). Export it again.") from error
     if root.tag != "annotation":

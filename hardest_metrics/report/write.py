@@ -54,7 +54,7 @@ def write_report(
     path: PathLike,
     images: PathLike | None = None,
     settings: Mapping[str, str] | None = None,
-    inputs: Sequence[PathLike] | Mapping[PathLike, str] = (),
+    inputs: Sequence[PathLike] | Mapping[str, str] = (),
     advance: Callable[[int], None] = lambda n_images: None,
     on_wait: Callable[[Path], None] = lambda path: None,
 ) -> Written:
@@ -194,11 +194,11 @@ def _data(
     comparison: Comparison,
     order: Sequence[int],
     settings: Mapping[str, str],
-    inputs: Sequence[PathLike] | Mapping[PathLike, str],
+    inputs: Sequence[PathLike] | Mapping[str, str],
 ) -> dict[str, Any]:
     """What the page shows besides boxes and pictures."""
     if not isinstance(inputs, Mapping):
-        inputs = {file: content_digest(file) for file in inputs}
+        inputs = {str(file): content_digest(file) for file in inputs}
     annotations = comparison.annotations
     detectors = list(comparison.detections)
     ids = torch.tensor([annotations.image_ids[i] for i in order], dtype=torch.int64)

@@ -76,7 +76,7 @@ def test_the_page_names_inputs_by_digest_and_holds_no_path(few: Comparison, imag
     written = write_report(few, tmp_path / "report.html", images, {"Seed": "7"}, [source])
     data = data_of(written.page)
     assert data["inputs"] == [["instances.json", hashlib.sha256(b"{}").hexdigest()]]
-    known = write_report(few, tmp_path / "report.html", inputs={source: "0123"})
+    known = write_report(few, tmp_path / "report.html", inputs={str(source): "0123"})
     assert data_of(known.page)["inputs"] == [["instances.json", "0123"]], "of the bytes that were read, as they were"
     assert data["settings"] == [["Seed", "7"]]
     assert dict(data["versions"])["hardest_metrics"] == hardest_metrics.__version__
