@@ -181,7 +181,7 @@ def _listing_digest(folder: str) -> str:
     """Names, sizes and times of change of all files in a folder: their content would take too long."""
     listing = sha256()
     for path in sorted(Path(folder).rglob("*")):
-        status = path.stat()
+        status = path.stat() if path.exists() else path.lstat()  # a link may lead nowhere
         listing.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(errors="surrogateescape"))
     return listing.hexdigest()
 
