@@ -21,8 +21,10 @@ from hardest_metrics.cli.options import (
     PROGRAM,
     add_box_options,
     add_split_option,
+    add_spreadsheet_option,
     as_options,
     boxes_in_words,
+    check_n_samples,
     check_names,
     labels_of,
     new_parser,
@@ -97,6 +99,7 @@ def parser() -> ArgumentParser:
     output.add_argument(
         "--out", metavar="FOLDER", help="write agreement.csv, agreement.md and plots/ there; made if absent (required)"
     )
+    add_spreadsheet_option(output)
     output.add_argument("--report", metavar="FILE.html", help="write a page to look through images and rankings")
     return compare
 
@@ -190,7 +193,7 @@ def _run_key(options: Namespace, digests: _Digests) -> str:
     """Of everything that what a run writes depends on."""
     from hardest_metrics.comparison.store import content_key
 
-    chosen = {name: options[name] for name in (*_BOX_OPTIONS, "split", "n_samples")}
+    chosen = {name: options[name] for name in (*_BOX_OPTIONS, "split", "n_samples", "for_spreadsheets")}
     return content_key(
         "run",
         annotations=[Path(options.annotations).name, digests.annotations],
@@ -309,7 +312,7 @@ def _compare(
         else:
             links.setdefault(plot.detector, []).append((plot.title, plot.path))
     notes = list(dict.fromkeys(notes))
-    files["agreement.csv"] = as_csv(comparison)
+    files["agreement.csv"] = as_csv(comparison, options.for_spreadsheets)
     files["agreement.md"] = as_markdown(comparison, setting, notes, links)
     show("writing", 0, None)
     outputs = _write(Path(options.out), files)
@@ -381,8 +384,7 @@ def _check(options: Namespace) -> dict[str, str]:
     check_inputs(inputs)
     check_names(options.estimators or (), "estimators", estimate_named)
     check_names(options.definitions or (), "definitions", _check_definition)
-    if options.n_samples < 1:
-        raise ValueError(f"`n_samples` must be at least 1, but is {options.n_samples}.")
+    check_n_samples(options.n_samples)
     if options.images and not Path(options.images).is_dir():
         raise ValueError(f"{options.images}: no such folder, but `images` names it. Check the path.")
     out = Path(options.out)

@@ -21,6 +21,7 @@ from hardest_metrics.cli.options import (
     PROGRAM,
     add_box_options,
     add_split_option,
+    add_spreadsheet_option,
     boxes_in_words,
     labels_of,
     new_parser,
@@ -86,6 +87,7 @@ def parser() -> ArgumentParser:
         "--out", nargs="+", action="extend", default=[], metavar="FILE",
         help="write the ranking of all images: FILE.csv, FILE.json or FILE.parquet; several are possible",
     )  # fmt: skip
+    add_spreadsheet_option(output)
     output.add_argument(
         "--subset", metavar="FILE.json",
         help="write the K hardest images as COCO annotations; needs COCO --annotations to take them from",
@@ -248,7 +250,9 @@ def _write(options: Namespace, ranking: "Ranking", images: ImageSet, grid: bytes
     written = [*options.out, *filter(None, (options.subset, options.grid))]
     with written_alone(written):
         for path in options.out:
-            write_ranking(ranking, path, images.annotations if images.named else None)
+            write_ranking(
+                ranking, path, images.annotations if images.named else None, for_spreadsheets=options.for_spreadsheets
+            )
         if options.subset:
             write_coco_subset(options.annotations, ranking.top(options.top_k).image_ids, options.subset)
         if options.grid:

@@ -16,6 +16,7 @@ from hardest_metrics.cli.options import (
     add_box_options,
     add_split_option,
     as_options,
+    check_n_samples,
     check_names,
     labels_of,
     new_parser,
@@ -129,8 +130,7 @@ def _check(options: Namespace) -> dict[str, str]:
     inputs = [path for path in [options.annotations, *options.detections] if path]
     check_inputs(inputs)
     check_names(options.estimators, "estimators", estimate_named)
-    if options.n_samples < 1:
-        raise ValueError(f"`n_samples` must be at least 1, but is {options.n_samples}.")
+    check_n_samples(options.n_samples)
     if options.split and not options.annotations:
         raise ValueError("`split` is of `annotations` in a Pascal VOC folder: give both, or neither.")
     if options.images and not Path(options.images).is_dir():

@@ -73,7 +73,10 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
     Raises:
         OSError: when it is missing or cannot be read.
     """
-    content = Path(path).read_bytes()
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:  # of a disk that fails: names no file
+        raise type(error)(error.errno, error.strerror, os.fspath(path)) from error
     noted = _noted.get()
     if noted is not None:
         noted[Path(path)] = hashlib.sha256(content).hexdigest()
