@@ -31,7 +31,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small data set, detections on it and weights."""
     folder, choose = tmp_path_factory.mktemp("inputs"), random.Random(0)
     (folder / "images").mkdir()
-    images, annotations, results = [], [], []
+    images, annotations, results = list[Any](), list[Any](), list[Any]()
     for image in range(1, N_IMAGES + 1):
         Image.new("RGB", (60, 40), (20 * image, 255 - 20 * image, 90)).save(folder / "images" / f"{image}.png")
         images.append({"id": image, "file_name": f"{image}.png", "width": 60, "height": 40})
