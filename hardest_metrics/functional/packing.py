@@ -526,12 +526,15 @@ def _refuse(
         extent = _extent(boxes, box_format)
         return boxes.isfinite().all(1) & ((extent >= 0) & (extent.double() <= _MOST_EXTENT)).all(1)
 
-    order = "x1 <= x2 and y1 <= y2" if box_format == "xyxy" else "a width and height of at least 0"
-    box = f"a box in {box_format} format has finite numbers, {order}"
+    def box(boxes: Tensor) -> str:
+        order = "x1 <= x2 and y1 <= y2" if box_format == "xyxy" else "a width and height of at least 0"
+        most = min(_MOST_EXTENT, torch.finfo(boxes.dtype).max)
+        return f"a box in {box_format} format has finite numbers, {order}, and is at most {most:g} wide and high"
+
     score = "a score lies in [0, 1]; pass logits through a sigmoid or softmax first"
     checks = [
-        (detected, "boxes", sound_boxes(d_boxes, formats[0]), box),
-        (labelled, "boxes", sound_boxes(g_boxes, formats[1]), box),
+        (detected, "boxes", sound_boxes(d_boxes, formats[0]), box(d_boxes)),
+        (labelled, "boxes", sound_boxes(g_boxes, formats[1]), box(g_boxes)),
         (detected, "scores", (scores >= 0) & (scores <= 1), score),
         (labelled, "iscrowd", (crowd == 0) | (crowd == 1), "an object is a crowd (1) or not (0)"),
         (labelled, "area", (area >= 0) & area.isfinite(), "an area is finite and at least 0, in square pixels"),

@@ -387,6 +387,21 @@ def test_a_negative_width_is_refused(box_format: Any) -> None:
         pack(preds, [labelled()], box_format)
 
 
+@pytest.mark.parametrize(
+    ("box", "box_format", "dtype", "most"),
+    [
+        ((0, 0, 1e200, 5), "xyxy", torch.float64, r"1e\+100"),
+        ((0, 0, 5, 1e200), "xywh", torch.float64, r"1e\+100"),
+        ((-60000, 0, 60000, 5), "xyxy", torch.float16, "65504"),
+        ((-3e38, 0, 3e38, 5), "xyxy", torch.float32, r"3\.40282e\+38"),
+    ],
+)
+def test_a_box_too_large_is_refused_for_that(box: Any, box_format: Any, dtype: torch.dtype, most: str) -> None:
+    preds = [{**detected((0, 0, 1, 1)), "boxes": torch.tensor([box], dtype=dtype)}]
+    with pytest.raises(ValueError, match=rf"finite numbers, .*, and is at most {most} wide and high"):
+        pack(preds, [labelled()], box_format)
+
+
 def test_batches_of_different_lengths_are_refused() -> None:
     with pytest.raises(ValueError, match=r"`preds` holds 1 images and `target` 2: .* empty tensors"):
         pack([detected()], [labelled()] * 2)
