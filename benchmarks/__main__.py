@@ -1,10 +1,10 @@
 """Measure everything, each as a ratio in one run, and write tables, a plot and raw numbers.
 
-    python -m benchmarks             # all of it, about twenty minutes on two cores
+    python -m benchmarks             # all of it, about half an hour on two cores
     python -m benchmarks --quick     # small sets and few repetitions: does it run?
     python -m benchmarks nine memory # some parts
 
-Nothing is timed before its results equal pycocotools' for every image.
+Nothing is timed before its results equal pycocotools' for every image, or those of what it is compared with.
 """
 
 import argparse
@@ -22,8 +22,10 @@ from benchmarks import (
     definitions,
     estimators,
     floor,
+    losses,
     memory,
     report,
+    retrieval,
     startup,
     transferability,
 )
@@ -42,6 +44,8 @@ PARTS: dict[str, Callable[[bool], Section]] = {
     "startup": startup.start_up,
     "floor": floor.cost_model,
     "callback": callback.validation,
+    "retrieval": retrieval.scores,
+    "losses": losses.losses,
 }
 
 
@@ -53,6 +57,12 @@ def main() -> None:
     parser.add_argument(
         "--output", type=Path, help="folder to write to (default: out/benchmarks; all parts in full: benchmarks)"
     )
+    parser.add_argument(
+        "--happier",
+        type=Path,
+        metavar="PATH",
+        help="a checkout of HAPPIER, whose evaluation and loss are then compared with",
+    )
     parser.add_argument("--tllib", type=Path, help="a checkout of the Transfer-Learning-Library to compare with")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):
@@ -60,9 +70,11 @@ def main() -> None:
     complete = not options.parts and not options.quick
     folder = options.output or Path(__file__).parent if complete else options.output or Path("out/benchmarks")
 
+    with_happier = {"retrieval": retrieval.scores, "losses": losses.losses}
+    parts = PARTS | {name: partial(measure, happier=options.happier) for name, measure in with_happier.items()}
+    parts["transferability"] = partial(transferability.scores, tllib=options.tllib)
     folder.mkdir(parents=True, exist_ok=True)
     on, sections, text = report.machine(), list[Section](), ""
-    parts = PARTS | {"transferability": partial(transferability.scores, tllib=options.tllib)}
     for name, measure in parts.items():
         if not options.parts or name in options.parts:
             print(f"{name} ...", file=sys.stderr, flush=True)

@@ -236,7 +236,9 @@ def memory(number: int) -> tuple[int, int, int, int]:
             gc.collect()
             python.append(tracemalloc.get_traced_memory()[0])
             for held in callback._loaders.values():
-                ranking = sum(_nbytes([metric.image_ids, metric.rows]) for metric in held.metrics.values())
+                ranking = sum(
+                    _nbytes([metric.image_ids, metric.errors, metric.weighted]) for metric in held.metrics.values()
+                )
 
     with tempfile.TemporaryDirectory() as folder:
         callback = DrawingNothing(TotalFalse(weighting="pixel"), dirpath=folder)

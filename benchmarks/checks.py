@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torchmetrics import MetricCollection
@@ -33,15 +34,15 @@ def as_pycocotools(what: str, scenes: Scenes, max_detections: int = 100) -> dict
     """Check a definition on a set, and give its hardness."""
     metric = TotalFalse(max_detections=max_detections)
     metric.update(scenes.preds, scenes.target)
-    found = hardness(metric.compute())  # type: ignore[arg-type]
+    found = hardness(metric.compute())
     equal(what, found, pycocotools(Native.of(confident(scenes)), max_detections))
     return found
 
 
-def sampling_as_pycocotools(scenes: Scenes, metric: HardnessMetric, n_samples: int) -> None:
+def sampling_as_pycocotools(scenes: Scenes, metric: HardnessMetric[Any], n_samples: int) -> None:
     """Check that score sampling is the mean over samples that pycocotools matches one by one."""
     metric.update(scenes.preds, scenes.target)
-    found = hardness(metric.compute())  # type: ignore[arg-type]
+    found = hardness(metric.compute())
     batch = pack(scenes.preds, scenes.target)
     objects = ScoreSampler()(batch, torch.arange(n_samples))
     totals = dict.fromkeys(found, 0.0)
@@ -67,10 +68,10 @@ def sampling_as_pycocotools(scenes: Scenes, metric: HardnessMetric, n_samples: i
     )
 
 
-def expectation_as_by_hand(scenes: Scenes, metric: HardnessMetric) -> None:
+def expectation_as_by_hand(scenes: Scenes, metric: HardnessMetric[Any]) -> None:
     """Check the closed form against the sum that defines it, image by image."""
     metric.update(scenes.preds, scenes.target)
-    found = hardness(metric.compute())  # type: ignore[arg-type]
+    found = hardness(metric.compute())
     for pred, target in zip(scenes.preds, scenes.target, strict=True):
         score = pred["scores"].double()
         # of each label only the hundred of highest score take part

@@ -48,15 +48,19 @@ def peak_memory(quick: bool) -> Section:
     ]
     lines = []
     for workload, images, work in dict.fromkeys(runs):
-        peaks = [_in_a_process(workload, images, work) for _ in range(1 if quick or images > 5000 else 3)]
+        peaks = [
+            float(in_a_process("memory", workload, str(images), work))
+            for _ in range(1 if quick or images > 5000 else 3)
+        ]
         what = f"{work}, {images:,} images, {workload.replace('_', '-')}"
         lines.append(Line(what, "", "", Spread.of(peaks), "{:.0f} MB", at_most=_MOST_MB))
     return Section("Peak memory beyond the input, in a single call", lines)
 
 
-def _in_a_process(workload: str, images: int, work: str) -> float:
-    command = [sys.executable, "-m", "benchmarks.memory", workload, str(images), work]
-    return float(subprocess.run(command, capture_output=True, text=True, check=True, env=with_sharp_peaks()).stdout)
+def in_a_process(module: str, *arguments: str) -> str:
+    """What a module of the benchmarks prints that runs in a process of its own."""
+    command = [sys.executable, "-m", f"benchmarks.{module}", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=with_sharp_peaks()).stdout
 
 
 def with_sharp_peaks() -> dict[str, str]:
@@ -89,7 +93,7 @@ def reset_peak() -> float:
 
 
 def peak() -> float:
-    """The most that was in use, MB."""
+    """The most that the process has had in use, MB."""
     status = Path("/proc/self/status")
     if status.exists():
         known = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())

@@ -34,7 +34,7 @@ class Scenes:
         return [Scenes(self.preds[i : i + size], self.target[i : i + size]) for i in starts]
 
     def anew(self) -> "Scenes":
-        """The same numbers in new tensors: metrics know a batch again that they have just seen."""
+        """The same numbers in new tensors, as a detector gives them, not ones that lie in the caches."""
         return Scenes([_copied(image) for image in self.preds], [_copied(image) for image in self.target])
 
     def pairs(self, score_threshold: float = 0.5) -> int:

@@ -2,7 +2,7 @@
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, cast
 
@@ -12,106 +12,187 @@ from torchmetrics import Metric
 from torchmetrics.utilities.distributed import gather_all_tensors
 from torchmetrics.utilities.exceptions import TorchMetricsUserError
 
-from hardest_metrics.functional.boxes import NO_ID
-from hardest_metrics.functional.eager import eager
-from hardest_metrics.functional.order import ascending_order
-from hardest_metrics.functional.reduction import scatter_extreme_
+from hardest_metrics.functional.eager import eager, without_autocast
+from hardest_metrics.rows import Column as Column
+from hardest_metrics.rows import Rows as Rows
+from hardest_metrics.rows import each_of_several, each_once, joint, numbered_once, without_ids
+
+
+class Reading:
+    """A batch as metrics that read it alike see it; several of them may hold one, so it is never changed.
+
+    Args:
+        image_ids: ``(N,)`` int64, :data:`~hardest_metrics.functional.ids.NO_ID` for images without.
+        measured: what was asked for, by name, ``(N, ...)`` each.
+    """
+
+    def __init__(self, image_ids: Tensor, measured: Mapping[Hashable, Tensor]) -> None:
+        self.image_ids, self._measured = image_ids, measured
+
+    @property
+    def measured(self) -> Mapping[Hashable, Tensor]:
+        """What was asked for, by name, ``(N, ...)`` each."""
+        return self._measured
+
+
+class _State:
+    """A part of the state: what waits to be measured is measured before anybody reads it."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, metric: "ImageRows | None", owner: type) -> Any:
+        if metric is None:
+            return self
+        metric._settle()
+        return vars(metric)[self._name]
+
+    def __set__(self, metric: "ImageRows", value: list[Tensor] | Tensor) -> None:
+        vars(metric)[self._name] = value
 
 
 class ImageRows(Metric, ABC):
-    """A metric whose state is a row of numbers an image.
+    """A metric that keeps of every image its id and some named values.
 
-    Metrics of equal `settings` keep the same rows and share them in a :class:`~torchmetrics.MetricCollection`;
-    metrics of different settings never do.
+    A subclass declares :attr:`columns`, has an `update` of its own that ends in ``self._take(self._read(...))``, says
+    in :meth:`_read` what a batch tells of its images, and in :meth:`_value` what `compute` gives.
 
-    - Across processes images need ids. A sampler that pads by repeating images shows some images to several
-      processes, in different batches, so with results that may differ in the last digits: of each number
-      the larger counts. In one process two different results for one id are an error.
+    - Across processes images need ids, and settings must be equal. A sampler that pads by repeating images shows some
+      to several processes, in different batches, so with results that may differ in the last digits: a column's rule
+      says which counts. In one process two different results for one id are an error.
     - Images without ids are numbered by position: 0, 1, 2, ...
     - A batch that is refused leaves the metric as it was, in `update` and in `forward`.
     - The state follows the metric's device, never its dtype.
 
     Args:
-        settings: names everything that the rows depend on, as a call: ``"box_errors(labels=None)"``.
-            After a ``#`` it may hold a tag that keeps metrics from sharing although they look alike.
-        row_shape: shape of what is known of one image.
-        group: metrics of equal `settings` share rows with those of equal `group` only: one that refuses what
-            others take must see every batch for itself.
+        settings: names everything that the state depends on, as a call: ``"box_errors(weighting='pixel')"``. Metrics of
+            equal settings share their state in a :class:`~torchmetrics.MetricCollection`, others never do. After
+            a ``#`` it may hold a tag that keeps metrics from sharing although they look alike.
+        reads: names everything that :meth:`_read` depends on besides what it is asked for. Metrics that read alike are
+            measured together in a :class:`~hardest_metrics.HardnessCollection`. None for `settings`.
         kwargs: see :class:`torchmetrics.Metric`.
     """
 
     is_differentiable = False
     full_state_update = False
-    plot_lower_bound = 0.0
+    plot_lower_bound: float | None = 0.0
 
-    #: parts of the state that are empty whenever it is saved
-    _unsaved: ClassVar[tuple[str, ...]] = ()
-
-    #: what a row holds in place of a number that was not measured: less than any that was
-    unknown: ClassVar[float | None] = None
+    #: what is kept of every image
+    columns: ClassVar[Mapping[str, Column]] = {}
 
     image_ids: list[Tensor]
-    rows: list[Tensor]
 
-    def __init__(self, settings: str, row_shape: tuple[int, ...], group: str = "", **kwargs: Any) -> None:
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name in ("image_ids", *cls.columns):
+            setattr(cls, name, _State(name))
+
+    def __init__(self, settings: str, reads: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not settings.endswith(")"):
             raise ValueError(
                 f"`settings` must be written as a call, such as 'mine(threshold=0.5)', but is {settings!r}."
             )
         self.settings = settings
-        self.group = group
-        self._row_shape = row_shape
-        # Chunks of rows, `image_ids` and `rows` alike. Members of a MetricCollection share these lists:
-        # they are replaced, never changed in place.
-        self.add_state("image_ids", [], dist_reduce_fx="cat")
-        self.add_state("rows", [], dist_reduce_fx="cat")
+        self.reads = settings if reads is None else reads
+        # Chunks of rows, alike in all parts. Members of a MetricCollection share these lists: they are replaced,
+        # never changed in place.
+        for name in ("image_ids", *self.columns):
+            self.add_state(name, [], dist_reduce_fx="cat")
         # MetricCollection merges metrics for good whose states have equal names and, after one batch, equal
         # values. This state, always empty, gives metrics of different settings different names.
-        self._state_name = f"{settings[:-1]}, {group})" if group else settings
-        self.add_state(self._state_name, [], dist_reduce_fx=None)
+        self.add_state(settings, [], dist_reduce_fx=None)
 
-    def leave_measuring(self) -> None:
-        """Know that a metric of equal settings measures for this one, too, from now on."""
+    @property
+    def needs(self) -> Mapping[str, Hashable]:
+        """What to ask :meth:`_read` for, by the column that keeps it."""
+        return {name: name for name in self.columns}
 
     @abstractmethod
-    def _value(self, image_ids: Tensor, rows: Tensor) -> Any:
-        """What `compute` gives for these images, each once."""
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        """Add a batch."""
 
-    def _values(self, members: "Sequence[ImageRows]", image_ids: Tensor, rows: Tensor) -> list[Any]:
-        """What `compute` of each of several metrics of these settings gives for these images, each once."""
-        return [member._value(image_ids, rows) for member in members]
-
-    def _check(self, image_ids: Tensor, rows: Tensor) -> None:
-        """Refuse rows that this metric can make nothing of. Rows may be measured by another member."""
-
-    def _settle(self) -> None:
-        """Bring all images that were added into the state. Whatever reads the state does this first."""
-
-    def _add(self, image_ids: Tensor, rows: Tensor) -> None:
-        """Add images that were checked.
+    @abstractmethod
+    def _read(self, asked: Sequence[Hashable], *args: Any, **kwargs: Any) -> Reading:
+        """What a batch tells of its images, or an error that says why it can't be used.
 
         Args:
-            image_ids: ``(N,)`` int64, :data:`~hardest_metrics.functional.boxes.NO_ID` for images without.
-            rows: ``(N, *row_shape)`` float32.
+            asked: what to measure: :attr:`needs` of this metric, and of others that read alike.
+            args: what `update` takes.
+            kwargs: likewise.
         """
-        # where the state lies: on the CPU if `compute_on_cpu` moved it there
-        device = self.rows[-1].device if self.rows else self.device
-        image_ids, rows = image_ids.to(device), rows.to(device)
-        self.image_ids, self.rows = _with_chunk(self.image_ids, image_ids), _with_chunk(self.rows, rows)
+
+    @abstractmethod
+    def _value(self, rows: Rows) -> Any:
+        """What `compute` gives for these images, each once."""
+
+    def _values(self, members: "Sequence[ImageRows]", rows: Rows) -> list[Any]:
+        """What `compute` of each of several metrics that read alike gives for images of which all they need is known.
+
+        A class may override it to spare what it would do several times.
+        """
+        return [member._value(member._own(rows)) for member in members]
+
+    def compute(self) -> Any:
+        """The value of all images so far."""
+        return self._value(self._images_once())
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Add a batch of images and give the value of that batch alone.
+        """Add a batch and give the value of that batch alone.
 
         `update` alone is cheaper where the batch's own value is not needed.
         """
-        return forward_together([self], *args, **kwargs)[0]
+        reading = read_together([self], *args, **kwargs)
+        (value,) = values_of([self], reading)
+        self.add(reading)
+        self._forward_cache = value
+        return value
+
+    def add(self, reading: Reading) -> None:
+        """As `update`, with a batch that was read already, by a metric that reads as this one does."""
+        if self._is_synced:
+            raise TorchMetricsUserError("The metric is synced: call `unsync` before adding batches.")
+        self._take(reading)
+        # `vars`, not `setattr`: this runs for each member of a collection and batch, and a module looks at every
+        # attribute that is set
+        vars(self).update(_computed=None, _update_count=self._update_count + 1)
+        if self.compute_on_cpu:
+            self._move_list_states_to_cpu()
+
+    def _take(self, reading: Reading) -> None:
+        """Keep what a batch told."""
+        self._append(self._own(reading))
+
+    def _own(self, known: "Reading | Rows") -> Rows:
+        """The part of what is known of some images that this metric keeps."""
+        measured = known.measured if isinstance(known, Reading) else known.columns
+        return Rows(known.image_ids, {name: measured[asked] for name, asked in self.needs.items()})  # type: ignore[index]
+
+    def _settle(self) -> None:
+        """Measure what waits, where a domain lets batches wait. Whoever reads a part of the state comes here first."""
+
+    def _append(self, rows: Rows) -> None:
+        # to where the state lies: on the CPU if `compute_on_cpu` moved it there
+        state = vars(self)
+        chunks = state["image_ids"]
+        device = chunks[-1].device if chunks else self.device
+        new = {
+            name: _with_chunk(state[name], values.to(device, dtype))
+            for name, dtype, values in (
+                ("image_ids", torch.int64, rows.image_ids),
+                *((name, self.columns[name].dtype, values) for name, values in rows.columns.items()),
+            )
+        }
+        state.update(new)
 
     def reset(self) -> None:
         """Forget all images."""
-        for name in self._defaults:
-            setattr(self, name, [])  # the base class would empty lists that other metrics share
+        self._forget()
         super().reset()
+
+    def _forget(self) -> None:
+        for name in self._defaults:
+            vars(self)[name] = []  # the base class would empty lists that other metrics share
 
     def merge_state(self, incoming_state: "dict[str, Any] | Metric") -> None:
         """Add the images of another metric, as if of another process; those without ids follow this one's.
@@ -128,73 +209,45 @@ class ImageRows(Metric, ABC):
             if not isinstance(state, type(self)):
                 raise ValueError(f"`incoming_state` must be a {type(self).__name__}, but is a {type(state).__name__}.")
             state = state.metric_state
-        names = sorted(map(_without_tag, {*state, *self._unsaved})) if isinstance(state, dict) else type(state).__name__
+        names = sorted(map(_without_tag, state)) if isinstance(state, dict) else type(state).__name__
         if names != sorted(map(_without_tag, self._defaults)):
             raise ValueError(
                 f"`incoming_state` must have the states {list(self._defaults)}, but has {names}:"
                 " only metrics of equal settings can be merged."
             )
-        theirs = (
-            self._joined(state["image_ids"], torch.int64, ()).to(self.device),
-            self._joined(state["rows"], torch.float32, self._row_shape).to(self.device),
-        )
-        image_ids, rows = _joint([self._images(), theirs])
-        if len(image_ids) and not _without_ids(image_ids):
-            parts = [_each_once(*part, self.unknown) for part in (self._images(), theirs)]
-            image_ids, rows, _ = _larger(*_joint(parts))
-        self.image_ids, self.rows = [image_ids], [rows]
+        parts = [self._images(), self._images(state)]
+        rows = joint(parts)
+        if len(rows.image_ids) and not without_ids(rows.image_ids):
+            rows = each_of_several([each_once(part) for part in parts], self.columns)
+        self._replace(rows)
         self._update_count += 1
         self._computed = None
 
-    def _checked_images(self) -> tuple[Tensor, Tensor]:
-        """Ids, ascending, and rows of all images, each once, none of them one that this metric can make nothing of."""
-        image_ids, rows = self._images_once()
-        self._check(image_ids, rows)
-        return image_ids, rows
+    def _images_once(self) -> Rows:
+        """All images so far, by ascending id, each once."""
+        return numbered_once(self._images())
 
-    def _images_once(self) -> tuple[Tensor, Tensor]:
-        """Ids, ascending, and rows of all images, each once."""
-        image_ids, rows = self._images()
-        if len(image_ids) and _without_ids(image_ids):
-            image_ids = torch.arange(len(image_ids), device=image_ids.device)
-        return _each_once(image_ids, rows, self.unknown)
+    def _images(self, state: Mapping[str, Any] | None = None) -> Rows:
+        """All images so far, or those of another state, of the right dtype and shape also where there are none."""
+        if state is None:
+            state = self.metric_state
+        ids = self._joined(state["image_ids"], Column((), torch.int64))
+        return Rows(ids, {name: self._joined(state[name], column) for name, column in self.columns.items()})
 
-    def _images(self) -> tuple[Tensor, Tensor]:
-        """Ids and rows of all images so far, of the right dtype and shape also where there are none."""
-        self._settle()
-        return (
-            self._joined(self.image_ids, torch.int64, ()),
-            self._joined(self.rows, torch.float32, self._row_shape),
-        )
-
-    def _joined(self, chunks: list[Tensor] | Tensor, dtype: torch.dtype, shape: tuple[int, ...]) -> Tensor:
+    def _joined(self, chunks: list[Tensor] | Tensor, column: Column) -> Tensor:
         if isinstance(chunks, Tensor):
-            return chunks
+            return chunks.to(self.device)
         if not chunks:
-            return torch.empty((0, *shape), dtype=dtype, device=self.device)
-        return chunks[0] if len(chunks) == 1 else torch.cat(chunks)
+            shape = (0,) if column.shape is None else column.shape
+            return torch.empty((0, *shape), dtype=column.dtype, device=self.device)
+        joined = chunks[0] if len(chunks) == 1 else torch.cat(chunks)
+        return joined.to(self.device)
+
+    def _replace(self, rows: Rows) -> None:
+        for name, values in (("image_ids", rows.image_ids), *rows.columns.items()):
+            setattr(self, name, [values])
 
     # What follows makes torchmetrics' machinery keep the promises of the class docstring
-
-    @property
-    def metric_state(self) -> dict[str, list[Tensor] | Tensor]:
-        """The state, by the names of its parts."""
-        self._settle()
-        return super().metric_state
-
-    def __getstate__(self) -> dict[str, Any]:
-        self._settle()
-        return super().__getstate__()
-
-    def state_dict(self, *args: Any, **kwargs: Any) -> Any:
-        """As :meth:`torchmetrics.Metric.state_dict`."""
-        self._settle()
-        return super().state_dict(*args, **kwargs)
-
-    def sync(self, *args: Any, **kwargs: Any) -> None:
-        """As :meth:`torchmetrics.Metric.sync`."""
-        self._settle()
-        super().sync(*args, **kwargs)
 
     def _wrap_update(self, update: Callable[..., Any]) -> Callable[..., Any]:
         return eager(whole_or_not_at_all(self, super()._wrap_update(update)))
@@ -218,25 +271,27 @@ class ImageRows(Metric, ABC):
     def _sync_dist(
         self, dist_sync_fn: Callable[..., list[Tensor]] = gather_all_tensors, process_group: Any | None = None
     ) -> None:
-        image_ids, rows = (part.to(self.device) for part in self._images())
         group = process_group or self.process_group
+        gather = functools.partial(dist_sync_fn, group=group)
         # Every process gathers first and checks all parts then: all raise, or none, and none is left waiting
-        gathered = list(zip(dist_sync_fn(image_ids, group=group), dist_sync_fn(rows, group=group), strict=True))
-        processes = [(number, *part) for number, part in enumerate(gathered) if len(part[0])]
-        if len(gathered) > 1:
-            for number, ids, _ in processes:
-                if _without_ids(ids):
+        _require_equal(gather(_as_bytes(_without_tag(self.settings), self.device)))
+        images = self._images()
+        all_ids = gather(images.image_ids)
+        columns = {name: gather(values.contiguous()) for name, values in images.columns.items()}
+        parts = [Rows(ids, {name: columns[name][number] for name in columns}) for number, ids in enumerate(all_ids)]
+        if len(parts) > 1:
+            for number, part in enumerate(parts):
+                if without_ids(part.image_ids):
                     raise ValueError(
-                        f"Process {number} saw images without 'image_id', but {len(gathered)} processes run:"
+                        f"Process {number} saw images without 'image_id', but {len(parts)} processes run:"
                         " give every image its id, in `target` or in `preds`, so that they can be ranked together."
                     )
-            parts = [_each_once(ids, rows, self.unknown, f" in process {number}") for number, ids, rows in processes]
-            if parts:
-                image_ids, rows, _ = _larger(*_joint(parts))
-        self.image_ids, self.rows = [image_ids], [rows]
+            seen = [each_once(part, f" in process {n}") for n, part in enumerate(parts) if len(part.image_ids)]
+            if seen:
+                images = each_of_several(seen, self.columns)
+        self._replace(images)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], *args: Any, **kwargs: Any) -> "ImageRows":
-        self._settle()
         return cast("ImageRows", super()._apply(following_device(fn), *args, **kwargs))
 
     def _load_from_state_dict(
@@ -246,70 +301,58 @@ class ImageRows(Metric, ABC):
         for name in [name for name in state_dict if name.startswith(prefix) and name.endswith(")")]:
             saved = name.removeprefix(prefix)
             state_dict.pop(name)
-            if _without_tag(saved) != _without_tag(self._state_name):
-                error_msgs.append(f"The saved state was measured with {saved}, this metric has {self._state_name}.")
+            if _without_tag(saved) != _without_tag(self.settings):
+                error_msgs.append(f"The saved state was measured with {saved}, this metric has {self.settings}.")
                 return
-        replaced = f"{prefix}image_ids" in state_dict
+        if f"{prefix}image_ids" in state_dict:
+            self._forget()
         super()._load_from_state_dict(
             state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
         )
-        if replaced:
-            vars(self).update({name: [] for name in self._unsaved})
-        self.image_ids = [chunk.to(self.device) for chunk in self.image_ids]
-        self.rows = [chunk.to(self.device, torch.float32) for chunk in self.rows]
+        for name, dtype in (("image_ids", torch.int64), *((name, c.dtype) for name, c in self.columns.items())):
+            setattr(self, name, [chunk.to(self.device, dtype) for chunk in getattr(self, name)])
         self._computed = None
         if self.image_ids:
             self._update_count = max(self._update_count, 1)
 
 
-def forward_together(members: Sequence[ImageRows], *args: Any, **kwargs: Any) -> list[Any]:
-    """`forward` of metrics that share their state, each with its own value: the first measures the batch for all.
+@eager
+def read_together(members: Sequence[ImageRows], /, *args: Any, **kwargs: Any) -> Reading:
+    """What a batch tells metrics that read alike, measured once for all of them.
 
     Args:
-        members: of equal settings, the first of them one that refuses whatever another would.
-        args: what its `update` takes.
+        members: at least one, all of equal `reads` and :meth:`ImageRows._read`.
+        args: what their `update` takes.
         kwargs: likewise.
     """
-    # `vars`, not `setattr`: this runs for each member of a collection and batch, and a module looks at every attribute
-    # that is set
-    states = [vars(member) for member in members]
-    if any(state["_is_synced"] for state in states):
-        raise TorchMetricsUserError("The metric is synced: call `unsync` before adding batches.")
-    leader = members[0]
-    leader._settle()
-    shared = [name for name in leader._defaults if name != leader._state_name]
-    before = {name: states[0][name] for name in shared}
-    on_step = [index for index, state in enumerate(states) if state["dist_sync_on_step"]]
-    touched = [states[index] for index in {0, *on_step}]  # the others get their new state when all went well
-    known = [{name: state[name] for name in (*shared, "_update_count", "_computed", "_to_sync")} for state in touched]
-    try:
-        states[0].update({name: [] for name in shared})
-        leader.update(*args, **kwargs)
-        batch = {name: states[0][name] for name in shared}
-        values = leader._values(members, *leader._images_once())
-        for index in on_step:
-            states[index].update(batch, _update_count=states[0]["_update_count"], _to_sync=True, _computed=None)
-            values[index] = members[index].compute()
-            states[index]["_to_sync"] = members[index].sync_on_compute
-    except BaseException:
-        for state, was in zip(touched, known, strict=True):
-            state.update(was)
-        raise
-    after = {name: functools.reduce(_with_chunk, batch[name], before[name]) for name in ("image_ids", "rows")}
-    states[0].update(before | after)
-    share_state(members)
-    for state, value in zip(states, values, strict=True):
-        state.update(_forward_cache=value, _computed=None)
+    asked = members[0].needs.values() if len(members) == 1 else (a for each in members for a in each.needs.values())
+    with torch.no_grad(), without_autocast():
+        return members[0]._read(list(dict.fromkeys(asked)), *args, **kwargs)
+
+
+@eager
+def values_of(members: Sequence[ImageRows], reading: Reading) -> list[Any]:
+    """What `forward` of metrics that read alike gives for a batch; it is not added."""
+    with torch.no_grad(), without_autocast():
+        rows = numbered_once(Rows(reading.image_ids, cast(Mapping[str, Tensor], reading.measured)))
+        values = members[0]._values(members, rows)
+    for index, member in enumerate(members):
+        if member.dist_sync_on_step:
+            values[index] = _on_step(member, reading)
     return values
 
 
-def share_state(members: Sequence[ImageRows]) -> None:
-    """Give metrics of equal settings the state of the first of them: it is replaced, never changed in place."""
-    leader = members[0]
-    state = vars(leader)
-    shared = {name: state[name] for name in (*leader._defaults, "_update_count") if name != leader._state_name}
-    for member in members:  # `vars`, not `setattr`, as above
-        vars(member).update(shared)
+def _on_step(member: ImageRows, reading: Reading) -> Any:
+    """The value of a batch of all processes."""
+    state = vars(member)
+    before = dict(state)
+    try:
+        member._forget()
+        member.add(reading)
+        member._to_sync = True
+        return member.compute()
+    finally:
+        state.update(before)
 
 
 def whole_or_not_at_all(metric: Metric, update: Callable[..., Any]) -> Callable[..., Any]:
@@ -351,49 +394,19 @@ def _with_chunk(chunks: list[Tensor], new: Tensor) -> list[Tensor]:
     return [*chunks, new]
 
 
-def _joint(parts: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    image_ids, rows = zip(*parts, strict=True)
-    return torch.cat(image_ids), torch.cat(rows)
+def _as_bytes(text: str, device: torch.device) -> Tensor:
+    return torch.tensor(list(text.encode()), dtype=torch.uint8, device=device)
 
 
-def _without_ids(image_ids: Tensor) -> bool:
-    """Whether the images have no ids; an error if only some have."""
-    without = image_ids == NO_ID
-    if not without.any():
-        return False
-    if not without.all():
-        raise ValueError(
-            f"{int(without.sum())} of {len(without)} images came without 'image_id', others with one,"
-            f" such as {int(image_ids[~without][0])}: give it to every image or to none, then `reset()`."
-        )
-    return True
-
-
-def _each_once(image_ids: Tensor, rows: Tensor, unknown: float | None, where: str = "") -> tuple[Tensor, Tensor]:
-    """Images of one process by their ids, each once; an error if an id came with different results."""
-    order = ascending_order(image_ids)
-    in_order, rows = image_ids.index_select(0, order), rows.index_select(0, order)
-    if not (in_order[1:] == in_order[:-1]).any():
-        return in_order, rows
-    unique, largest, position = _larger(in_order, rows)
-    differs = rows != largest.index_select(0, position)
-    if unknown is not None:
-        differs &= rows != unknown
-    if differs.any():
-        image_id = int(in_order[differs.flatten(1).any(1)][0])
-        raise ValueError(
-            f"Image {image_id} came twice{where}, with different results: `reset()` the metric between epochs,"
-            " and give different images different ids."
-        )
-    return unique, largest
-
-
-def _larger(image_ids: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Hold each image once, with the larger of each number; also where in the result each image stands."""
-    unique, position = image_ids.unique(return_inverse=True)
-    largest = rows.new_full((len(unique), *rows.shape[1:]), -torch.inf)
-    index = position.reshape(-1, *[1] * (rows.ndim - 1)).expand_as(rows)
-    return unique, scatter_extreme_(largest, index, rows, "amax"), position
+def _require_equal(gathered: Sequence[Tensor]) -> None:
+    """Refuse processes of which the settings differ."""
+    settings = [bytes(part.tolist()).decode() for part in gathered]
+    for number, other in enumerate(settings):
+        if other != settings[0]:
+            raise ValueError(
+                f"Process {number} ranks by {other}, but process 0 by {settings[0]}: compute metrics of equal settings"
+                " on all processes, in the same order."
+            )
 
 
 def _without_tag(name: str) -> str:

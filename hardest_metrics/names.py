@@ -18,6 +18,9 @@ UNCERTAINTIES = (*OF_LOGITS, "binary_entropy", "binary_evidential", "max_uncerta
 
 ESTIMATORS = ("score_sampling", "fast_score_sampling", "expected_hardness", *COMMITTEES, *UNCERTAINTIES)
 
+#: That an estimator may draw: more take hours, and their errors are below a thousandth anyway.
+MOST_SAMPLES = 1_000_000
+
 STATISTICS = ("mean", "std", "bound")
 
 CALIBRATIONS = ("platt", "temperature", "isotonic")

@@ -25,8 +25,8 @@ class Ranking(_Ranking):
 
     Args:
         image_ids: ``(N,)`` int64, each image once.
-        hardness: ``(N,)`` float32, not negative, in no unit but its query's: a count of errors, or
-            a sum of their weights.
+        hardness: ``(N,)`` float32, finite, in no unit but its query's: a count of errors, a sum of their weights, a
+            loss, a margin below 0.
 
     Example:
         >>> import torch
@@ -61,16 +61,16 @@ class Ranking(_Ranking):
         """
         by_id = ascending_order(image_ids)
         image_ids, hardness = image_ids.index_select(0, by_id), hardness.index_select(0, by_id)
-        (ranking,) = cls.each_by_hardness(image_ids, hardness[None])
+        (ranking,) = cls.of_ascending(image_ids, hardness[None])
         return ranking
 
     @classmethod
-    def each_by_hardness(cls, image_ids: Tensor, hardness: Tensor) -> "list[Ranking]":
+    def of_ascending(cls, image_ids: Tensor, hardness: Tensor) -> "list[Ranking]":
         """Rank images, given by ascending id, in several ways at once.
 
         Args:
             image_ids: ``(N,)`` int64, each image once, ascending.
-            hardness: ``(M, N)`` floating point.
+            hardness: ``(M, N)`` floating point, finite.
         """
         hardest_first = descending_order(hardness)
         ids = image_ids.expand_as(hardest_first).gather(1, hardest_first)

@@ -161,3 +161,15 @@ def _crammed(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         objects = np.array([[0.0, 0, 20, 20]])
     found = objects[rng.integers(0, len(objects), rng.integers(101, 160))]
     return objects, found + rng.integers(0, 6, found.shape)
+
+
+def epoch(sizes: tuple[int, ...] = (3, 1, 0, 4, 2, 5), seed: int = 0) -> list[Batch]:
+    """Batches of so many images, with ids from 100 on and sizes."""
+    batches, first_id = [], 100
+    for index, size in enumerate(sizes):
+        preds, target = Scenery().draw(size, seed=seed + index) if size else ([], [])
+        for image in target:
+            image.update(image_id=first_id, image_size=(480, 640))
+            first_id += 1
+        batches.append((preds, target))
+    return batches

@@ -21,8 +21,7 @@ from hardest_metrics import (
     TotalFalse,
 )
 from hardest_metrics.agreement import Kendall, Spearman
-from tests.scenes import Batch, Scenery, false_alarms
-from tests.test_waiting import epoch
+from tests.scenes import Batch, Scenery, epoch, false_alarms
 
 KINDS = (FalsePositives, FalseNegatives, TotalFalse)
 
@@ -45,9 +44,9 @@ def measurements(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     sizes: list[int] = []
     packed = TotalFalse._packed
 
-    def counted(self: TotalFalse, preds: Any, target: Any) -> Any:
+    def counted(self: TotalFalse, asked: Any, preds: Any, target: Any) -> Any:
         sizes.append(len(preds))
-        return packed(self, preds, target)
+        return packed(self, asked, preds, target)
 
     for kind in KINDS:
         monkeypatch.setattr(kind, "_packed", counted)
@@ -70,7 +69,6 @@ def test_it_gives_what_its_members_give_alone_and_measures_once(methods: str, me
             del measurements[index + 1 :]
     assert metrics.compute() == expected[1]
     assert measurements == [len(preds) for preds, _ in batches]
-    assert list(map(len, metrics.compute_groups.values())) == [9]
     metrics.reset()
     metrics.update(*batches[1])
     assert metrics.compute() == expected[0][1]
@@ -84,9 +82,6 @@ def test_of_several_settings_each_measures_for_itself() -> None:
         "mine": TotalFalse(lambda errors, _: errors.box_area),
         "expected": ExpectedHardness(TotalFalse()),
     })  # fmt: skip
-    assert sorted(map(sorted, metrics.compute_groups.values())) == [
-        ["expected"], ["mine"], ["missed", "sized"], ["strict"],
-    ]  # fmt: skip
     reference = metrics.clone()
     for batch in epoch():
         metrics(*batch)
@@ -127,13 +122,12 @@ def test_a_copy_goes_its_own_way(through: Callable[[Any], Any], measurements: li
     assert metrics.compute() == alone([*batches[:2], batches[3]])
 
 
-def test_members_that_hold_other_images_do_not_share() -> None:
+def test_members_that_hold_other_images_keep_them() -> None:
     batches = epoch()
     full, empty, twin = TotalFalse(), FalsePositives(), FalseNegatives()
     full.update(*batches[0])
     full.update(*batches[1])
     metrics = HardnessCollection({"full": full, "empty": empty, "twin": twin})
-    assert sorted(map(sorted, metrics.compute_groups.values())) == [["empty", "twin"], ["full"]]
     metrics.update(*batches[3])
     assert metrics.compute()["full"] == alone([*batches[:2], batches[3]])["TotalFalse_none"]
     assert metrics.compute()["empty"] == alone([batches[3]])["FalsePositives_none"]
@@ -198,20 +192,9 @@ def test_names_prefixes_and_scalars_are_those_of_a_metric_collection() -> None:
         assert nested(*batch) == {"a_FalsePositives": 3, "b": 6}
 
 
-def test_groups_may_be_given_or_left_out() -> None:
-    batches = epoch()
-    for groups in (False, [["FalsePositives_pixel", "TotalFalse_none"]]):
-        metrics = HardnessCollection(nine(), compute_groups=groups)
-        assert len(metrics.compute_groups) == (8 if groups else 0)
-        for index, batch in enumerate(batches):
-            (metrics if index % 2 else metrics.update)(*batch)
-        assert metrics.compute() == alone(batches)
-
-
-def test_measures_of_agreement_share_too() -> None:
+def test_measures_of_agreement_are_read_together_too() -> None:
     true, estimated = (Ranking.of(torch.arange(9), torch.rand(9)) for _ in range(2))
     metrics = HardnessCollection([Spearman(), Kendall()])
-    assert len(metrics.compute_groups) == 1
     values = metrics(estimated, true)
     torch.testing.assert_close(values["Spearman"], Spearman()(estimated, true))
     reference = spearman_corrcoef(*(r.hardness[r.image_ids.argsort()] for r in (estimated, true)))
@@ -260,46 +243,16 @@ def test_values_of_a_batch_are_of_that_batch() -> None:
 
 
 @pytest.mark.parametrize("method", ["update", "forward"])
-def test_a_given_group_refuses_what_one_of_its_members_does(method: str) -> None:
-    metrics = HardnessCollection({"a": FalsePositives(), "b": TotalFalse("pixel")}, compute_groups=[["a", "b"]])
+def test_a_batch_that_a_member_of_other_settings_refuses_is_added_to_none(method: str) -> None:
+    metrics = HardnessCollection({"a": FalsePositives(), "b": TotalFalse("pixel", iou_threshold=0.9)})
     with pytest.raises(ValueError, match="no size"):
         getattr(metrics, method)(*false_alarms(1, size=None))
     assert {member.update_count for member in metrics.values()} == {0}
 
 
-def test_a_given_group_is_split_where_its_members_cannot_share() -> None:
-    batches = epoch()
-    held = FalsePositives()
-    held.update(*batches[0])
-    given = ["held", "missed", "strict", "area", "sized"]
-    metrics = HardnessCollection(
-        {
-            "held": held,
-            "missed": FalseNegatives(),
-            "strict": TotalFalse(iou_threshold=0.9),
-            "area": TotalFalse(lambda errors, true_positives: errors.box_area),
-            "sized": TotalFalse("pixel"),
-        },
-        compute_groups=[given],
-    )
-    assert list(metrics.compute_groups.values()) == [["held"], ["sized", "missed"], ["strict"], ["area"]]
-    metrics["sized"] = TotalFalse("pixel")
-    for index, batch in enumerate(batches[1:]):
-        (metrics if index % 2 else metrics.update)(*batch)
-    result = metrics.compute()
-    assert result["held"] == alone(batches)["FalsePositives_none"]
-    assert result["missed"] == alone(batches[1:])["FalseNegatives_none"]
-    assert result["strict"] == alone(batches[1:], iou_threshold=0.9)["TotalFalse_none"]
-    assert result["sized"] == alone(batches[1:])["TotalFalse_pixel"]
-    by_area = TotalFalse(lambda errors, true_positives: errors.box_area)
-    for batch in batches[1:]:
-        by_area.update(*batch)
-    assert result["area"] == by_area.compute()
-
-
 class Twice(TotalFalse):
-    def _hardness(self, rows: Tensor) -> Tensor:
-        return 2 * super()._hardness(rows)
+    def _hardness(self, columns: Any) -> Tensor:
+        return 2 * super()._hardness(columns)
 
 
 def test_members_may_have_a_hardness_of_their_own() -> None:
@@ -310,12 +263,12 @@ def test_members_may_have_a_hardness_of_their_own() -> None:
     assert metrics.compute() == value
 
 
-def test_members_that_shared_in_another_collection_share() -> None:
+def test_members_of_a_plain_collection_may_go_on_in_this_one() -> None:
     batches = epoch()
     plain = MetricCollection(nine())
     for batch in batches[:3]:
         plain.update(*batch)
+    assert sorted(map(len, plain.compute_groups.values())) == [3, 3, 3]  # those of equal weighting
     metrics = HardnessCollection(dict(plain.items(copy_state=False)))
     metrics.update(*batches[3])
-    assert len(metrics.compute_groups) < 9
     assert metrics.compute() == alone(batches[:4])

@@ -346,8 +346,15 @@ def together(metrics: list[Any]) -> None:
     """Make each metric believe that it runs in a process of its own, beside the others."""
 
     def gather(tensor: Tensor, group: Any = None) -> list[Tensor]:
-        return [metric._images()[tensor.is_floating_point()] for metric in metrics]
+        # each metric's own in turn: settings, ids, then its columns
+        part = next(parts)
+        if part == "settings":
+            return [tensor] * len(metrics)
+        return [
+            metric._images().image_ids if part == "image_ids" else metric._images().columns[part] for metric in metrics
+        ]
 
+    parts = itertools.cycle(["settings", "image_ids", *metrics[0].columns])
     for metric in metrics:
         metric.dist_sync_fn = gather
         metric.distributed_available_fn = lambda: True
@@ -385,9 +392,9 @@ def test_one_process_alone_needs_no_ids() -> None:
     assert metrics[0].compute().image_ids.tolist() == [1, 0]
 
 
-@pytest.mark.parametrize("fails_at", [0, 1])
+@pytest.mark.parametrize("fails_at", [0, 1, 2, 3])
 def test_a_connection_that_breaks_leaves_the_metric_as_it_was(fails_at: int) -> None:
-    metric: HardnessMetric = measured(FalsePositives(), [false_alarms(1, 2)])
+    metric: HardnessMetric[Any] = measured(FalsePositives(), [false_alarms(1, 2)])
     gathered: list[Tensor] = []
 
     def broken(tensor: Tensor, group: Any = None) -> list[Tensor]:

@@ -99,7 +99,7 @@ def test_boxes_that_require_gradients_leave_no_graph_behind(batches: list[Batch]
     metric = TotalFalse(weighting="overlap")
     metric.update([{**p, "boxes": p["boxes"].detach().clone().requires_grad_()} for p in preds], target)
     assert metric.compute() == ranked(TotalFalse(weighting="overlap"), batches[:1])
-    assert not any(rows.requires_grad for rows in metric.rows)
+    assert not any(rows.requires_grad for rows in metric.weighted)
 
 
 # Compiling. What hardness computes has no shape that is known beforehand, so nothing of it can become one graph: a

@@ -1,19 +1,23 @@
 """The base of the measures of agreement: pairs of hardness, an image each."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import torch
 from torch import Tensor
 
 from hardest_metrics.functional.agreement import join
-from hardest_metrics.image_rows import ImageRows
+from hardest_metrics.image_rows import Column, ImageRows, Reading, Rows
 from hardest_metrics.ranking import Ranking
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+
+#: What a measure that adds true hardness up asks for: hardness that can be.
+_ADDED_UP = "true, added up by "
 
 
 class Agreement(ImageRows):
@@ -28,6 +32,8 @@ class Agreement(ImageRows):
         kwargs: see :class:`torchmetrics.Metric`.
     """
 
+    columns: ClassVar = {"estimated": Column(), "true": Column()}
+
     higher_is_better = True
     plot_upper_bound = 1.0
 
@@ -35,7 +41,13 @@ class Agreement(ImageRows):
     _adds_up = False
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__("agreement(float32)", (2,), group="true >= 0" if self._adds_up else "", **kwargs)
+        kept = "agreement(true >= 0)" if self._adds_up else "agreement()"
+        super().__init__(kept, reads="agreement()", **kwargs)
+
+    @property
+    def needs(self) -> Mapping[str, Hashable]:
+        """Both hardnesses; of the true one also that it is not negative where a measure adds it up."""
+        return {"estimated": "estimated", "true": _ADDED_UP + type(self).__name__ if self._adds_up else "true"}
 
     @abstractmethod
     def _formula(self, estimated: Tensor, true: Tensor) -> Tensor:
@@ -53,11 +65,27 @@ class Agreement(ImageRows):
                 :func:`~hardest_metrics.functional.agreement.join`, hardness is beyond float32, or the measure adds up
                 true hardness and some is negative; the metric is as it was before.
         """
+        self._take(self._read(list(self.needs.values()), estimated, true))
+
+    def _read(self, asked: Sequence[Hashable], estimated: Ranking, true: Ranking) -> Reading:
         with torch.no_grad():
-            rows = torch.stack(join(estimated, true), dim=1).float()
+            pair = [hardness.float() for hardness in join(estimated, true)]
             image_ids = estimated.image_ids.long().sort().values
-            self._check(image_ids, rows)
-            self._add(image_ids, rows)
+        for name, hardness in zip(("estimated", "true"), pair, strict=True):
+            wrong = ~hardness.isfinite()
+            if wrong.any():
+                raise ValueError(
+                    f"`{name}` has hardness beyond float32 for image {int(image_ids[wrong][0])}: divide the hardness of"
+                    " all images by the same number."
+                )
+        negative = pair[1] < 0
+        adding = [str(name).removeprefix(_ADDED_UP) for name in asked if str(name).startswith(_ADDED_UP)]
+        if adding and negative.any():
+            raise ValueError(
+                f"`true` has hardness {float(pair[1][negative][0]):g} for image {int(image_ids[negative][0])}, but"
+                f" {adding[0]} adds it up, so it must not be negative: give hardness of at least 0."
+            )
+        return Reading(image_ids, {name: pair[str(name).startswith("true")] for name in asked})
 
     def compute(self) -> Tensor:
         """The measure over all images so far, float32; NaN where it is undefined.
@@ -65,7 +93,7 @@ class Agreement(ImageRows):
         Raises:
             ValueError: if an image came twice with different hardness.
         """
-        return self._value(*self._checked_images())
+        return self._value(self._images_once())
 
     def plot(self, val: Tensor | Sequence[Tensor] | None = None, ax: "Axes | None" = None) -> "tuple[Figure, Axes]":
         """Draw one or several values.
@@ -84,26 +112,11 @@ class Agreement(ImageRows):
         example = torch.arange(2.0, device="cpu")  # the default device may hold no numbers, such as "meta"
         self._formula(example, example)
 
-    def _check(self, image_ids: Tensor, rows: Tensor) -> None:
-        for name, hardness in zip(("estimated", "true"), rows.unbind(1), strict=True):
-            wrong = ~hardness.isfinite()
-            if wrong.any():
-                raise ValueError(
-                    f"`{name}` has hardness beyond float32 for image {int(image_ids[wrong][0])}: divide the hardness of"
-                    " all images by the same number."
-                )
-        negative = rows[:, 1] < 0
-        if self._adds_up and negative.any():
-            raise ValueError(
-                f"`true` has hardness {float(rows[negative][0, 1]):g} for image {int(image_ids[negative][0])}, but"
-                f" {type(self).__name__} adds it up, so it must not be negative: give hardness of at least 0."
-            )
-
     def _rankings(self) -> tuple[Ranking, Ranking]:
         """Estimated and true, of the images of all processes."""
         with torch.no_grad(), self.sync_context(dist_sync_fn=self.dist_sync_fn, should_sync=self._to_sync):
-            image_ids, rows = self._checked_images()
-        return Ranking.of(image_ids, rows[:, 0]), Ranking.of(image_ids, rows[:, 1])
+            image_ids, columns = self._images_once()
+        return Ranking.of(image_ids, columns["estimated"]), Ranking.of(image_ids, columns["true"])
 
-    def _value(self, image_ids: Tensor, rows: Tensor) -> Tensor:
-        return self._formula(rows[:, 0], rows[:, 1]).float()
+    def _value(self, rows: Rows) -> Tensor:
+        return self._formula(rows.columns["estimated"], rows.columns["true"]).float()

@@ -24,7 +24,7 @@ from hardest_metrics.collection import HardnessCollection
 from hardest_metrics.data import atomic_write, write_ranking
 from hardest_metrics.functional.matching import Query
 from hardest_metrics.functional.packing import ImageDict
-from hardest_metrics.metric import HardnessMetric, Summary
+from hardest_metrics.metric import AnyHardnessMetric, HardnessMetric, Summary
 from hardest_metrics.plot import (
     MAX_TILES,
     detection_boxes,
@@ -100,7 +100,7 @@ class HardestImages(Callback):
 
     def __init__(
         self,
-        metrics: HardnessMetric | MetricCollection | Sequence[HardnessMetric] | Mapping[str, HardnessMetric],
+        metrics: AnyHardnessMetric | MetricCollection | Sequence[AnyHardnessMetric] | Mapping[str, AnyHardnessMetric],
         top_k: int = 16,
         every_n_epochs: int = 1,
         class_names: list[str] | dict[int, str] | None = None,
@@ -245,6 +245,18 @@ class HardestImages(Callback):
         """Rank, write and show."""
         self._finish(trainer, pl_module, "predict", len(trainer.num_predict_batches))
 
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Let processes go on that had nothing to validate."""
+        self._participants.leave(trainer)
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Let processes go on that had nothing to test."""
+        self._participants.leave(trainer)
+
+    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Let processes go on that had nothing to predict."""
+        self._participants.leave(trainer)
+
     def _begin(self) -> None:
         self._loaders, self._left_out = {}, set()
 
@@ -334,7 +346,7 @@ class HardestImages(Callback):
             )  # fmt: skip
 
     def _show(
-        self, trainer: Trainer, tag: str, metric: HardnessMetric, summary: Summary,
+        self, trainer: Trainer, tag: str, metric: AnyHardnessMetric, summary: Summary,
         snapshots: Mapping[int, Snapshot], history: History | None,
     ) -> None:  # fmt: skip
         step = trainer.fit_loop.epoch_loop._batches_that_stepped  # that of the scalars
@@ -372,7 +384,7 @@ class HardestImages(Callback):
                 bar.print(_in_terminal(tag, trainer, metric, summary, rows, columns))
 
     def _tiles(
-        self, metric: HardnessMetric, summary: Summary, snapshots: Mapping[int, Snapshot], rows: Mapping[str, Any]
+        self, metric: AnyHardnessMetric, summary: Summary, snapshots: Mapping[int, Snapshot], rows: Mapping[str, Any]
     ) -> dict[int, Image]:
         """A picture of each of the hardest images, hardest first."""
         shown = [place for place, image_id in enumerate(rows["image_id"]) if image_id in snapshots]
@@ -464,7 +476,7 @@ def _collection(metrics: Any) -> MetricCollection:
     return collection
 
 
-def _items(metrics: MetricCollection) -> list[tuple[str, HardnessMetric]]:
+def _items(metrics: MetricCollection) -> list[tuple[str, AnyHardnessMetric]]:
     # `items()` would copy the states that members share
     return list(metrics.items(copy_state=False))  # type: ignore[arg-type]
 
@@ -503,7 +515,7 @@ def _columns(summary: Summary, history: History | None) -> dict[str, Sequence[An
 
 
 def _in_terminal(
-    tag: str, trainer: Trainer, metric: HardnessMetric, summary: Summary,
+    tag: str, trainer: Trainer, metric: AnyHardnessMetric, summary: Summary,
     rows: Mapping[str, Sequence[Any]], columns: Mapping[str, Sequence[Any]],
 ) -> str:  # fmt: skip
     """A table of the hardest images, `rows`, and what the ranking, `columns`, says of all."""

@@ -1,7 +1,8 @@
 """Which processes take part in an evaluation or prediction.
 
 A process whose loaders have no batch skips the evaluation, and with it all its hooks. The others must not wait
-for it when they gather: they gather among themselves.
+for it when they gather: they gather among themselves. It must wait for them, though: it may be the one that holds the
+store by which they find each other, and a process that has left the evaluation may end at any time.
 """
 
 import functools
@@ -37,7 +38,9 @@ class Participants:
         for loop in (*evaluations, trainer.predict_loop):
             watchers = getattr(loop.setup_data, "watchers", None)
             if watchers is None:
-                loop.setup_data = _telling(loop, trainer, watchers := [])  # type: ignore[method-assign]
+                watchers = []
+                loop.setup_data = _telling(loop, trainer, watchers)  # type: ignore[method-assign]
+                loop.run = _waiting(loop, trainer, watchers)  # type: ignore[method-assign]
             if self not in watchers:
                 watchers.append(self)
 
@@ -50,10 +53,15 @@ class Participants:
         self.all_present = len(ranks) in (0, len(parts))
         self.is_first = dist.get_rank() == (ranks[0] if ranks else 0)
         self.group = None
-        if present and not self.all_present:
+        if not self.all_present:
             if tuple(ranks) not in self._groups:
-                self._groups[tuple(ranks)] = dist.new_group(ranks, use_local_synchronization=True)
-            self.group = self._groups[tuple(ranks)]
+                self._groups[tuple(ranks)] = dist.new_group(ranks)  # by all processes, those outside it too
+            self.group = self._groups[tuple(ranks)] if present else None
+
+    def leave(self, trainer: "Trainer") -> None:
+        """Wait, at the end of an evaluation that some process skipped, until all processes are done with it."""
+        if not self.all_present:
+            trainer.strategy.barrier()
 
     def any(self, flag: bool, trainer: "Trainer") -> bool:
         """Whether any of the processes that take part says so."""
@@ -75,3 +83,17 @@ def _telling(loop: Any, trainer: "Trainer", watchers: list[Participants]) -> Any
 
     setup_data_and_tell.watchers = watchers  # type: ignore[attr-defined]
     return setup_data_and_tell
+
+
+def _waiting(loop: Any, trainer: "Trainer", watchers: list[Participants]) -> Any:
+    run = loop.run
+
+    @functools.wraps(run)
+    def run_and_wait() -> Any:
+        results = run()
+        if loop.skip:  # where it runs, the last hooks of the callbacks do this
+            for watcher in watchers:
+                watcher.leave(trainer)
+        return results
+
+    return run_and_wait

@@ -7,9 +7,9 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from hardest_metrics.functional.boxes import NO_ID
+from hardest_metrics.functional.ids import NO_ID
 from hardest_metrics.functional.packing import ImageDict
-from hardest_metrics.metric import HardnessMetric
+from hardest_metrics.metric import AnyHardnessMetric
 from hardest_metrics.ranking import Ranking
 
 _BOX_KEYS = ("boxes", "scores", "labels", "iscrowd", "area")
@@ -46,7 +46,7 @@ class TopImages:
 
     def add(
         self,
-        metrics: Mapping[str, HardnessMetric],
+        metrics: Mapping[str, AnyHardnessMetric],
         preds: Sequence[ImageDict],
         target: Sequence[ImageDict],
         images: Sequence[Tensor] | Tensor,
@@ -55,7 +55,8 @@ class TopImages:
         position: dict[int, int] = {}
         totals = [0.0] * len(preds)
         for name, metric in metrics.items():
-            ids, hardness = (column.tolist() for column in metric.newest(len(preds)))
+            newest: Any = metric.newest
+            ids, hardness = (column.tolist() for column in newest(len(preds)))
             ids = [self._seen + index if image_id == NO_ID else image_id for index, image_id in enumerate(ids)]
             position = {image_id: index for index, image_id in enumerate(ids)}
             totals = [total + value for total, value in zip(totals, hardness, strict=True)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
 
-from hardest_metrics.cli.files import Output, check_inputs, check_outputs, require_package
+from hardest_metrics.cli.files import Output, check_inputs, check_outputs, require_package, written_alone
 from hardest_metrics.cli.options import (
     PROGRAM,
     add_object_options,
@@ -106,10 +106,12 @@ def run(options: Namespace) -> None:
             ) from error
         after = _reliability_of(folds, preds, target, query)
         plot = _plot(options.plot, before, after) if options.plot else b""
-        write_calibration(calibration, options.out)
-        if options.plot:
-            with atomic_write(options.plot) as file:
-                file.write(plot)
+        written = [*filter(None, (options.out, options.plot))]
+        with written_alone(written):
+            write_calibration(calibration, options.out)
+            if options.plot:
+                with atomic_write(options.plot) as file:
+                    file.write(plot)
 
     detections, images = counted(int(before.number.sum()), "detection"), counted(len(preds), "image")
     print(f"{calibration!r}, fitted to {detections} on {images}")
@@ -117,7 +119,7 @@ def run(options: Namespace) -> None:
         f"Expected calibration error: {before.error:.4f} before; {after.error:.4f} after, each image by a calibration"
         f" fitted to others ({len(folds)}-fold cross-validation)"
     )
-    for path in filter(None, (options.out, options.plot)):
+    for path in written:
         print(printable(f"Wrote {path}"))
 
 

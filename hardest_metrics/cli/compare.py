@@ -14,15 +14,17 @@ from jsonargparse import ArgumentParser, Namespace
 from rich.progress import Progress
 
 from hardest_metrics import __version__
-from hardest_metrics.cli.files import Output, check_inputs, check_outputs
+from hardest_metrics.cli.files import Output, check_inputs, check_outputs, say_waiting
 from hardest_metrics.cli.images import ImageSet, has_objects, with_sizes
 from hardest_metrics.cli.options import (
     ALL,
     PROGRAM,
     add_box_options,
     add_split_option,
+    add_spreadsheet_option,
     as_options,
     boxes_in_words,
+    check_n_samples,
     check_names,
     labels_of,
     new_parser,
@@ -97,6 +99,7 @@ def parser() -> ArgumentParser:
     output.add_argument(
         "--out", metavar="FOLDER", help="write agreement.csv, agreement.md and plots/ there; made if absent (required)"
     )
+    add_spreadsheet_option(output)
     output.add_argument("--report", metavar="FILE.html", help="write a page to look through images and rankings")
     return compare
 
@@ -110,15 +113,15 @@ def run(options: Namespace) -> None:
     out = Path(options.out)
     out.mkdir(exist_ok=True)
     store = Store(out / ".store")
-    with progress_bar() as progress, store.locked(lambda: _warn(f"Waiting for another run that writes to {out}")):
+    with progress_bar() as progress, store.locked(lambda: say_waiting(out)):
         progress.add_task("reading", total=None)
         digests = _Digests.of(options, detectors)
         key = _run_key(options, digests)
         finished = _Finished.kept(store, key, out)
         news = [f"Nothing has changed: {out} is as it was"]
         if finished is None:
-            finished = _compare(options, detectors, digests, store, progress)
-            store.put(key, finished.encoded())
+            finished, digests = _compare(options, detectors, digests, store, progress)
+            store.put(_run_key(options, digests), finished.encoded())
             news = [f"Wrote {out / name}" for name in finished.outputs]
     if store.damaged:
         number = len(store.damaged)
@@ -145,6 +148,27 @@ class _Digests(NamedTuple):
         labels = [content_digest(path) for path in _label_files(options.annotations, options.split)]
         return cls(" ".join(labels), detections, images)
 
+    def as_read(self, options: Namespace, detectors: Mapping[str, str], noted: Mapping[Path, str]) -> "_Digests":
+        """Those of the very bytes that were read, which may have changed since these were taken.
+
+        Raises:
+            ValueError: if that cannot be told: files of a folder changed while others were read.
+        """
+        from hardest_metrics.data.digest import content_digest
+
+        files = _label_files(options.annotations, options.split)
+        labels = " ".join(content_digest(path, noted) for path in files)
+        if Path(options.annotations).is_dir():
+            unread = {path for path in files[0].glob("*.xml") if not path.name.startswith(".")} - noted.keys()
+            if labels != self.annotations or unread:
+                raise ValueError(
+                    f"{options.annotations}: was changed while it was being read. Run this again once it stays as it"
+                    " is."
+                )
+        return self._replace(
+            annotations=labels, detections={name: noted[Path(path)] for name, path in detectors.items()}
+        )
+
 
 def _label_files(annotations: str, split: str | None) -> list[Path]:
     """The files and folders that labels come from: of a Pascal VOC data set not the images, which may be many."""
@@ -160,7 +184,7 @@ def _listing_digest(folder: str) -> str:
     """Names, sizes and times of change of all files in a folder: their content would take too long."""
     listing = sha256()
     for path in sorted(Path(folder).rglob("*")):
-        status = path.stat()
+        status = path.stat() if path.exists() else path.lstat()  # a link may lead nowhere
         listing.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(errors="surrogateescape"))
     return listing.hexdigest()
 
@@ -169,7 +193,7 @@ def _run_key(options: Namespace, digests: _Digests) -> str:
     """Of everything that what a run writes depends on."""
     from hardest_metrics.comparison.store import content_key
 
-    chosen = {name: options[name] for name in (*_BOX_OPTIONS, "split", "n_samples")}
+    chosen = {name: options[name] for name in (*_BOX_OPTIONS, "split", "n_samples", "for_spreadsheets")}
     return content_key(
         "run",
         annotations=[Path(options.annotations).name, digests.annotations],
@@ -218,13 +242,15 @@ class _Finished(NamedTuple):
 
 def _compare(
     options: Namespace, detectors: Mapping[str, str], digests: _Digests, store: "Store", progress: Progress
-) -> _Finished:
+) -> tuple[_Finished, _Digests]:
+    """What there is to show, and the digests of what it was made from."""
     settings = query_settings(options)
 
     from hardest_metrics.comparison import Kept, compare
     from hardest_metrics.comparison.documents import as_csv, as_markdown
     from hardest_metrics.comparison.figures import plots
     from hardest_metrics.data import read_annotations, read_detections
+    from hardest_metrics.data.digest import noted_digests
     from hardest_metrics.functional import Query
 
     (bar,) = progress.task_ids
@@ -233,7 +259,8 @@ def _compare(
         progress.update(bar, description=printable(what), completed=done, total=total)
 
     show("reading annotations", 0, None)
-    annotations = read_annotations(options.annotations, options.split)
+    with noted_digests() as noted:
+        annotations = read_annotations(options.annotations, options.split)
     if not annotations.image_ids:
         raise ValueError(f"{options.annotations}: holds no images, so there is nothing to compare.")
     query = Query(**settings, labels=labels_of(options, annotations))
@@ -249,7 +276,9 @@ def _compare(
         images = ImageSet(annotations, True, "")
         annotations = with_sizes(images, options, options.annotations, "other `definitions`").annotations
     show("reading detections", 0, None)
-    detections = {name: read_detections(path, annotations) for name, path in detectors.items()}
+    with noted_digests() as noted_detections:
+        detections = {name: read_detections(path, annotations) for name, path in detectors.items()}
+    digests = digests.as_read(options, detectors, noted | noted_detections)
     sizes_of = digests.images if unsized else None
     kept = Kept(store, f"{digests.annotations} {options.split} {sizes_of}", digests.detections)
     comparison = compare(
@@ -283,20 +312,21 @@ def _compare(
         else:
             links.setdefault(plot.detector, []).append((plot.title, plot.path))
     notes = list(dict.fromkeys(notes))
-    files["agreement.csv"] = as_csv(comparison)
+    files["agreement.csv"] = as_csv(comparison, options.for_spreadsheets)
     files["agreement.md"] = as_markdown(comparison, setting, notes, links)
     show("writing", 0, None)
     outputs = _write(Path(options.out), files)
     if options.report:
-        outputs |= _report(options, comparison, setting, [options.annotations, *detectors.values()], notes, show)
+        inputs = {options.annotations: digests.annotations}
+        inputs |= {path: digests.detections[name] for name, path in detectors.items()}
+        outputs |= _report(options, comparison, setting, inputs, notes, show)
     columns = {name: comparison.agreement[name].tolist() for name in comparison.agreement.columns}
-    return _Finished(columns, len(annotations.image_ids), notes, outputs)
+    return _Finished(columns, len(annotations.image_ids), notes, outputs), digests
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> dict[str, str]:
     """Write files into a folder; a hash of each by its name."""
-    from hardest_metrics.comparison.store import remove_unfinished
-    from hardest_metrics.data import atomic_write
+    from hardest_metrics.data.atomic import atomic_write, remove_unfinished
 
     for inner in {(folder / name).parent for name in files}:
         remove_unfinished(inner)
@@ -312,7 +342,7 @@ def _report(
     options: Namespace,
     comparison: "Comparison",
     setting: Mapping[str, str],
-    inputs: Sequence[str],
+    inputs: Mapping[str, str],
     notes: list[str],
     show: Callable[[str, int, int | None], None],
 ) -> dict[str, str]:
@@ -323,7 +353,7 @@ def _report(
     n_images, done = len(comparison.annotations.image_ids), itertools.count(1)
     written = write_report(
         comparison, options.report, options.images, setting, inputs,
-        lambda number: show("writing the report", next(done), n_images),
+        lambda number: show("writing the report", next(done), n_images), say_waiting,
     )  # fmt: skip
     notes += [as_options(problem, options) for problem in written.problems]
     return {str(path.absolute()): content_digest(path) for path in (written.page, written.folder) if path}
@@ -354,8 +384,7 @@ def _check(options: Namespace) -> dict[str, str]:
     check_inputs(inputs)
     check_names(options.estimators or (), "estimators", estimate_named)
     check_names(options.definitions or (), "definitions", _check_definition)
-    if options.n_samples < 1:
-        raise ValueError(f"`n_samples` must be at least 1, but is {options.n_samples}.")
+    check_n_samples(options.n_samples)
     if options.images and not Path(options.images).is_dir():
         raise ValueError(f"{options.images}: no such folder, but `images` names it. Check the path.")
     out = Path(options.out)

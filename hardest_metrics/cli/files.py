@@ -2,9 +2,16 @@
 
 import importlib.util
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
+
+from hardest_metrics.cli.options import PROGRAM
+from hardest_metrics.cli.terminal import printable
+from hardest_metrics.data.atomic import remove_unfinished
+from hardest_metrics.data.lock import alone
 
 
 class Output(NamedTuple):
@@ -59,3 +66,17 @@ def check_outputs(outputs: Sequence[Output], inputs: Sequence[str]) -> None:
         if os.path.realpath(path) in taken:
             raise ValueError(f"{path}: would overwrite a file of this very command. Give `{name}` another name.")
         taken.add(os.path.realpath(path))
+
+
+@contextmanager
+def written_alone(paths: Sequence[str]) -> Iterator[None]:
+    """Let no other process write to these files meanwhile, so that all are of one run; tidy up after killed ones."""
+    with alone(paths, say_waiting):
+        for folder in {Path(os.path.realpath(path)).parent for path in paths}:
+            remove_unfinished(folder)
+        yield
+
+
+def say_waiting(path: Path) -> None:
+    """Say what is waited for."""
+    print(f"{PROGRAM}: Waiting for another run that writes to {printable(str(path))}", file=sys.stderr)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentParser, Namespace
 
+from hardest_metrics.names import MOST_SAMPLES
+
 if TYPE_CHECKING:
     from hardest_metrics.data import Annotations
     from hardest_metrics.functional import Query
@@ -52,6 +54,13 @@ def check_names(names: Sequence[str], option_name: str, known: Callable[[str], o
         raise ValueError(f"`{option_name}` names all and also {others}. Give all alone, or leave it out.")
 
 
+def check_n_samples(number: int) -> None:
+    """Refuse a number of samples that estimators would refuse later."""
+    if not 1 <= number <= MOST_SAMPLES:
+        which = "at least 1" if number < 1 else f"at most {MOST_SAMPLES}"
+        raise ValueError(f"`n_samples` must be {which}, but is {number}.")
+
+
 def require_given(options: Namespace, command: str, names: Sequence[str]) -> None:
     """Refuse options that are missing: the parser lets all be left out, so that its help is in the order of use."""
     for name in names:
@@ -93,6 +102,15 @@ def add_object_options(group: Any) -> None:
         "--area-range", metavar="RANGE",
         help="objects that count, by area in square pixels: small (up to 32^2), medium, large (from 96^2), or"
         " LOW,HIGH (default: all)",
+    )  # fmt: skip
+
+
+def add_spreadsheet_option(group: Any) -> None:
+    """How CSV files are written."""
+    group.add_argument(
+        "--for-spreadsheets", action="store_true",
+        help="write an apostrophe before names in CSV files that a spreadsheet would run as a formula, such as =cmd|..."
+        " (default: names exactly as they are)",
     )  # fmt: skip
 
 

@@ -1,9 +1,11 @@
 """Which command runs, and how its errors are told."""
 
+import errno
 import io
 import os
 import re
 import sys
+import warnings
 from argparse import ArgumentError
 from collections.abc import Sequence
 from importlib import import_module
@@ -14,6 +16,8 @@ from jsonargparse import Namespace
 from hardest_metrics import __version__
 from hardest_metrics.cli.options import PROGRAM, as_options, new_parser, option
 from hardest_metrics.cli.terminal import printable
+
+_LONGEST = 1000  # letters of an error; most of what is longer was given by users, or lists what there is
 
 #: Every command and what it does. Its module here, of the same name, has a ``parser()`` and a ``run(options)``.
 COMMANDS = {
@@ -37,17 +41,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # file names may hold what the terminal cannot show
+    if argv is None and not sys.warnoptions:
+        warnings.simplefilter("ignore")  # of libraries: whoever runs a command can do nothing about them
     options: Namespace | None = None
     try:
         command, options = parse(sys.argv[1:] if argv is None else argv)
         _module(command).run(options)
         sys.stdout.flush()
     except BrokenPipeError:
-        # what is left must go somewhere when the interpreter flushes it; rich does the same and exits with 1
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()  # rich does the same and exits with 1
         return 1
-    except (OSError, ValueError) as error:
+    except (MemoryError, OSError, RuntimeError, ValueError) as error:
+        if isinstance(error, RuntimeError) and not _lacks_memory(error):
+            raise
         print(f"{PROGRAM}: error: {_one_line(error, options)}", file=sys.stderr)
+        if _is_of_output(error):
+            _drop_output()
         return 2
     except KeyboardInterrupt:
         return 130
@@ -62,6 +71,10 @@ def parse(argv: Sequence[str]) -> tuple[str, Namespace]:
     """
     # Users of jsonargparse write --top_k, everyone else --top-k
     argv = [re.sub("^--[^=]+", lambda name: name[0].replace("_", "-"), argument) for argument in argv]
+    for argument in argv:
+        name, equals, value = argument.partition("=")
+        if equals and value == "--":  # argparse takes it for no value at all, and lets that pass
+            raise ValueError(f"{name} must be given a value, but '--' is none.")
     chosen = argv[0] if argv and argv[0] in COMMANDS else None
     parser = new_parser(
         prog=PROGRAM,
@@ -92,6 +105,26 @@ def _module(command: str) -> Any:
 def _one_line(error: Exception, options: Namespace | None) -> str:
     """What an error says, arguments of functions named as the options they come from."""
     text = str(error)
-    if isinstance(error, OSError) and error.filename and error.strerror:
-        text = f"{error.filename}: {error.strerror}"
-    return " ".join(printable(as_options(text, options)).split())
+    if isinstance(error, OSError) and error.strerror:
+        where = "standard output" if _is_of_output(error) else error.filename
+        text = f"{where}: {error.strerror}" if where else error.strerror
+    elif isinstance(error, MemoryError) or _lacks_memory(error):
+        text = "there is not enough memory for this. Give it less at a time, or run it on a larger machine."
+    line = " ".join(printable(as_options(text, options)).split())
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST * 2 // 3]} [...] {line[-_LONGEST // 3 :]}"
+
+
+def _is_of_output(error: Exception) -> bool:
+    """Whether what is printed could not be written: files that could not are named."""
+    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return isinstance(error, OSError) and error.filename is None and error.errno in full
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Whether it says so in the way of torch, which has no error for it."""
+    return "can't allocate memory" in str(error) or "out of memory" in str(error)
+
+
+def _drop_output() -> None:
+    """Let what is left to be printed go nowhere, so that the interpreter has nothing to say of it in the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -15,12 +15,13 @@ from hardest_metrics.cli.estimator import (
     estimator_in_words,
     estimator_settings,
 )
-from hardest_metrics.cli.files import Output, check_inputs, check_outputs
+from hardest_metrics.cli.files import Output, check_inputs, check_outputs, written_alone
 from hardest_metrics.cli.images import ImageSet, has_objects, unlabelled_images, with_sizes
 from hardest_metrics.cli.options import (
     PROGRAM,
     add_box_options,
     add_split_option,
+    add_spreadsheet_option,
     boxes_in_words,
     labels_of,
     new_parser,
@@ -86,6 +87,7 @@ def parser() -> ArgumentParser:
         "--out", nargs="+", action="extend", default=[], metavar="FILE",
         help="write the ranking of all images: FILE.csv, FILE.json or FILE.parquet; several are possible",
     )  # fmt: skip
+    add_spreadsheet_option(output)
     output.add_argument(
         "--subset", metavar="FILE.json",
         help="write the K hardest images as COCO annotations; needs COCO --annotations to take them from",
@@ -245,14 +247,18 @@ def _write(options: Namespace, ranking: "Ranking", images: ImageSet, grid: bytes
     """Write what was asked for; the paths of all files written."""
     from hardest_metrics.data import atomic_write, write_coco_subset, write_ranking
 
-    for path in options.out:
-        write_ranking(ranking, path, images.annotations if images.named else None)
-    if options.subset:
-        write_coco_subset(options.annotations, ranking.top(options.top_k).image_ids, options.subset)
-    if options.grid:
-        with atomic_write(options.grid) as file:
-            file.write(grid)
-    return [*options.out, *filter(None, (options.subset, options.grid))]
+    written = [*options.out, *filter(None, (options.subset, options.grid))]
+    with written_alone(written):
+        for path in options.out:
+            write_ranking(
+                ranking, path, images.annotations if images.named else None, for_spreadsheets=options.for_spreadsheets
+            )
+        if options.subset:
+            write_coco_subset(options.annotations, ranking.top(options.top_k).image_ids, options.subset)
+        if options.grid:
+            with atomic_write(options.grid) as file:
+                file.write(grid)
+    return written
 
 
 def _table(ranked: Ranked, top_k: int, images: ImageSet) -> Table:

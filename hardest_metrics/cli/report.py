@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentParser, Namespace
 
-from hardest_metrics.cli.files import Output, check_inputs, check_outputs
+from hardest_metrics.cli.files import Output, check_inputs, check_outputs, say_waiting
 from hardest_metrics.cli.images import ImageSet, unlabelled_images, with_sizes
 from hardest_metrics.cli.options import (
     ALL,
@@ -16,6 +16,7 @@ from hardest_metrics.cli.options import (
     add_box_options,
     add_split_option,
     as_options,
+    check_n_samples,
     check_names,
     labels_of,
     new_parser,
@@ -25,6 +26,7 @@ from hardest_metrics.cli.options import (
 from hardest_metrics.cli.terminal import printable, progress_bar, results_console
 from hardest_metrics.comparison.detectors import detector_names
 from hardest_metrics.comparison.estimates import ESTIMATES, estimate_named
+from hardest_metrics.data.digest import content_digest, noted_digests
 from hardest_metrics.names import DEFINITIONS, WEIGHTINGS
 
 if TYPE_CHECKING:
@@ -101,8 +103,9 @@ def run(options: Namespace) -> None:
     settings = query_settings(options)
 
     with progress_bar() as progress:
-        comparison = _compare(options, detectors, settings, progress)
-        written = _write(options, comparison, progress)
+        with noted_digests() as noted:
+            comparison = _compare(options, detectors, settings, progress)
+        written = _write(options, comparison, noted, progress)
 
     console = results_console()
     for note in comparison.notes:
@@ -127,8 +130,7 @@ def _check(options: Namespace) -> dict[str, str]:
     inputs = [path for path in [options.annotations, *options.detections] if path]
     check_inputs(inputs)
     check_names(options.estimators, "estimators", estimate_named)
-    if options.n_samples < 1:
-        raise ValueError(f"`n_samples` must be at least 1, but is {options.n_samples}.")
+    check_n_samples(options.n_samples)
     if options.split and not options.annotations:
         raise ValueError("`split` is of `annotations` in a Pascal VOC folder: give both, or neither.")
     if options.images and not Path(options.images).is_dir():
@@ -187,7 +189,7 @@ def _images(options: Namespace, documents: Mapping[str, Any]) -> ImageSet:
     return unlabelled_images(options, documents)
 
 
-def _write(options: Namespace, comparison: "Comparison", progress: "Progress") -> "Written":
+def _write(options: Namespace, comparison: "Comparison", noted: Mapping[Path, str], progress: "Progress") -> "Written":
     from hardest_metrics.report import write_report
 
     number = len(comparison.annotations.image_ids)
@@ -198,6 +200,7 @@ def _write(options: Namespace, comparison: "Comparison", progress: "Progress") -
         options.out,
         options.images,
         {"Samples": f"{options.n_samples} of each estimator that draws them"} if sampled else {},
-        [path for path in [options.annotations, *options.detections] if path],
+        {path: content_digest(path, noted) for path in [options.annotations, *options.detections] if path},
         lambda done: progress.advance(bar, done),
+        say_waiting,
     )

@@ -5,11 +5,20 @@ from urllib.parse import quote
 
 from hardest_metrics.comparison.comparison import Comparison
 from hardest_metrics.comparison.tables import markdown_table, means, verdict
+from hardest_metrics.data.spreadsheet import inert
 
 
-def as_csv(comparison: Comparison) -> bytes:
-    """All numbers: one row a detector, definition and estimator, one column a measure; what is undefined is empty."""
-    return bytes(comparison.agreement.to_csv(index=False, lineterminator="\n").encode())
+def as_csv(comparison: Comparison, for_spreadsheets: bool = False) -> bytes:
+    """All numbers: one row a detector, definition and estimator, one column a measure; what is undefined is empty.
+
+    Args:
+        comparison: with labels.
+        for_spreadsheets: write an apostrophe before names that a spreadsheet would take for a formula.
+    """
+    agreement = comparison.agreement
+    if for_spreadsheets:
+        agreement = agreement.assign(detector=agreement["detector"].map(inert))
+    return bytes(agreement.to_csv(index=False, lineterminator="\n").encode())
 
 
 def as_markdown(

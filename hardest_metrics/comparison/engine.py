@@ -260,10 +260,10 @@ class _Run:
         return {name: _joined([part[name] for part in parts]) for name in definitions}
 
     def _measured(
-        self, detector: str, metrics: dict[str, HardnessMetric], images: Sequence[int] | None = None
+        self, detector: str, metrics: dict[str, HardnessMetric[Any]], images: Sequence[int] | None = None
     ) -> dict[str, Ranking]:
         """Rankings of some images, or all, by metrics that share what they can."""
-        collection = HardnessCollection(metrics)  # type: ignore[arg-type]
+        collection = HardnessCollection(metrics)
         images = range(len(self.annotations.image_ids)) if images is None else images
         preds, target = self.detections[detector], self.annotations.target
         members = [self.detections[other] for other in self._others(detector)]
@@ -286,7 +286,7 @@ class _Run:
 
     def _estimator(
         self, estimate: Estimate, definition: str, calibrations: Sequence[Calibration] = ()
-    ) -> HardnessMetric:
+    ) -> HardnessMetric[Any]:
         query = replace(self.query, score_threshold=0.0) if estimate.all_scores else self.query
         arguments: dict[str, Any] = {"n_samples": self.n_samples, "seed": self.seed} if estimate.sampled else {}
         if estimate.of_committee and calibrations:

@@ -117,8 +117,9 @@ def plots(comparison: Comparison, images: PathLike | None = None) -> Iterator[Pl
             columns = {LABELS: true[definition]} | {name: by[definition] for name, by in estimated.items()}
             shown = {name: ranking.top(_ROWS) for name, ranking in columns.items()}
             files = _files(comparison, shown.values(), images)
-            draw = partial(_hardest, title, comparison, detector, shown, files)
-            contents = {str(image_id): content_digest(file) for image_id, file in files.items()}
+            digests = {file: content_digest(file) for file in files.values()}
+            contents = {str(image_id): digests[file] for image_id, file in files.items()}
+            draw = partial(_unchanged, digests, partial(_hardest, title, comparison, detector, shown, files))
             yield Plot(detector, "hardest", title, boxes | {"images": contents, "rankings": _hashes(shown)}, draw)
 
 
@@ -207,6 +208,15 @@ def _files(comparison: Comparison, rankings: Iterable[Ranking], images: PathLike
     names = dict(zip(comparison.annotations.image_ids, comparison.annotations.file_names, strict=True))
     shown = dict.fromkeys(image_id for ranking in rankings for image_id in ranking.image_ids.tolist())
     return {image_id: find_image(images, names[image_id], image_id) for image_id in shown}
+
+
+def _unchanged(digests: Mapping[Path, str], draw: Callable[[], bytes]) -> bytes:
+    """What is drawn of some files, provided that they are those of these digests then."""
+    picture = draw()
+    for file, digest in digests.items():
+        if content_digest(file) != digest:
+            raise ValueError(f"{file}: was changed while it was being drawn. Run this again once it stays as it is.")
+    return picture
 
 
 def _panels(title: str, definitions: Sequence[str], draw: "Callable[[str, Axes], object]") -> bytes:

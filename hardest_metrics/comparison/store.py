@@ -2,22 +2,18 @@
 
 import json
 import os
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from hardest_metrics import __version__
-from hardest_metrics.data.atomic import atomic_write
+from hardest_metrics.data.atomic import atomic_write, remove_unfinished
+from hardest_metrics.data.lock import locked
 
 #: Of the entries. Another one makes all that was kept before unknown.
 FORMAT = 1
-
-_TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.tmp")  # what `atomic_write` leaves when it is killed
 
 
 def content_key(kind: str, **parts: Any) -> str:
@@ -101,28 +97,9 @@ class Store:
             on_wait: called once if another process works with it.
         """
         self.folder.mkdir(exist_ok=True)
-        lock = FileLock(self.folder / "lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            on_wait()
-            lock.acquire()
-        try:
+        with locked(self.folder / "lock", on_wait):
             remove_unfinished(self.folder)
             yield
-        finally:
-            lock.release()
-
-
-def remove_unfinished(folder: Path) -> None:
-    """Remove what :func:`~hardest_metrics.data.atomic_write` left in a folder when its process was killed.
-
-    Args:
-        folder: where nobody else writes.
-    """
-    for file in folder.glob(".*.tmp"):
-        if _TEMPORARY.fullmatch(file.name):
-            file.unlink()
 
 
 def _checksum(key: str, content: bytes) -> bytes:

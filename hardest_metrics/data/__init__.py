@@ -1,6 +1,7 @@
 """Readers and writers of the field's file formats.
 
-All readers give boxes as float64 (x, y, width, height): ``box_format="xywh"``.
+All readers of boxes give them as float64 (x, y, width, height): ``box_format="xywh"``. Readers of hierarchical image
+sets are data sets, whose labels are int64 ``(L,)``, finest level first.
 """
 
 from typing import TYPE_CHECKING
@@ -12,14 +13,30 @@ if TYPE_CHECKING:
     from hardest_metrics.data.atomic import atomic_write
     from hardest_metrics.data.coco import read_coco_annotations, read_coco_results
     from hardest_metrics.data.coco_subset import write_coco_subset
+    from hardest_metrics.data.dyml import DyML
     from hardest_metrics.data.formats import read_annotations, read_detections
     from hardest_metrics.data.hardest_json import read_hardest_detections
+    from hardest_metrics.data.hierarchical import (
+        HierarchicalCSV,
+        HierarchicalFolder,
+        HierarchicalImage,
+        HierarchicalImages,
+    )
     from hardest_metrics.data.image_list import read_image_list
+    from hardest_metrics.data.inaturalist import INaturalist2018
+    from hardest_metrics.data.online_products import OnlineProducts
     from hardest_metrics.data.ranking_file import write_ranking
     from hardest_metrics.data.voc import read_voc_annotations
 
 __all__ = [
     "Annotations",
+    "DyML",
+    "HierarchicalCSV",
+    "HierarchicalFolder",
+    "HierarchicalImage",
+    "HierarchicalImages",
+    "INaturalist2018",
+    "OnlineProducts",
     "atomic_write",
     "read_annotations",
     "read_coco_annotations",
@@ -34,6 +51,13 @@ __all__ = [
 
 _HOMES = {
     "Annotations": "annotations",
+    "DyML": "dyml",
+    "HierarchicalCSV": "hierarchical",
+    "HierarchicalFolder": "hierarchical",
+    "HierarchicalImage": "hierarchical",
+    "HierarchicalImages": "hierarchical",
+    "INaturalist2018": "inaturalist",
+    "OnlineProducts": "online_products",
     "atomic_write": "atomic",
     "read_annotations": "formats",
     "read_coco_annotations": "coco",

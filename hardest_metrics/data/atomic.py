@@ -1,12 +1,19 @@
 """Files that are written as a whole or not at all."""
 
 import os
+import re
 import secrets
 import shutil
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+
+if sys.platform != "win32":
+    import fcntl
+
+_TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.tmp")
 
 
 @contextmanager
@@ -15,7 +22,8 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
     What is written goes to a temporary file in the same folder, which replaces ``path`` when the
     ``with`` block ends. Where the block raises, the old file stays as it was and the temporary file
-    is removed. A symbolic link is followed; an existing file keeps its permissions.
+    is removed; where the process is killed it stays, for :func:`remove_unfinished`. A symbolic link is
+    followed; an existing file keeps its permissions.
 
     Args:
         path: the file to write, in a folder that exists.
@@ -24,8 +32,8 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         The open binary file; leave closing it to this function.
 
     Raises:
-        OSError: when the folder is missing or cannot be written to, or ``path`` is something other
-            than a file.
+        OSError: when the folder is missing or cannot be written to, the disk is full, or ``path`` is
+            something other than a file; it names ``path``.
 
     Example:
         >>> import tempfile
@@ -38,23 +46,62 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
         raise IsADirectoryError(f"Cannot write {path}: it is not a file. Give the path of a file.")
-    # a short name of its own: the target's may already be as long as a file system allows
-    temporary = target.parent / f".{secrets.token_hex(8)}.tmp"
     try:
-        file = temporary.open("xb")
+        temporary, file = _temporary(target.parent)
     except OSError as error:
         raise type(error)(
             f"Cannot write {path}: {error.strerror} (folder {target.parent}). "
             "Create the folder, make it writable or choose another one."
         ) from error
-    try:
-        with file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        if target.exists():
-            shutil.copymode(target, temporary)
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with ExitStack() as cleanup:
+        cleanup.callback(temporary.unlink, missing_ok=True)
+        try:
+            with file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+                if sys.platform != "win32":  # there an open file cannot be renamed
+                    _replace(temporary, target)
+            if sys.platform == "win32":
+                _replace(temporary, target)
+        except OSError as error:
+            if error.filename is None and error.errno is not None:  # a full disk names no file
+                raise type(error)(error.errno, error.strerror, os.fspath(path)) from error
+            raise
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what :func:`atomic_write` left in a folder when its process was killed.
+
+    What another process is writing at this moment is left alone. (On Windows everything is: there nothing tells.)
+
+    Args:
+        folder: where to look; not in folders below.
+    """
+    if sys.platform != "win32" and folder.is_dir():
+        for file in folder.glob(".*.tmp"):
+            if _TEMPORARY.fullmatch(file.name):
+                with suppress(OSError), file.open("r+b") as opened:  # gone meanwhile, somebody else's, in use
+                    fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    file.unlink()
+
+
+def _temporary(folder: Path) -> tuple[Path, BinaryIO]:
+    """A new file, locked for as long as it is open."""
+    while True:
+        # a short name of its own: the target's may already be as long as a file system allows
+        path = folder / f".{secrets.token_hex(8)}.tmp"
+        file = path.open("xb")
+        if sys.platform != "win32":
+            with suppress(OSError):  # a file system without locks; there `remove_unfinished` gets none either
+                fcntl.flock(file, fcntl.LOCK_EX)
+            if not path.exists():  # somebody removed it before it was locked
+                file.close()
+                continue
+        return path, file
+
+
+def _replace(temporary: Path, target: Path) -> None:
+    if target.exists():
+        shutil.copymode(target, temporary)
+    temporary.replace(target)

@@ -90,7 +90,7 @@ def _parse_image(image: Any, where: str, categories: dict[int, str] | None) -> d
     if not isinstance(image, dict):
         raise ValueError(f"{where}: must be an object, but is {kind(image)}. Export it again.")
 
-    corners = _column(image, "boxes", _is_corners, "four finite numbers with x2 >= x1, y2 >= y1", where)
+    corners = _column(image, "boxes", _is_corners, "four numbers between -1e38 and 1e38 with x2 >= x1, y2 >= y1", where)
     scores = _column(image, "scores", is_score, "a number in [0, 1]", where)
     labels = [int(label) for label in _column(image, "labels", _is_label, "an integer", where)]
     if not len(corners) == len(labels) == len(scores):

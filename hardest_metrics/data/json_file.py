@@ -1,6 +1,7 @@
 """JSON files, loaded and checked with errors that name the place in the file and the remedy."""
 
 import gzip
+import io
 import json
 import os
 import re
@@ -13,9 +14,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hardest_metrics.data.digest import read_bytes
+
 PathLike = str | os.PathLike[str]
 
 _GZIP_MAGIC = b"\x1f\x8b"
+
+#: A file that unpacks to more bytes than this may be at most so many times smaller, lest it fills the memory.
+_MOST_UNPACKED, _MOST_SMALLER = 1 << 28, 100
+#: Widths and heights are at most this, so that areas and their sums are finite in float64; as `pack` has it.
+MOST_EXTENT = 1e100
+
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -33,12 +42,9 @@ def load_json(path: PathLike) -> Any:
         raise FileNotFoundError(f"{path}: no such file. Check the path.")
     if Path(path).is_dir():
         raise IsADirectoryError(f"{path}: is a folder. Give the path of a JSON file.")
-    content = Path(path).read_bytes()
+    content = read_bytes(path)
     if content.startswith(_GZIP_MAGIC):
-        try:
-            content = gzip.decompress(content)
-        except (EOFError, OSError, zlib.error) as error:
-            raise ValueError(f"{path}: truncated or damaged gzip file ({error}). Copy or export it again.") from error
+        content = _unpacked(content, path)
     if not content.strip():
         raise ValueError(f"{path}: the file is empty. Copy or export it again.")
     try:
@@ -54,6 +60,22 @@ def load_json(path: PathLike) -> Any:
         ) from error
     except (ValueError, RecursionError) as error:  # numbers of thousands of digits, endless nesting
         raise ValueError(f"{path}: JSON cannot be read ({error}). Export it again.") from error
+
+
+def _unpacked(content: bytes, path: PathLike) -> bytes:
+    """What a gzipped file holds."""
+    most = max(_MOST_UNPACKED, _MOST_SMALLER * len(content))
+    try:
+        with gzip.open(io.BytesIO(content)) as file:
+            unpacked = file.read(most + 1)
+    except (EOFError, OSError, zlib.error) as error:
+        raise ValueError(f"{path}: truncated or damaged gzip file ({error}). Copy or export it again.") from error
+    if len(unpacked) > most:
+        raise ValueError(
+            f"{path}: unpacks to more than {_MOST_SMALLER} times its {len(content)} bytes, which is hardly JSON. Export"
+            " it again, or unpack it if that is right."
+        )
+    return unpacked
 
 
 def _ends_early(error: json.JSONDecodeError) -> bool:
@@ -143,9 +165,11 @@ Correct or remove it.
     def boxes(self, key: str) -> NDArray[np.float64]:
         """The value of ``key`` as ``(n, 4)`` float64, boxes as x, y, width, height."""
         expected = "four finite numbers x, y, width, height with width and height of at least 0"
+        expected += f" and at most {MOST_EXTENT:g}"
         values = self.checked(key, is_box, expected)
         boxes = np.array(values, dtype=np.float64).reshape(-1, 4)
-        self.require(np.isfinite(boxes).all(1) & (boxes[:, 2:] >= 0).all(1), key, expected)
+        extents = boxes[:, 2:]
+        self.require(np.isfinite(boxes).all(1) & ((extents >= 0) & (extents <= MOST_EXTENT)).all(1), key, expected)
         return boxes
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from hardest_metrics.data.annotations import Annotations
 from hardest_metrics.data.atomic import atomic_write
 from hardest_metrics.data.json_file import PathLike
+from hardest_metrics.data.spreadsheet import inert
 from hardest_metrics.ranking import Ranking
 
 
@@ -19,6 +20,7 @@ def write_ranking(
     path: PathLike,
     annotations: Annotations | None = None,
     columns: Mapping[str, Sequence[Any]] | None = None,
+    for_spreadsheets: bool = False,
 ) -> None:
     """Write a ranking as CSV, JSON or Parquet, told by the suffix of the file.
 
@@ -27,17 +29,22 @@ def write_ranking(
     CSV and JSON give hardness with as few digits as tell it from all other float32 numbers: read
     as float32 it is exactly the same. The file is written as a whole or not at all.
 
+    Names are written exactly as they are. A spreadsheet that opens a CSV runs a name such as ``=cmd|...`` as a formula:
+    of names that you did not choose yourself write files `for_spreadsheets`.
+
     Args:
         ranking: what to write.
         path: file ending in ``.csv``, ``.json`` or ``.parquet`` (which needs ``pyarrow``).
         annotations: where the file names come from.
         columns: further columns by name, one value an image in the order of the ranking.
+        for_spreadsheets: in CSV, write an apostrophe before text that a spreadsheet would take for a formula.
 
     Raises:
         ModuleNotFoundError: for Parquet when ``pyarrow`` is not installed.
         OSError: when the file cannot be written.
         ValueError: when the suffix is another one, ``annotations`` lack an image of the ranking, a column
-            is of another length, or hardness is not finite in JSON.
+            is of another length, hardness is not finite in JSON, or a name is no text that CSV or Parquet
+            can hold.
 
     Example:
         >>> import tempfile, torch
@@ -69,7 +76,15 @@ def write_ranking(
                 f" but has {len(values)}."
             )
         table[name] = list(values)
-    content = encoders[suffix](table)
+    if for_spreadsheets and suffix == ".csv":
+        table = {inert(name): list(map(inert, values)) for name, values in table.items()}
+    try:
+        content = encoders[suffix](table)
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{path}: {error.object[:200]!r} holds half a character, which {suffix[1:]} cannot hold. Rename the image,"
+            " or write JSON."
+        ) from error
     with atomic_write(path) as file:
         file.write(content)
 
@@ -90,6 +105,8 @@ def _csv(columns: dict[str, list[Any]]) -> bytes:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows(zip(*columns.values(), strict=True))
+    for name in columns.get("file_name", ()):
+        name.encode()  # an error then holds this name alone
     return text.getvalue().encode()
 
 

@@ -9,7 +9,8 @@ from xml.etree.ElementTree import Element
 import torch
 
 from hardest_metrics.data.annotations import Annotations
-from hardest_metrics.data.json_file import PathLike
+from hardest_metrics.data.digest import read_bytes
+from hardest_metrics.data.json_file import MOST_EXTENT, PathLike
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
@@ -102,7 +103,7 @@ def _read_split(xml_folder: Path, split: str, images: dict[str, _Image]) -> list
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in lists.glob("*.txt"))) or "none"
         raise FileNotFoundError(f"{path}: no such split. Choose from: {known}.")
-    stems = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    stems = [line.strip() for line in read_bytes(path).decode(errors="replace").splitlines() if line.strip()]
     seen: set[str] = set()
     for stem in stems:
         if stem not in images:
@@ -130,7 +131,7 @@ def _target(image_id: int, image: _Image, labels: dict[str, int]) -> dict[str, A
 
 def _parse_image(path: Path) -> _Image:
     try:
-        root = ElementTree.parse(path).getroot()
+        root = ElementTree.fromstring(read_bytes(path))
     except (ElementTree.ParseError, LookupError, ValueError) as error:  # the last two: odd encodings
         raise ValueError(f"{path}: not readable as XML ({error}). Export it again.") from error
     if root.tag != "annotation":
@@ -171,6 +172,8 @@ def _parse_object(element: Element, where: str) -> _Object:
             f"{where}: box {xmin:g}, {ymin:g}, {xmax:g}, {ymax:g} (xmin, ymin, xmax, ymax) ends before "
             "it begins. Correct or remove the object."
         )
+    if max(xmax - xmin, ymax - ymin) > MOST_EXTENT:
+        raise ValueError(f"{where}: box is more than {MOST_EXTENT:g} wide or high. Correct or remove the object.")
     difficult = element.findtext("difficult", "0").strip()
     if difficult not in ("0", "1"):
         raise ValueError(f"{where}: <difficult> is {difficult!r}, but must be 0 or 1. Correct it.")

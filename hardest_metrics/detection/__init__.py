@@ -2,12 +2,14 @@
 
 from hardest_metrics.detection.box_errors import BoxErrors, FalseNegatives, FalsePositives, TotalFalse
 from hardest_metrics.detection.committee import CommitteeHardness
+from hardest_metrics.detection.detection_metric import DetectionMetric
 from hardest_metrics.detection.estimators import Estimator, ExpectedHardness, FastScoreSampling, ScoreSampling
 from hardest_metrics.detection.uncertainty import Uncertainty
 
 __all__ = [
     "BoxErrors",
     "CommitteeHardness",
+    "DetectionMetric",
     "Estimator",
     "ExpectedHardness",
     "FalseNegatives",

@@ -1,40 +1,31 @@
 """Hardness of labelled images: what a detector's false positives and false negatives add up to."""
 
-from abc import ABC
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 from uuid import uuid4
 
-import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics import Metric
 
-from hardest_metrics._memory import Living
-from hardest_metrics._pieces import in_pieces
-from hardest_metrics._waiting import MOST_IMAGES, Reading
+from hardest_metrics.detection.detection_metric import DetectionMetric
+from hardest_metrics.detection.waiting import MOST_IMAGES, Packed
 from hardest_metrics.functional.boxes import Batch
-from hardest_metrics.functional.hardness import error_sums, known_weighting, require_sizes
+from hardest_metrics.functional.hardness import error_sums, known_weighting, named_weighting, require_sizes
 from hardest_metrics.functional.matching import AreaName, Query
-from hardest_metrics.functional.order import Array, as_array, as_tensor, numpy_or_torch
-from hardest_metrics.functional.packing import READS, BoxFormat, ImageDict, check_box_format, pack
-from hardest_metrics.functional.weighting import WEIGHTINGS, Weighting, WeightingName
-from hardest_metrics.metric import HardnessMetric, Reduction
+from hardest_metrics.functional.order import Array, as_array, as_tensor
+from hardest_metrics.functional.packing import BoxFormat, ImageDict, check_box_format, pack
+from hardest_metrics.functional.weighting import Weighting, WeightingName
+from hardest_metrics.image_rows import Column, Reading
+from hardest_metrics.metric import Columns, ReductionT
 
 ErrorKind = Literal["false_positives", "false_negatives", "total_false"]
 
 #: Where in a row the errors of each kind stand.
 _COUNTED: dict[ErrorKind, list[int]] = {"false_positives": [0], "false_negatives": [1], "total_false": [0, 1]}
 
-#: And where the sums under each weighting.
-_COLUMNS: dict[WeightingName, int] = {name: column for column, name in enumerate(WEIGHTINGS)}
 
-#: Stands in a state for the pixel-weighted sums of an image of unknown size, and for sums weighted by overlap that
-#: nobody asked for. NaN would keep states from being shared.
-_NOT_MEASURED = -1.0
-
-
-class BoxErrors(HardnessMetric, ABC):
+class BoxErrors(DetectionMetric[ReductionT]):
     """Base of the hardness definitions that add up weighted false positives and false negatives.
 
     Detections are matched to labels by COCO's protocol as pycocotools implements it, at one IoU threshold, see
@@ -55,8 +46,9 @@ class BoxErrors(HardnessMetric, ABC):
       ``iscrowd (m,)``, ``area (m,)``, ``image_id`` (int) and ``image_size`` (height, width).
 
     As output ``compute`` gives a :class:`~hardest_metrics.Ranking`, or a float32 scalar if `reduction` is set.
-    The state grows by 32 bytes an image (16 with a function as weighting), whatever the number of boxes. Small batches
-    are checked at once and measured together later, when up to 1,280 images wait or a result is asked for.
+    An image with any error that the query counts is in error, also if it weighs nothing. The state grows by 24 bytes an
+    image, whatever the number of boxes. Small batches are checked at once and measured together later, when up to 1,280
+    images wait or a result is asked for.
 
     Args:
         weighting: ``"none"``, ``"pixel"``, ``"overlap"`` or a function.
@@ -74,13 +66,14 @@ class BoxErrors(HardnessMetric, ABC):
         ValueError: if an argument is out of its range.
     """
 
-    reads = READS
-    unknown = _NOT_MEASURED
+    columns: ClassVar = {"errors": Column((2,)), "weighted": Column((2,))}
+
+    kind: ClassVar[ErrorKind]
+    errors: list[Tensor]
+    weighted: list[Tensor]
+
     _images_at_once = 2560
     _threads = 1  # half of the work is to fetch tensors, which takes Python's lock or waits for memory
-
-    #: which errors count
-    kind: ClassVar[ErrorKind]
 
     def __init__(
         self,
@@ -91,36 +84,31 @@ class BoxErrors(HardnessMetric, ABC):
         area_range: AreaName | tuple[float, float] | None = None,
         max_detections: int = 100,
         box_format: BoxFormat = "xyxy",
-        reduction: Reduction | None = None,
+        reduction: ReductionT = None,  # type: ignore[assignment]
         **kwargs: Any,
     ) -> None:
         query = Query(score_threshold, iou_threshold, labels, area_range, max_detections)
         weighting = known_weighting(weighting)
         check_box_format(box_format)
-        settings = f"box_errors({query}, box_format={box_format!r})"
+        reads = f"box_errors({query}, box_format={box_format!r})"
+        name = repr(weighting)
         if callable(weighting):
+            # A function sees the whole batch, and may weigh it differently next time: it is measured for itself.
             # Nothing tells whether two functions are the same but being one object: a tag of its own
-            name = getattr(weighting, "__qualname__", type(weighting).__qualname__)
-            settings = f"box_errors({query}, box_format={box_format!r}, weighting={name}#{uuid4().hex})"
-        columns = 1 if callable(weighting) else len(WEIGHTINGS)
-        # pixel weighting needs to see every batch for itself: it refuses images without size, which others take
-        group = "sized" if weighting == "pixel" else ""
-        super().__init__(settings, (2, columns), reduction, group, **kwargs)
-        # a function sees the whole batch, and may weigh it differently next time
+            name = f"{getattr(weighting, '__qualname__', type(weighting).__qualname__)}#{uuid4().hex}"
+            reads = f"{reads[:-1]}, weighting={name})"
+        super().__init__(
+            f"box_errors({query}, box_format={box_format!r}, weighting={name})", reduction, reads, **kwargs
+        )
         self.by_image = not callable(weighting)
         self.query = query
         self.weighting = weighting
         self.box_format = box_format
-        self._ask_for_overlap()
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Of a copy, or of a metric that was pickled."""
-        super().__setstate__(state)
-        self._ask_for_overlap()
-
-    def _ask_for_overlap(self) -> None:
-        if self.weighting == "overlap":
-            _weighing_by_overlap.add(self, self.settings)
+    @property
+    def needs(self) -> Mapping[str, Hashable]:
+        """The number of errors, and the sum of their weights."""
+        return {"errors": "none", "weighted": self.weighting}
 
     def merge_state(self, incoming_state: dict[str, Any] | Metric) -> None:
         """As :meth:`HardnessMetric.merge_state`; two functions are equal settings only if they compare equal."""
@@ -128,7 +116,7 @@ class BoxErrors(HardnessMetric, ABC):
             self.require_same_function(incoming_state)
         super().merge_state(incoming_state)
 
-    def require_same_function(self, other: "BoxErrors") -> None:
+    def require_same_function(self, other: "BoxErrors[Any]") -> None:
         """Refuse a definition that weighs with another function.
 
         Raises:
@@ -140,88 +128,43 @@ class BoxErrors(HardnessMetric, ABC):
                 " only metrics of equal settings can be merged."
             )
 
-    @property
-    def _extent(self) -> frozenset[str]:
-        return frozenset({"overlap"} if _weighing_by_overlap.any(self.settings) else ())
+    def _read(self, asked: Sequence[Hashable], preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> Reading:
+        if not self.by_image or len(preds) > MOST_IMAGES or type(self)._measure is not BoxErrors._measure:
+            return super()._read(asked, preds, target)
+        return Packed(self._packed(asked, preds, target), asked, partial(measured_sums, self.query))
 
-    def _read(self, preds: Sequence[ImageDict], target: Sequence[ImageDict], extent: frozenset[str]) -> Reading:
-        if callable(self.weighting) or type(self)._measure is not BoxErrors._measure:
-            return super()._read(preds, target, extent)
-        if len(preds) > MOST_IMAGES:
-            measure = partial(self._measure_to, extent)
-            return Reading(*in_pieces(measure, preds, target, self._images_at_once, self._threads))
-        batch = self._packed(preds, target)
-        return Reading(batch.image_ids, batch=batch, extent=extent)
+    def _measure(
+        self, asked: Sequence[Hashable], preds: Sequence[ImageDict], target: Sequence[ImageDict]
+    ) -> tuple[Tensor, Mapping[Hashable, Tensor]]:
+        batch = self._packed(asked, preds, target)
+        return batch.image_ids, measured_sums(self.query, batch, asked)
 
-    def _measure(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> tuple[Tensor, Tensor]:
-        return self._measure_to(self._extent, preds, target)
-
-    def _measure_to(
-        self, extent: frozenset[str], preds: Sequence[ImageDict], target: Sequence[ImageDict]
-    ) -> tuple[Tensor, Tensor]:
-        batch = self._packed(preds, target)
-        return batch.image_ids, self._rows_of(batch, extent)
-
-    def _packed(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> Batch:
-        return pack(preds, target, self.box_format, min_score=self.query.score_threshold)
-
-    def _rows_of(self, batch: Batch, extent: frozenset[str]) -> Tensor:
-        if callable(self.weighting):
-            return error_sums(batch, self.query, [self.weighting])
-        # All three weightings, so that all nine definitions share one state; but overlap, which costs as much as
-        # matching, only while somebody asks for it
-        measured = list(WEIGHTINGS) if extent else list(WEIGHTINGS)[: _COLUMNS["overlap"]]
-        sums = error_sums(batch, self.query, [WEIGHTINGS[name] for name in measured])
-        if not batch.sized:
-            sums[:, :, _COLUMNS["pixel"]].masked_fill_(batch.image_sizes[:, :1].isnan(), _NOT_MEASURED)
-        return F.pad(sums, (0, len(WEIGHTINGS) - len(measured)), value=_NOT_MEASURED)
-
-    def _check_batch(self, batch: Batch) -> None:
-        if self.weighting == "pixel" and not batch.sized:
+    def _packed(self, asked: Sequence[Hashable], preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> Batch:
+        batch = pack(preds, target, self.box_format, min_score=self.query.score_threshold)
+        if "pixel" in asked and not batch.sized:
             require_sizes(batch.image_ids, ~batch.image_sizes[:, 0].isnan())
+        return batch
 
-    def _check(self, image_ids: Tensor, rows: Tensor) -> None:
-        if self.weighting == "pixel":
-            require_sizes(image_ids, rows[:, 0, _COLUMNS["pixel"]] != _NOT_MEASURED)
+    def _hardness(self, columns: Columns) -> Tensor:
+        return as_tensor(_of_kind(as_array(columns["weighted"]), self.kind))
 
-    def _checked_images(self) -> tuple[Tensor, Tensor]:
-        image_ids, rows = super()._checked_images()
-        if self.weighting == "overlap" and bool((rows[:, 0, _COLUMNS["overlap"]] == _NOT_MEASURED).any()):
-            raise ValueError(
-                "The state comes from a metric that weighs errors in another way, and was measured without overlap:"
-                " give its batches to this metric, or make this metric before that one is updated."
-            )
-        return image_ids, rows
+    def _in_error(self, columns: Columns, hardness: Tensor) -> Tensor:
+        return as_tensor(_of_kind(as_array(columns["errors"]), self.kind) > 0)
 
-    def _hardness(self, rows: Tensor) -> Tensor:
-        return as_tensor(_of_kind(as_array(rows)[:, :, self._column], self.kind))
 
-    def _hardness_of_each(self, members: Sequence[HardnessMetric], rows: Tensor) -> Tensor:
-        if any(type(member)._hardness is not BoxErrors._hardness for member in members):
-            return super()._hardness_of_each(members, rows)
-        alike = cast(Sequence[BoxErrors], members)
-        sums = as_array(rows)
-        of_kind = {kind: _of_kind(sums, kind) for kind in {member.kind for member in alike}}
-        return as_tensor(numpy_or_torch(sums).stack([of_kind[member.kind][:, member._column] for member in alike]))
-
-    @property
-    def _column(self) -> int:
-        """Where in a row the sums under its weighting stand."""
-        return 0 if callable(self.weighting) else _COLUMNS[self.weighting]
-
-    def _in_error(self, rows: Tensor) -> Tensor:
-        if callable(self.weighting):
-            return super()._in_error(rows)
-        return as_tensor(_of_kind(as_array(rows)[:, :, _COLUMNS["none"]], self.kind) > 0)
+def measured_sums(query: Query, batch: Batch, asked: Sequence[Hashable]) -> Mapping[Hashable, Tensor]:
+    """Of each weighting that is asked for, by name or function, ``(N, 2)`` weighted false positives and negatives."""
+    weightings = [named_weighting(cast(WeightingName | Weighting, weighting)) for weighting in asked]
+    return dict(zip(asked, error_sums(batch, query, weightings).unbind(2), strict=True))
 
 
 def _of_kind(sums: Array, kind: ErrorKind) -> Array:
-    """From ``(N, 2, ...)`` sums those of one kind, ``(N, ...)``."""
+    """From ``(N, 2)`` sums those of one kind, ``(N,)``."""
     first, *second = (sums[:, place] for place in _COUNTED[kind])
     return first + second[0] if second else first
 
 
-class FalsePositives(BoxErrors):
+class FalsePositives(BoxErrors[ReductionT]):
     """Rank images by their false positives: detections that are of no object, or of one found already.
 
     Arguments, input and output are those of :class:`BoxErrors`.
@@ -253,7 +196,7 @@ class FalsePositives(BoxErrors):
     kind = "false_positives"
 
 
-class FalseNegatives(BoxErrors):
+class FalseNegatives(BoxErrors[ReductionT]):
     """Rank images by their false negatives: objects that no detection found.
 
     Arguments, input and output are those of :class:`BoxErrors`.
@@ -272,7 +215,7 @@ class FalseNegatives(BoxErrors):
     kind = "false_negatives"
 
 
-class TotalFalse(BoxErrors):
+class TotalFalse(BoxErrors[ReductionT]):
     """Rank images by their errors of both kinds: false positives plus false negatives.
 
     Arguments, input and output are those of :class:`BoxErrors`.
@@ -297,5 +240,8 @@ class TotalFalse(BoxErrors):
     kind = "total_false"
 
 
-#: Metrics that need the sums weighted by overlap, by their settings.
-_weighing_by_overlap = Living()
+# Of any reduction. Command lines build definitions from the class that an annotation names, and know no type parameters
+if TYPE_CHECKING:
+    Definition = BoxErrors[Any]
+else:
+    Definition = BoxErrors

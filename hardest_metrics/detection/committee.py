@@ -1,23 +1,27 @@
 """Hardness of images without labels, going by other detectors."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from hardest_metrics.detection.box_errors import BoxErrors
+from hardest_metrics.detection.box_errors import Definition
 from hardest_metrics.detection.estimators import Estimator, Statistic
-from hardest_metrics.functional.boxes import NO_ID, Batch
+from hardest_metrics.functional.boxes import Batch
 from hardest_metrics.functional.committee import ConfidentMembers, SampledMembers, check_members
+from hardest_metrics.functional.eager import without_autocast
 from hardest_metrics.functional.estimation import Calibration, Sampler, check_n_samples, check_seed, sampled_moments
 from hardest_metrics.functional.hardness import named_weighting
+from hardest_metrics.functional.ids import NO_ID
 from hardest_metrics.functional.packing import BoxFormat, ImageDict, no_labels, pack
-from hardest_metrics.metric import Reduction
+from hardest_metrics.image_rows import Reading
+from hardest_metrics.metric import ReductionT
 
 
-class CommitteeHardness(Estimator):
+class CommitteeHardness(Estimator[ReductionT]):
     """Hardness against what the members of a committee of detectors see, averaged over them.
 
     Without sampling, each member's detections of at least the definition's score threshold are labels in turn, and
@@ -54,16 +58,18 @@ class CommitteeHardness(Estimator):
         Ranking(1 images, hardest first: 7 (1))
     """
 
+    _members: Sequence[Sequence[ImageDict]] = ()  # of the batch that is being read
+
     def __init__(
         self,
-        definition: BoxErrors,
+        definition: Definition,
         weights: Sequence[float] | None = None,
         n_samples: int | None = None,
         seed: int = 0,
         calibration: Calibration | Sequence[Calibration | None] | None = None,
         statistic: Statistic = "mean",
         c: float = 1.0,
-        reduction: Reduction | None = None,
+        reduction: ReductionT = None,  # type: ignore[assignment]
         **kwargs: Any,
     ) -> None:
         if n_samples is not None:
@@ -87,7 +93,6 @@ class CommitteeHardness(Estimator):
         self.seed = seed
         self.calibration = calibration
         self.by_image = False  # it goes by the members, too
-        self._members: Sequence[Sequence[ImageDict]] = ()
 
     def update(
         self,
@@ -105,9 +110,19 @@ class CommitteeHardness(Estimator):
         Raises:
             TypeError, ValueError: on input that makes no sense; the metric is as it was before.
         """
+        with torch.no_grad(), without_autocast():
+            self._take(self._read(list(self.needs.values()), preds, target, members))
+
+    def _read(
+        self,
+        asked: Sequence[Hashable],
+        preds: Sequence[ImageDict],
+        target: Sequence[ImageDict] | None = None,
+        members: Sequence[Sequence[ImageDict]] = (),
+    ) -> Reading:
         self._members = members
         try:
-            super().update(preds, target)
+            return super()._read(asked, preds, target)
         finally:
             self._members = ()
 

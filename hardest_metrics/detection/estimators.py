@@ -1,14 +1,15 @@
 """Hardness of images without labels: what a definition is expected to give, going by the detector's scores."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections.abc import Hashable, Mapping, Sequence
 from copy import deepcopy
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 from torch import Tensor
 from torchmetrics import Metric
 
-from hardest_metrics.detection.box_errors import BoxErrors, ErrorKind
+from hardest_metrics.detection.box_errors import BoxErrors, Definition, ErrorKind
+from hardest_metrics.detection.detection_metric import DetectionMetric
 from hardest_metrics.functional.boxes import Batch
 from hardest_metrics.functional.estimation import (
     Associate,
@@ -23,18 +24,16 @@ from hardest_metrics.functional.estimation import (
     sampled_moments,
 )
 from hardest_metrics.functional.hardness import named_weighting, require_sizes
-from hardest_metrics.functional.packing import READS, ImageDict, ids_alone, pack
-from hardest_metrics.metric import HardnessMetric, Reduction
+from hardest_metrics.functional.packing import ImageDict, ids_alone, pack
+from hardest_metrics.image_rows import Column, Reading
+from hardest_metrics.metric import Columns, ReductionT
 
 Statistic = Literal["mean", "std", "bound"]
 
 _KINDS: tuple[ErrorKind, ...] = get_args(ErrorKind)
 
-#: Stands in a state for the moments of an image whose size is not known. NaN would keep states from being shared.
-_NO_SIZE = -1.0
 
-
-class Estimator(HardnessMetric, ABC):
+class Estimator(DetectionMetric[ReductionT]):
     """Base of the estimates of a hardness definition that need no labels.
 
     As input to ``forward`` and ``update``:
@@ -60,25 +59,25 @@ class Estimator(HardnessMetric, ABC):
         ValueError: if an argument is out of its range.
     """
 
-    reads = READS
+    columns: ClassVar = {"moments": Column((len(_KINDS), 2))}
     needs_labels = False
-    definition: BoxErrors
+    definition: Definition
+    moments: list[Tensor]
 
     def __init__(
         self,
-        definition: BoxErrors,
+        definition: Definition,
         settings: str,
         statistic: Statistic = "mean",
         c: float = 1.0,
-        reduction: Reduction | None = None,
+        reduction: ReductionT = None,  # type: ignore[assignment]
         **kwargs: Any,
     ) -> None:
         if not isinstance(definition, BoxErrors):
             raise TypeError(f"`definition` must be one of hardness, such as TotalFalse(), but is {definition!r}.")
         if statistic not in get_args(Statistic):
             raise ValueError(f"`statistic` must be one of {get_args(Statistic)}, but is {statistic!r}.")
-        weighting = "" if callable(definition.weighting) else f", weighting={definition.weighting!r}"
-        super().__init__(f"{settings}{weighting}, of={definition.settings})", (len(_KINDS), 2), reduction, **kwargs)
+        super().__init__(f"{settings}, of={definition.settings})", reduction, **kwargs)
         self.definition = deepcopy(definition)
         self.definition.reset()
         self.statistic = statistic
@@ -97,7 +96,7 @@ class Estimator(HardnessMetric, ABC):
 
     @abstractmethod
     def _moments(self, batch: Batch) -> Tensor:
-        """``(N, 3, 2)`` float64: of the three kinds of errors, mean and standard deviation; NaN for lack of a size."""
+        """``(N, 3, 2)`` float64: of the three kinds of errors, mean and standard deviation."""
 
     def update(self, preds: Sequence[ImageDict], target: Sequence[ImageDict] | None = None) -> None:
         """Add a batch of images.
@@ -109,7 +108,12 @@ class Estimator(HardnessMetric, ABC):
         Raises:
             TypeError, ValueError: on input that makes no sense; the metric is as it was before.
         """
-        super().update(preds, ids_alone(len(preds), target))
+        super().update(preds, target)  # type: ignore[arg-type]
+
+    def _read(
+        self, asked: Sequence[Hashable], preds: Sequence[ImageDict], target: Sequence[ImageDict] | None = None
+    ) -> Reading:
+        return super()._read(asked, preds, ids_alone(len(preds), target))
 
     def merge_state(self, incoming_state: dict[str, Any] | Metric) -> None:
         """As :meth:`HardnessMetric.merge_state`; two functions are equal settings only if they compare equal."""
@@ -117,23 +121,20 @@ class Estimator(HardnessMetric, ABC):
             self.definition.require_same_function(incoming_state.definition)
         super().merge_state(incoming_state)
 
-    def _measure(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> tuple[Tensor, Tensor]:
+    def _measure(
+        self, asked: Sequence[Hashable], preds: Sequence[ImageDict], target: Sequence[ImageDict]
+    ) -> tuple[Tensor, Mapping[Hashable, Tensor]]:
         batch = pack(preds, target, self.definition.box_format)
-        moments = self._moments(batch).float()
         if self.definition.weighting == "pixel":
-            moments[batch.image_sizes[:, 0].isnan()] = _NO_SIZE
-        return batch.image_ids, moments
+            require_sizes(batch.image_ids, ~batch.image_sizes[:, 0].isnan())
+        return batch.image_ids, {"moments": self._moments(batch).float()}
 
-    def _check(self, image_ids: Tensor, rows: Tensor) -> None:
-        if self.definition.weighting == "pixel":
-            require_sizes(image_ids, rows[:, 0, 0] != _NO_SIZE)
-
-    def _hardness(self, rows: Tensor) -> Tensor:
-        mean, std = rows[:, _KINDS.index(self.definition.kind)].unbind(1)
+    def _hardness(self, columns: Columns) -> Tensor:
+        mean, std = columns["moments"][:, _KINDS.index(self.definition.kind)].unbind(1)
         return {"mean": mean, "std": std, "bound": mean + self.c * std}[self.statistic]
 
 
-class ScoreSampling(Estimator):
+class ScoreSampling(Estimator[ReductionT]):
     """Hardness against samples of a pseudo ground truth, each matched like real labels.
 
     In each sample every detection, whatever its score, is a real object with probability equal to its score; the
@@ -174,14 +175,14 @@ class ScoreSampling(Estimator):
 
     def __init__(
         self,
-        definition: BoxErrors,
+        definition: Definition,
         n_samples: int = 10,
         seed: int = 0,
         calibration: Calibration | None = None,
         sampler: Sampler | None = None,
         statistic: Statistic = "mean",
         c: float = 1.0,
-        reduction: Reduction | None = None,
+        reduction: ReductionT = None,  # type: ignore[assignment]
         **kwargs: Any,
     ) -> None:
         check_n_samples(n_samples)
@@ -200,7 +201,7 @@ class ScoreSampling(Estimator):
         )
 
 
-class FastScoreSampling(ScoreSampling):
+class FastScoreSampling(ScoreSampling[ReductionT]):
     """Score sampling that takes each pseudo object to be found by the detection it came from, without matching.
 
     What :class:`ExpectedHardness` gives exactly, for weightings that are functions of your own.
@@ -222,7 +223,7 @@ class FastScoreSampling(ScoreSampling):
     _name = "fast_score_sampling"
 
 
-class ExpectedHardness(Estimator):
+class ExpectedHardness(Estimator[ReductionT]):
     """The exact mean of :class:`FastScoreSampling`, and its standard deviation, in closed form.
 
     With scores ``s`` and threshold ``t``, expected false positives are the sum over ``s_i >= t`` of
@@ -258,11 +259,11 @@ class ExpectedHardness(Estimator):
 
     def __init__(
         self,
-        definition: BoxErrors,
+        definition: Definition,
         calibration: Calibration | None = None,
         statistic: Statistic = "mean",
         c: float = 1.0,
-        reduction: Reduction | None = None,
+        reduction: ReductionT = None,  # type: ignore[assignment]
         **kwargs: Any,
     ) -> None:
         calibration = Uncalibrated() if calibration is None else calibration

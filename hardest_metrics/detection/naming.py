@@ -46,7 +46,7 @@ def make_estimator(
     member_weights: Sequence[float] | None = None,
     statistic: Statistic | None = None,
     c: float | None = None,
-) -> HardnessMetric:
+) -> HardnessMetric[Any]:
     """The estimator of this name.
 
     What is None is as the estimator has it by itself: 10 samples, seed 0, scores taken for probabilities, members

@@ -1,21 +1,23 @@
 """Hardness as the detector's uncertainty, which serves any query."""
 
-from collections.abc import Collection, Sequence
-from typing import Any, Literal, get_args
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor
 
+from hardest_metrics.detection.detection_metric import DetectionMetric
 from hardest_metrics.functional.estimation import Calibration, Uncalibrated, participants, probabilities
 from hardest_metrics.functional.matching import AreaName, Query
-from hardest_metrics.functional.packing import READS, BoxFormat, ImageDict, check_box_format, ids_alone, pack
+from hardest_metrics.functional.packing import BoxFormat, ImageDict, check_box_format, ids_alone, pack
 from hardest_metrics.functional.uncertainty import OF_LOGITS, OF_SCORES, ImageReduction, image_uncertainty
-from hardest_metrics.metric import HardnessMetric, Reduction
+from hardest_metrics.image_rows import Column, Reading
+from hardest_metrics.metric import Columns, ReductionT
 
 Measure = Literal["entropy", "binary_entropy", "evidential", "binary_evidential", "max_uncertainty"]
 
 
-class Uncertainty(HardnessMetric):
+class Uncertainty(DetectionMetric[ReductionT]):
     """Rank images by how unsure the detector is of its detections, whatever the query.
 
     - ``"entropy"`` and ``"evidential"`` (unassigned belief) go by the logits over classes of each detection, given in
@@ -54,9 +56,8 @@ class Uncertainty(HardnessMetric):
         Ranking(1 images, hardest first: 0 (0.5))
     """
 
-    reads = READS | {"logits"}
+    columns: ClassVar = {"uncertainty": Column()}
     needs_labels = False
-    by_image = True
 
     def __init__(
         self,
@@ -65,7 +66,7 @@ class Uncertainty(HardnessMetric):
         score_threshold: float = 0.5,
         labels: Collection[int] | None = None,
         box_format: BoxFormat = "xyxy",
-        reduction: Reduction | None = None,
+        reduction: ReductionT = None,  # type: ignore[assignment]
         calibration: Calibration | None = None,
         area_range: AreaName | tuple[float, float] | None = None,
         max_detections: int = 100,
@@ -88,7 +89,7 @@ class Uncertainty(HardnessMetric):
         query = Query(score_threshold, labels=labels, area_range=area_range, max_detections=max_detections)
         calibrated = "" if calibration is None else f", calibration={calibration.settings}"
         settings = f"uncertainty({measure!r}, {image_reduction!r}, {query}, box_format={box_format!r}{calibrated})"
-        super().__init__(settings, (1,), reduction, **kwargs)
+        super().__init__(settings, reduction, **kwargs)
         self.measure = measure
         self.image_reduction = image_reduction
         self.query = query
@@ -106,9 +107,16 @@ class Uncertainty(HardnessMetric):
         Raises:
             TypeError, ValueError: on input that makes no sense; the metric is as it was before.
         """
-        super().update(preds, ids_alone(len(preds), target))
+        super().update(preds, target)  # type: ignore[arg-type]
 
-    def _measure(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> tuple[Tensor, Tensor]:
+    def _read(
+        self, asked: Sequence[Hashable], preds: Sequence[ImageDict], target: Sequence[ImageDict] | None = None
+    ) -> Reading:
+        return super()._read(asked, preds, ids_alone(len(preds), target))
+
+    def _measure(
+        self, asked: Sequence[Hashable], preds: Sequence[ImageDict], target: Sequence[ImageDict]
+    ) -> tuple[Tensor, Mapping[Hashable, Tensor]]:
         batch = pack(preds, target, self.box_format)
         boxes = batch.detections
         if self.measure in OF_SCORES:
@@ -119,10 +127,10 @@ class Uncertainty(HardnessMetric):
         kept = kept[self.query.counts_area(boxes.box_area.index_select(0, kept))]
         image = boxes.image.index_select(0, kept)
         result = image_uncertainty(values.index_select(0, kept), image, len(batch), self.image_reduction)
-        return batch.image_ids, result.float()[:, None]
+        return batch.image_ids, {"uncertainty": result.float()}
 
-    def _hardness(self, rows: Tensor) -> Tensor:
-        return rows[:, 0]
+    def _hardness(self, columns: Columns) -> Tensor:
+        return columns["uncertainty"]
 
 
 def _logits(preds: Sequence[ImageDict], measure: Measure) -> Tensor:

@@ -1,5 +1,8 @@
 """The image files of a data set: which there are, and what is in them."""
 
+import io
+import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +17,14 @@ from hardest_metrics.data.json_file import PathLike
 
 _SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 
+_MISSING = "no such file"
+
+_LONGEST = 255  # letters of a name that a message shows
+
+_LEADS_OUT = (
+    "is a link that leads out of the folder `images`. Copy what it leads to, or give the folder that holds both."
+)
+
 
 class ImageFile(NamedTuple):
     """One image of a data set.
@@ -22,35 +33,49 @@ class ImageFile(NamedTuple):
         image_id: its id.
         name: its name in the data set.
         path: the file.
-        n_bytes: the length of the file.
         size: (height, width) in pixels as its annotations give it, None where nothing does.
     """
 
     image_id: int
     name: str
     path: Path
-    n_bytes: int
     size: tuple[int, int] | None = None
+
+
+class ImageNotFoundError(ValueError):
+    """An image is not where it should be.
+
+    Args:
+        message: in full, with path and remedy.
+        problem: in a few words.
+    """
+
+    def __init__(self, message: str, problem: str) -> None:
+        super().__init__(message)
+        self.problem = problem
 
 
 def folder_images(folder: PathLike) -> list[ImageFile]:
     """All images in a folder and its subfolders, numbered 1, 2, ... in the order of their names.
 
     Images are told by their suffix. Names are relative to the folder, with ``/``; names that start with a dot are
-    passed over.
+    passed over, and so are links to folders in it, whose images have names of their own.
 
     Raises:
         OSError: when it is no folder.
-        ValueError: when there is no image in it.
+        ValueError: when there is no image in it, or a link leads out of it.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder}: no such folder, but `images` names it. Check the path.")
     paths = {path.relative_to(folder).as_posix(): path for path in _visible_files(folder)}
     names = sorted(name for name, path in paths.items() if path.suffix.lower() in _SUFFIXES)
+    for name in names:
+        if paths[name].is_symlink() and not _is_inside(paths[name], folder):
+            raise ValueError(f"{paths[name]}: {_LEADS_OUT}")
     if not names:
         raise ValueError(f"{folder}: holds no images ({', '.join(sorted(_SUFFIXES))}). Check the path.")
-    return [ImageFile(i, name, paths[name], paths[name].stat().st_size) for i, name in enumerate(names, start=1)]
+    return [ImageFile(i, name, paths[name]) for i, name in enumerate(names, start=1)]
 
 
 def coco_images(annotations: PathLike, folder: PathLike) -> list[ImageFile]:
@@ -74,8 +99,7 @@ def coco_images(annotations: PathLike, folder: PathLike) -> list[ImageFile]:
     columns = distinct_ids(entries), entries.strings("file_name"), image_sizes_of(entries)
     images = []
     for image_id, name, size in zip(*columns, strict=True):
-        path = find_image(folder, name, image_id)
-        images.append(ImageFile(image_id, name, path, path.stat().st_size, size))
+        images.append(ImageFile(image_id, name, find_image(folder, name, image_id), size))
     if not images:
         raise ValueError(f"{annotations}: lists no images. Give a COCO file that does.")
     return images
@@ -84,16 +108,22 @@ def coco_images(annotations: PathLike, folder: PathLike) -> list[ImageFile]:
 def find_image(folder: PathLike, name: str, image_id: int) -> Path:
     """Where an image is in a folder: under its name, or under the last part of it.
 
+    Nothing outside the folder is ever found, whatever the name says and wherever links lead.
+
     Raises:
-        ValueError: when it is under neither.
+        ImageNotFoundError: when it is under neither.
     """
     candidates = [Path(folder, name), Path(folder, Path(name).name)]
-    for path in candidates:
-        if path.is_file():
+    problems = [_problem(path, folder) for path in candidates]
+    for path, problem in zip(candidates, problems, strict=True):
+        if not problem:
             return path
-    raise ValueError(
-        f"{candidates[0]}: no such file, but image {image_id} has this name in the annotations."
-        " Let `images` name the folder where it is."
+    problem = next((problem for problem in problems if problem != _MISSING), _MISSING)
+    shown = name if len(name) <= _LONGEST else f"{name[:_LONGEST]}..."
+    raise ImageNotFoundError(
+        f"{Path(folder, shown)}: {problem}, but image {image_id} has this name in the annotations."
+        " Let `images` name the folder where it is.",
+        problem,
     )
 
 
@@ -110,18 +140,22 @@ def image_size(path: PathLike) -> tuple[int, int]:
         raise ValueError(f"{path}: not a picture that can be read ({error}).") from error
 
 
-def load_image(image: ImageFile) -> Tensor:
+def load_image(image: ImageFile, content: bytes | None = None) -> Tensor:
     """The pixels of an image, ``(3, H, W)`` uint8.
 
     They are as stored, which is what COCO annotates; only where the annotations give the size of the picture
     turned as its EXIF orientation says, it is turned.
+
+    Args:
+        image: which.
+        content: of the file, where it was read already.
 
     Raises:
         ValueError: when the file is no image, is damaged, has more than 8 bits a channel, or has another size than
             its annotations say; the message names the file.
     """
     try:
-        with Image.open(image.path) as file:
+        with Image.open(image.path if content is None else io.BytesIO(content)) as file:
             stored, mode = (file.height, file.width), file.mode
             turned = file.getexif().get(ExifTags.Base.Orientation, 1) >= 5
             turn = turned and image.size == stored[::-1] != stored
@@ -139,11 +173,31 @@ def load_image(image: ImageFile) -> Tensor:
     return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
-def _visible_files(folder: Path) -> Iterator[Path]:
-    for path in folder.iterdir():
+def _problem(path: Path, folder: PathLike) -> str:
+    """Why there is no such file in a folder; empty if there is."""
+    try:
+        is_file = stat.S_ISREG(path.stat().st_mode)
+        return "" if is_file and _is_inside(path, folder) else "lies outside the folder" if is_file else "is no file"
+    except (FileNotFoundError, NotADirectoryError):
+        return "is a link that leads nowhere" if path.is_symlink() else _MISSING
+    except OSError as error:  # 300 letters, links in a circle
+        return str(error.strerror).lower()
+    except ValueError:  # a lone half of a character, a NUL
+        return "no file can have this name"
+
+
+def _is_inside(path: Path, folder: PathLike) -> bool:
+    """Whether a file or folder, once all links are followed, is in a folder or below."""
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+
+
+def _visible_files(folder: Path, below: Path | None = None) -> Iterator[Path]:
+    for path in (below or folder).iterdir():
         if path.name.startswith("."):
             continue
-        if path.is_dir():
-            yield from _visible_files(path)
-        else:
+        if not path.is_dir():
             yield path
+        elif not path.is_symlink():
+            yield from _visible_files(folder, path)
+        elif not _is_inside(path, folder):
+            raise ValueError(f"{path}: {_LEADS_OUT}")

@@ -18,6 +18,8 @@ from hardest_metrics.data.json_file import PathLike
 # batch normalisation in detectors had no epsilon. torchvision takes it away when it downloads them itself.
 _WITHOUT_EPSILON = {"258fb6c6", "bf2d0c1e", "eeacb38b", "fc266e95"}
 
+_MOST_CLASSES = 100_000  # more would fill the memory before the weights tell that they are not for so many
+
 
 class Weights(NamedTuple):
     """What a file of weights holds.
@@ -112,6 +114,8 @@ def _build(name: str, num_classes: int) -> nn.Module:
         raise ValueError(f"`model` is {name!r}, which is no detector of torchvision. Choose from: {', '.join(names)}.")
     if num_classes < 2:
         raise ValueError(f"`num_classes` must be at least 2, background included, but is {num_classes}.")
+    if num_classes > _MOST_CLASSES:
+        raise ValueError(f"`num_classes` must be at most {_MOST_CLASSES}, but is {num_classes}.")
     model: nn.Module = get_model(name, weights=None, weights_backbone=None, num_classes=num_classes)
     return model
 

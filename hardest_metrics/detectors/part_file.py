@@ -1,8 +1,11 @@
 """Long work that survives being killed: what is done is kept in a file, one line a step."""
 
+import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,8 +16,9 @@ from hardest_metrics.data.json_file import PathLike
 class PartFile:
     """Records of finished steps, each on the disk before the next step begins.
 
-    The first line holds the settings that all records depend on, every other line a record, in JSON. Opened again,
-    the file goes on where it ended; a line that was cut off in the middle of being written is removed.
+    The first line holds the settings that all records depend on, every other line a record, in JSON behind its own
+    checksum. Opened again, the file goes on where it ended; a line that was cut off in the middle of being written is
+    removed. One process at a time may use it, which is for the caller to see to.
 
     Args:
         path: the file; made where there is none.
@@ -22,7 +26,7 @@ class PartFile:
 
     Raises:
         OSError: when the file cannot be read or written.
-        ValueError: when it was begun with other settings, or is not such a file.
+        ValueError: when it was begun with other settings, is damaged, or is not such a file.
 
     Example:
         >>> import tempfile
@@ -55,19 +59,27 @@ class PartFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._file.close()
+        with suppress(OSError):  # what a full disk has no room for is tried once more
+            self._file.close()
 
     def append(self, record: Any) -> None:
-        """Add a record and wait until it is on the disk."""
-        self._file.write(_line(record))
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        """Add a record and wait until it is on the disk.
+
+        Raises:
+            OSError: when there is no room for it; what there was before stays.
+        """
+        try:
+            self._file.write(_line(record))
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise type(error)(error.errno, error.strerror, str(self.path)) from error
 
     def records(self) -> Iterator[Any]:
         """All records, read one at a time.
 
         Raises:
-            ValueError: at a record that is not JSON.
+            ValueError: at a record that is not as it was written.
         """
         lines = self._lines()
         next(lines)
@@ -108,11 +120,25 @@ class PartFile:
 
     def _lines(self) -> Iterator[Any]:
         with self.path.open("rb") as file:
-            try:
-                yield from map(json.loads, file)
-            except ValueError as error:
-                raise ValueError(f"{self.path}: is damaged ({error}). Delete it to start anew.") from error
+            for number, line in enumerate(file, start=1):
+                checksum, _, content = line.removesuffix(b"\n").partition(b" ")
+                if checksum == _checksum(content):
+                    yield json.loads(content)
+                elif number > 1:
+                    raise ValueError(
+                        f"{self.path}: is damaged in line {number}. Delete this line and all below it to go on after"
+                        " what is above, or the file to start anew."
+                    )
+                elif re.fullmatch(rb"[0-9a-f]{64}", checksum):
+                    raise ValueError(f"{self.path}: is damaged in its first line. Delete it to start anew.")
+                else:
+                    raise self._in_the_way()
 
 
 def _line(record: Any) -> bytes:
-    return json.dumps(record, separators=(",", ":")).encode() + b"\n"
+    content = json.dumps(record, separators=(",", ":")).encode()
+    return _checksum(content) + b" " + content + b"\n"
+
+
+def _checksum(content: bytes) -> bytes:
+    return hashlib.sha256(content).hexdigest().encode()

@@ -6,15 +6,17 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import torch
 from rich.progress import Progress
 from torch import Tensor, nn
 from torchvision.ops import box_convert
 
-from hardest_metrics.data import atomic_write
+from hardest_metrics.data.atomic import atomic_write, remove_unfinished
+from hardest_metrics.data.digest import content_digest
 from hardest_metrics.data.json_file import PathLike
+from hardest_metrics.data.lock import alone
 from hardest_metrics.detectors.image_files import ImageFile, coco_images, folder_images, load_image
 from hardest_metrics.detectors.load import default_num_classes, load_detector, read_weights
 from hardest_metrics.detectors.part_file import PartFile
@@ -57,7 +59,8 @@ def detect(
 
     Each finished batch is kept in ``<out>.part`` until all are done. Where the run is killed or fails, the same call
     goes on with the batch after the last one kept, and ends with the same files; ``batch_size`` may then be another
-    one (but the images that share a batch have a small influence on each other through padding).
+    one (but the images that share a batch have a small influence on each other through padding). Images that are done
+    are known by their content. Only one run at a time may write to a file.
 
     Args:
         model: one of ``torchvision.models.list_models(module=torchvision.models.detection)``.
@@ -78,7 +81,8 @@ def detect(
 
     Raises:
         OSError: when a file cannot be read or written.
-        ValueError: when an argument or a file is not as it should be; the message names it. What is done is kept.
+        ValueError: when an argument or a file is not as it should be, or another run writes to one of the files; the
+            message names it. What is done is kept.
     """
     written = [Path(path) for path in (out, logits, None if annotations else list_path(out)) if path]
     if len({path.resolve() for path in written}) < len(written):
@@ -99,17 +103,20 @@ def detect(
         "device": place.type,
         "logits": "yes" if logits else "no",
     }
-    with PartFile(f"{out}.part", settings) as part:
+    with alone(written, _refuse), PartFile(f"{out}.part", settings) as part:
+        for folder in {path.parent for path in written}:
+            remove_unfinished(folder)
         n_resumed = n_done = _count_done(part, files)
         bar = progress.add_task("detecting", total=len(files), completed=n_resumed) if progress else None
         runner = WithLogits(detector) if logits else detector
         batches = (files[start : start + batch_size] for start in range(n_resumed, len(files), batch_size))
-        for batch, pixels in _loaded(batches):
+        for batch, read in _loaded(batches):
             try:
-                detections = _detect_batch(runner, list(pixels), place)
+                pixels, digests = zip(*read, strict=True)
+                detections = _detect_batch(runner, pixels, place)
             except ValueError as error:
                 raise ValueError(f"{error} The same command then goes on after the {n_done} images done.") from error
-            part.append({"files": _digest(batch), "images": detections})
+            part.append({"files": _digest(batch, digests), "images": detections})
             n_done += len(batch)
             if progress and bar is not None:
                 progress.update(bar, completed=n_done)
@@ -141,35 +148,52 @@ def _device(name: str | None) -> torch.device:
     return device
 
 
+def _refuse(path: Path) -> NoReturn:
+    raise ValueError(f"{path}: another run is writing to it. Wait for its end, or choose another file.")
+
+
 def _count_done(part: PartFile, files: Sequence[ImageFile]) -> int:
     """The number of images that are done, provided that they are the first of these."""
     n_done = 0
-    for record in part.records():
-        batch = files[n_done : n_done + len(record["images"])]
-        n_done += len(record["images"])
-        if record["files"] != _digest(batch):
-            where = f"up to image {batch[-1].image_id} ({batch[-1].name})" if batch else "which are fewer"
-            raise ValueError(
-                f"{part.path}: was begun with other `images` than those given now, {where}: ids, names or lengths of"
-                " files differ. Give the same ones to go on, or delete the file to start anew."
-            )
+    with ThreadPoolExecutor() as pool:
+        for record in part.records():
+            batch = files[n_done : n_done + len(record["images"])]
+            n_done += len(record["images"])
+            if record["files"] != _digest(batch, list(pool.map(content_digest, [file.path for file in batch]))):
+                where = f"up to image {batch[-1].image_id} ({batch[-1].name})" if batch else "which are fewer"
+                raise ValueError(
+                    f"{part.path}: was begun with other `images` than those given now, {where}: ids, names or contents"
+                    " of files differ. Give the same ones to go on, or delete the file to start anew."
+                )
     return n_done
 
 
-def _digest(files: Sequence[ImageFile]) -> str:
-    """What tells image files from others, short of reading them."""
-    return hashlib.sha256(json.dumps([(file.image_id, file.name, file.n_bytes) for file in files]).encode()).hexdigest()
+def _digest(files: Sequence[ImageFile], contents: Sequence[str]) -> str:
+    """What tells image files from others, given the digest of what is in each."""
+    named = [(file.image_id, file.name, content) for file, content in zip(files, contents, strict=True)]
+    return hashlib.sha256(json.dumps(named).encode()).hexdigest()
 
 
-def _loaded(batches: Iterable[Sequence[ImageFile]]) -> Iterator[tuple[Sequence[ImageFile], Iterator[Tensor]]]:
-    """Each batch with its pixels, which are read while the batch before it is in use."""
+def _loaded(
+    batches: Iterable[Sequence[ImageFile]],
+) -> Iterator[tuple[Sequence[ImageFile], Iterator[tuple[Tensor, str]]]]:
+    """Each batch with its pixels and digests, which are read while the batch before it is in use."""
     with ThreadPoolExecutor() as pool:
-        waiting: deque[tuple[Sequence[ImageFile], Iterator[Tensor]]] = deque()
+        waiting: deque[tuple[Sequence[ImageFile], Iterator[tuple[Tensor, str]]]] = deque()
         for batch in batches:
-            waiting.append((batch, pool.map(load_image, batch)))
+            waiting.append((batch, pool.map(_read, batch)))
             if len(waiting) > 1:
                 yield waiting.popleft()
         yield from waiting
+
+
+def _read(file: ImageFile) -> tuple[Tensor, str]:
+    """The pixels of an image, and the digest of the very bytes they are from."""
+    try:
+        content = file.path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{file.path}: cannot be read ({error.strerror}).") from error
+    return load_image(file, content), hashlib.sha256(content).hexdigest()
 
 
 @torch.inference_mode()

@@ -14,6 +14,13 @@ from hardest_metrics.functional.estimation import (
 from hardest_metrics.functional.hardness import error_sums, false_negatives, false_positives, total_false
 from hardest_metrics.functional.matching import Matches, Outcome, Query, match
 from hardest_metrics.functional.packing import no_labels, pack
+from hardest_metrics.functional.retrieval import (
+    QueryScores,
+    nearest_neighbours,
+    score_queries,
+    score_ranked,
+    topk_scores,
+)
 from hardest_metrics.functional.weighting import Errors, TruePositives, errors_of, none, overlap, pixel
 
 __all__ = [
@@ -26,6 +33,7 @@ __all__ = [
     "Outcome",
     "PseudoGroundTruth",
     "Query",
+    "QueryScores",
     "Sampler",
     "ScoreSampler",
     "TruePositives",
@@ -36,6 +44,7 @@ __all__ = [
     "false_negatives",
     "false_positives",
     "match",
+    "nearest_neighbours",
     "no_labels",
     "none",
     "overlap",
@@ -43,6 +52,9 @@ __all__ = [
     "pack",
     "pixel",
     "sampled_moments",
+    "score_queries",
+    "score_ranked",
+    "topk_scores",
     "total_false",
     "transferability",
 ]

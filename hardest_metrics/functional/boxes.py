@@ -11,12 +11,23 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from hardest_metrics.functional.order import Array, as_array, as_tensor, numpy_or_torch, places, repeated, rows_at
-
-#: Marks an image that was given without an `image_id`; no image may have it as its id.
-NO_ID = torch.iinfo(torch.int64).min
+from hardest_metrics.functional.ids import NO_ID
+from hardest_metrics.functional.order import (
+    Array,
+    as_array,
+    as_tensor,
+    at_least,
+    numpy_or_torch,
+    places,
+    positions,
+    repeated,
+    rows_at,
+)
 
 _AnyBoxes = TypeVar("_AnyBoxes", bound="Boxes")
+
+#: What scores may be given in.
+SCORE_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 #: Pairs of boxes looked at in one go, however many there are: what fits into the host's caches, and what keeps another
 #: device busy, about 100 MB.
@@ -42,7 +53,8 @@ class Boxes:
 
     def take(self: _AnyBoxes, index: Tensor) -> _AnyBoxes:
         """The boxes at ``(k,)`` int64 positions, in their order."""
-        return replace(self, **{name: rows_at(value, index) for name, value in vars(self).items()})
+        columns = {name: value for name, value in vars(self).items() if value is not None}
+        return replace(self, **{name: rows_at(value, index) for name, value in columns.items()})
 
     @property
     def xyxy(self) -> Tensor:
@@ -63,10 +75,20 @@ class Detections(Boxes):
         scores: ``(n,)`` floating point in [0, 1], in the dtype they were given in.
         group: ``(n,)`` int32 or int64, at least 0, equal for boxes of the same image and label, in both halves of a
             batch.
+        given_as: ``(n,)`` int64, the place in :data:`SCORE_DTYPES` of the dtype in which each score was given, where
+            a batch mixes several; else None.
     """
 
     scores: Tensor
     group: Tensor
+    given_as: Tensor | None = None
+
+    def scored(self, least: float) -> Tensor:
+        """``(k,)`` int64 positions, ascending, of boxes of at least this score, compared in the dtype it was given in.
+
+        How many they are must reach the host.
+        """
+        return at_least_as_given(self.scores, self.given_as, least)
 
 
 @dataclass(frozen=True)
@@ -91,7 +113,8 @@ class Batch:
     Attributes:
         detections: of all images, image by image.
         ground_truth: likewise.
-        image_ids: ``(N,)`` int64, on the CPU unless they were given elsewhere; :data:`NO_ID` where not given.
+        image_ids: ``(N,)`` int64, on the CPU unless they were given elsewhere;
+            :data:`~hardest_metrics.functional.ids.NO_ID` where not given.
         image_sizes: ``(N, 2)`` float64, height and width in pixels; NaN where not given.
         label_range: no label is below the first or above the second.
         sized: whether every image's size was given.
@@ -112,7 +135,7 @@ class Batch:
         """The images of several batches as one, in their order.
 
         Args:
-            batches: at least one, with scores of one dtype, all on one device.
+            batches: at least one, with scores of one dtype, all on one device; either all or none mix dtypes.
         """
         if len(batches) == 1:
             return batches[0]
@@ -145,11 +168,20 @@ class Batch:
 
 def _joined(parts: Sequence[Boxes], starts: Tensor) -> dict[str, Tensor]:
     """The columns of several boxes as one, the images of each part counted from its start; groups are yet to number."""
-    columns = {name: torch.cat([getattr(part, name) for part in parts]) for name in vars(parts[0]) if name != "group"}
+    named = [name for name, column in vars(parts[0]).items() if name != "group" and column is not None]
+    columns = {name: torch.cat([getattr(part, name) for part in parts]) for name in named}
     device, number = columns["image"].device, len(columns["image"])
     sizes = torch.tensor([len(part) for part in parts], device="cpu")
     columns["image"] += starts.index_select(0, as_tensor(repeated(as_array(sizes), number))).to(device)
     return columns
+
+
+def at_least_as_given(scores: Tensor, given_as: Tensor | None, least: float) -> Tensor:
+    """Where scores are at least so high, each compared in the dtype it was given in, see :class:`Detections`."""
+    if given_as is None:
+        return at_least(scores, least)
+    limits = [torch.tensor(least, dtype=dtype, device="cpu").double() for dtype in SCORE_DTYPES]
+    return positions(scores.double() >= torch.stack(limits).to(scores.device).index_select(0, given_as))
 
 
 def group_numbers(

@@ -14,7 +14,7 @@ from hardest_metrics.functional.estimation import (
     hash_of,
 )
 from hardest_metrics.functional.matching import Query
-from hardest_metrics.functional.order import ascending_order, at_least, positions
+from hardest_metrics.functional.order import ascending_order, positions
 from hardest_metrics.functional.packing import ImageDict
 
 
@@ -36,7 +36,7 @@ class ConfidentMembers:
         parts = []
         for place, number in enumerate(samples.tolist()):
             boxes = self._members[number].detections
-            boxes = boxes.take(at_least(boxes.scores, self._query.score_threshold))
+            boxes = boxes.take(boxes.scored(self._query.score_threshold))
             parts.append(_objects(torch.full_like(boxes.image, place), boxes.image, boxes.xywh, boxes.labels))
         return _joined(parts)
 

@@ -23,6 +23,7 @@ from hardest_metrics.functional.hardness import weighted_sums
 from hardest_metrics.functional.matching import Matches, Outcome, Query, match, rank
 from hardest_metrics.functional.order import positions, runs
 from hardest_metrics.functional.weighting import Weighting, WeightingName
+from hardest_metrics.names import MOST_SAMPLES
 
 #: Boxes that the samples worked on at the same time hold together: about 300 MB of working memory.
 _BOXES_AT_ONCE = 1 << 20
@@ -351,9 +352,11 @@ def participants(detections: Detections, query: Query) -> Tensor:
 
 
 def check_n_samples(n_samples: int) -> None:
-    """Refuse to draw less than one sample."""
+    """Refuse to draw less than one sample, or more than memory and patience allow."""
     if type(n_samples) is not int or n_samples < 1:
         raise ValueError(f"`n_samples` must be an integer of at least 1, but is {n_samples!r}.")
+    if n_samples > MOST_SAMPLES:
+        raise ValueError(f"`n_samples` must be at most {MOST_SAMPLES}, but is {n_samples}.")
 
 
 def check_seed(seed: int) -> None:
@@ -416,6 +419,7 @@ def _copies(batch: Batch, detections: Detections, objects: PseudoGroundTruth, nu
             image,
             detections.scores.repeat(number),
             d_group,
+            None if detections.given_as is None else detections.given_as.repeat(number),
         ),
         GroundTruth(
             objects.xywh,

@@ -5,8 +5,9 @@ from collections.abc import Collection, Sequence
 import torch
 from torch import Tensor
 
-from hardest_metrics.functional.boxes import NO_ID, Batch
+from hardest_metrics.functional.boxes import Batch
 from hardest_metrics.functional.eager import eager
+from hardest_metrics.functional.ids import NO_ID
 from hardest_metrics.functional.matching import AreaName, Matches, Query, match
 from hardest_metrics.functional.packing import BoxFormat, ImageDict, pack
 from hardest_metrics.functional.weighting import WEIGHTINGS, Errors, Weighting, WeightingName, errors_of

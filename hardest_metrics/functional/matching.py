@@ -25,7 +25,7 @@ from torch import Tensor
 
 from hardest_metrics.functional.boxes import Detections, GroundTruth, iou, shared_areas
 from hardest_metrics.functional.eager import eager
-from hardest_metrics.functional.order import ascending_order, at_least, positions, rows_at, runs
+from hardest_metrics.functional.order import ascending_order, positions, rows_at, runs
 from hardest_metrics.functional.reduction import scatter_extreme_
 
 AreaName = Literal["small", "medium", "large"]
@@ -213,12 +213,13 @@ def match(detections: Detections, ground_truth: GroundTruth, query: Query) -> Ma
 
 def rank(detections: Detections, query: Query) -> Tensor:
     """Indices of the detections that take part, by group, and in a group by score, highest first."""
-    ranked = at_least(detections.scores, query.score_threshold)
+    ranked = detections.scored(query.score_threshold)
     if query.labels is not None:
         counted = positions(query.counts_label(detections.labels.index_select(0, ranked)))
         ranked = ranked.index_select(0, counted)
     group = detections.group.index_select(0, ranked)
-    order = _by_group_and_score(group, detections.scores.index_select(0, ranked), query.score_threshold)
+    least = query.score_threshold if detections.given_as is None else 0.0  # in its own dtype one may be a little below
+    order = _by_group_and_score(group, detections.scores.index_select(0, ranked), least)
     ranked, most = ranked.index_select(0, order), query.max_detections
     if len(ranked) <= most:
         return ranked

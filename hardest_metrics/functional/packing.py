@@ -13,9 +13,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hardest_metrics.functional.boxes import NO_ID, Batch, Detections, GroundTruth, group_numbers
+from hardest_metrics.functional.boxes import (
+    SCORE_DTYPES,
+    Batch,
+    Detections,
+    GroundTruth,
+    at_least_as_given,
+    group_numbers,
+)
 from hardest_metrics.functional.eager import eager
-from hardest_metrics.functional.order import as_array, as_tensor, at_least, first_places, repeated, rows_at
+from hardest_metrics.functional.ids import NO_ID
+from hardest_metrics.functional.order import as_array, as_tensor, first_places, repeated, rows_at
 
 BoxFormat = Literal["xyxy", "xywh", "cxcywh"]
 
@@ -35,6 +43,8 @@ _NUMBERS = _INTEGERS | _FLOATS
 _PARTS_OF_COMPLEX = {torch.float32, torch.float64}
 
 _OF_NUMPY = {torch.int64: np.int64, torch.float64: np.float64}
+
+_DTYPE = operator.attrgetter("dtype")
 
 _DTYPE_REMEDY = {
     "labels": "integers, signed or uint8: convert them with `.long()`",
@@ -83,8 +93,8 @@ def pack(
     """Check one batch of predictions and labels and lay it out in flat tensors.
 
     Everything ends on the device of the detections' boxes. Boxes given as ``xywh`` are used as they are, others
-    are converted first in their own dtype (the one that those of all images have in common; float64 for integers),
-    then widened to float64, as pycocotools sees them.
+    are converted first in their own dtype if that is float32 or float64, then widened to float64, as pycocotools sees
+    them; of other dtypes they are widened first. What becomes of an image does not depend on the dtypes of others.
 
     On a GPU the host waits twice: for the least and greatest values, all in one transfer, without which nothing can be
     refused; and with `min_score` for how many detections are kept.
@@ -125,10 +135,11 @@ def pack(
     image_ids = _image_ids(labelled, detected)
     labelled.image_ids = detected.image_ids = image_ids
 
-    d_boxes, d_labels, scores = detected.boxes(box_format), detected.labels(), detected.column("scores", _FLOATS)
+    (d_boxes, d_format), d_labels = detected.boxes(box_format), detected.labels()
+    scores, given_as = detected.scores()
     device = d_boxes.device
-    g_boxes, g_labels = labelled.boxes(box_format), labelled.labels()
-    g_xywh = _to_xywh(g_boxes, box_format)
+    (g_boxes, g_format), g_labels = labelled.boxes(box_format), labelled.labels()
+    g_xywh = _to_xywh(g_boxes, g_format)
     area = labelled.column("area", _NUMBERS, default=g_xywh[:, 2] * g_xywh[:, 3]).to(device, torch.float64)
     crowd = labelled.column(
         "iscrowd", _NUMBERS | {torch.bool}, default=torch.zeros_like(g_labels, dtype=torch.bool)
@@ -137,31 +148,34 @@ def pack(
     image_sizes, sized = _image_sizes(labelled, detected, device)
 
     bounds = [
-        *((_extent(boxes, box_format), 0.0, _MOST_EXTENT) for boxes in (d_boxes, g_boxes)),
+        (_extent(d_boxes, d_format), 0.0, _MOST_EXTENT),
+        (_extent(g_boxes, g_format), 0.0, _MOST_EXTENT),
         (scores, 0.0, 1.0),
         (area, 0.0, _FINITE),
         (torch.where(image_sizes.isnan(), 1.0, image_sizes), _ABOVE_0, _FINITE),
     ]
-    if box_format != "xyxy":  # corners are finite if what lies between them is
-        bounds += [(d_boxes, -_FINITE, _FINITE), (g_boxes, -_FINITE, _FINITE)]
+    # corners are finite if what lies between them is
+    bounds += [(b, -_FINITE, _FINITE) for b, form in ((d_boxes, d_format), (g_boxes, g_format)) if form != "xyxy"]
     if crowd.dtype != torch.bool:
         bounds.append((crowd.double(), 0.0, 1.0))
     kept = None
     if min_score > 0:  # most detections of a detector score low: all but the checks is spared them
-        kept = at_least(scores, min_score)
+        kept = at_least_as_given(scores, given_as, min_score)
         d_labels = d_labels.index_select(0, kept)
     limits, (lowest, highest) = _limits([values for values, _, _ in bounds], [d_labels, g_labels])
     # a NaN is within no bounds
     if not all(least <= low and high <= most for (low, high), (_, least, most) in zip(limits, bounds, strict=True)):
-        _refuse(detected, labelled, d_boxes, g_boxes, scores, area, crowd, image_sizes, box_format)
+        _refuse(detected, labelled, d_boxes, g_boxes, scores, area, crowd, image_sizes, box_format,
+                (d_format, g_format))  # fmt: skip
     crowd = crowd.bool()
 
     if kept is not None:
         d_boxes, scores = rows_at(d_boxes, kept), scores.index_select(0, kept)
+        given_as = None if given_as is None else given_as.index_select(0, kept)
     d_image, g_image = detected.image_index(device, kept), labelled.image_index(device)
     d_group, g_group = group_numbers((d_labels, g_labels), (d_image, g_image), (lowest, highest), len(preds))
     return Batch(
-        Detections(_to_xywh(d_boxes, box_format), d_labels, d_image, scores, d_group),
+        Detections(_to_xywh(d_boxes, d_format), d_labels, d_image, scores, d_group, given_as),
         GroundTruth(g_xywh, g_labels, g_image, crowd, area, g_group),
         image_ids,
         image_sizes,
@@ -220,8 +234,12 @@ class _Side:
             counts[1:] -= counts[:-1].clone()
         return as_tensor(repeated(as_array(counts), size))
 
-    def boxes(self, box_format: BoxFormat) -> Tensor:
-        """``(n, 4)`` as given."""
+    def boxes(self, box_format: BoxFormat) -> tuple[Tensor, BoxFormat]:
+        """``(n, 4)`` float32 or float64 boxes, and their format: as given, unless a batch mixes dtypes.
+
+        float32 and float64 are converted in their own dtype, as pycocotools sees them; other dtypes in float64. What an
+        image's boxes become must not depend on its neighbours, so a mixture is converted image by image.
+        """
         if set(map(type, self._boxes)) - {Tensor}:
             for index, boxes in enumerate(self._boxes):
                 own = getattr(boxes, "format", None)  # torchvision's BoundingBoxes know theirs
@@ -231,7 +249,27 @@ class _Side:
                         f" {box_format!r}: pass box_format={own.value.lower()!r} or convert them."
                     )
         boxes = self._cat("boxes", self._boxes, (4,), _NUMBERS)
-        return boxes if boxes.is_floating_point() else boxes.double()  # differences of unsigned integers wrap around
+        if len(set(map(_DTYPE, self._boxes))) > 1 and box_format != "xywh":
+            own = [
+                _to_xywh(_exact(b), box_format) for b, size in zip(self._boxes, self._box_sizes, strict=True) if size
+            ]
+            return torch.cat(own) if own else boxes, "xywh"
+        return _exact(boxes), box_format
+
+    def scores(self) -> tuple[Tensor, Tensor | None]:
+        """``(n,)`` floating point and, where a batch mixes dtypes, that of each, see :class:`Detections`."""
+        scores = self.column("scores", _FLOATS)
+        dtypes = list(map(_DTYPE, self._values("scores")))
+        if len({dtype for dtype, number in zip(dtypes, self.counts, strict=True) if number}) < 2:
+            return scores, None
+        # joined in float64: float16 and bfloat16 have no common dtype but by rounding none of them in a wider one
+        places = [SCORE_DTYPES.index(dtype) if number else 0 for dtype, number in zip(dtypes, self.counts, strict=True)]
+        exact = torch.cat(
+            [s.double().reshape(-1) for s, number in zip(self._values("scores"), self.counts, strict=True) if number]
+        )
+        return exact, host_tensor(places, torch.int64).to(scores.device).index_select(
+            0, self.image_index(scores.device)
+        )
 
     def labels(self) -> Tensor:
         """``(n,)`` int64."""
@@ -424,6 +462,11 @@ def _sized(labelled: _Side, detected: _Side, index: int) -> _Side:
     return detected if labelled.images[index].get("image_size") is None else labelled
 
 
+def _exact(boxes: Tensor) -> Tensor:
+    """Boxes in a dtype in which their differences are as good as pycocotools': float32 and float64 as they are."""
+    return boxes if boxes.dtype in _PARTS_OF_COMPLEX else boxes.double()
+
+
 def _to_xywh(boxes: Tensor, box_format: BoxFormat) -> Tensor:
     """``(n, 4)`` float64 xywh, converted in the boxes' own dtype first."""
     if box_format == "xyxy":
@@ -475,20 +518,23 @@ def _limits(floats: Sequence[Tensor], integers: Sequence[Tensor]) -> tuple[list[
 
 def _refuse(
     detected: _Side, labelled: _Side, d_boxes: Tensor, g_boxes: Tensor, scores: Tensor, area: Tensor, crowd: Tensor,
-    image_sizes: Tensor, box_format: BoxFormat,
+    image_sizes: Tensor, box_format: BoxFormat, formats: tuple[BoxFormat, BoxFormat],
 ) -> None:  # fmt: skip
     """Name the first value that makes no sense, its image and the remedy."""
 
-    def sound_boxes(boxes: Tensor) -> Tensor:
+    def sound_boxes(boxes: Tensor, box_format: BoxFormat) -> Tensor:
         extent = _extent(boxes, box_format)
         return boxes.isfinite().all(1) & ((extent >= 0) & (extent.double() <= _MOST_EXTENT)).all(1)
 
-    order = "x1 <= x2 and y1 <= y2" if box_format == "xyxy" else "a width and height of at least 0"
-    box = f"a box in {box_format} format has finite numbers, {order}"
+    def box(boxes: Tensor) -> str:
+        order = "x1 <= x2 and y1 <= y2" if box_format == "xyxy" else "a width and height of at least 0"
+        most = min(_MOST_EXTENT, torch.finfo(boxes.dtype).max)
+        return f"a box in {box_format} format has finite numbers, {order}, and is at most {most:g} wide and high"
+
     score = "a score lies in [0, 1]; pass logits through a sigmoid or softmax first"
     checks = [
-        (detected, "boxes", sound_boxes(d_boxes), box),
-        (labelled, "boxes", sound_boxes(g_boxes), box),
+        (detected, "boxes", sound_boxes(d_boxes, formats[0]), box(d_boxes)),
+        (labelled, "boxes", sound_boxes(g_boxes, formats[1]), box(g_boxes)),
         (detected, "scores", (scores >= 0) & (scores <= 1), score),
         (labelled, "iscrowd", (crowd == 0) | (crowd == 1), "an object is a crowd (1) or not (0)"),
         (labelled, "area", (area >= 0) & area.isfinite(), "an area is finite and at least 0, in square pixels"),

@@ -15,6 +15,7 @@ from hardest_metrics.plot.grid import (
     tile_size,
 )
 from hardest_metrics.plot.history import plot_history
+from hardest_metrics.plot.neighbours import Retrieved, draw_neighbours
 from hardest_metrics.plot.regret import plot_regret
 from hardest_metrics.plot.reliability import plot_reliability
 
@@ -22,9 +23,11 @@ __all__ = [
     "MAX_TILES",
     "UNJUDGED",
     "OutcomeBoxes",
+    "Retrieved",
     "detection_boxes",
     "draw_grid",
     "draw_image",
+    "draw_neighbours",
     "draw_side_by_side",
     "encode_png",
     "outcome_boxes",

@@ -4,25 +4,21 @@ Drawn with Pillow alone: a grid of 16 images takes a fraction of what matplotlib
 to its final size first and drawn on then, so that lines and text look alike whatever its resolution.
 """
 
-import importlib.util
 import io
 import math
 import os
-import unicodedata
-from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from itertools import accumulate, zip_longest
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import ExifTags, Image, ImageDraw, ImageFont, ImageOps
+from PIL import ExifTags, Image, ImageDraw, ImageOps
 from torch import Tensor
 
 from hardest_metrics.functional.matching import Outcome, Query, match
 from hardest_metrics.functional.packing import BoxFormat, ImageDict, no_labels, pack
+from hardest_metrics.plot.lettering import font_of_size, shortened
 
 #: An image as it is to be drawn: ``(3, H, W)`` or ``(1, H, W)`` uint8, or the path of a picture.
 ImageSource = Tensor | str | os.PathLike[str]
@@ -200,14 +196,14 @@ def draw_image(
     picture, scale = scaled(image, size, image_size)
     _draw_boxes(picture, boxes.xyxy * torch.tensor(scale * 2), boxes, class_names or {})
 
-    font = _font(_CAPTION_SIZE)
+    font = font_of_size(_CAPTION_SIZE)
     lines = caption.splitlines()
     line_height = round(1.3 * _CAPTION_SIZE)
     top = len(lines) * line_height + (4 if lines else 0)
     tile = Image.new("RGB", (size, top + picture.height), _PAPER)
     draw = ImageDraw.Draw(tile)
     for number, line in enumerate(lines):
-        draw.text((0, number * line_height), _shortened(line, font, size), _INK, font)
+        draw.text((0, number * line_height), shortened(line, font, size), _INK, font)
     tile.paste(picture, (0, top))
     return tile
 
@@ -345,12 +341,12 @@ def _draw_boxes(picture: Image.Image, xyxy: Tensor, boxes: OutcomeBoxes, class_n
     for box, outcome, _, _ in drawn:
         _outline(draw, box, _STYLES[outcome])
 
-    font = _font(_LABEL_SIZE)
+    font = font_of_size(_LABEL_SIZE)
     taken: list[_Rectangle] = []
     for box, outcome, label, score in reversed(drawn):
         style = _STYLES[outcome]
         text = class_names.get(label, str(label)) + ("" if math.isnan(score) else f" {score:.2f}")
-        text = _shortened(text, font, 0.9 * picture.width)
+        text = shortened(text, font, 0.9 * picture.width)
         place = _free_place(box, math.ceil(font.getlength(text)) + 4, _LABEL_SIZE + 2, picture.size, taken)
         if place is not None:
             taken.append(place)
@@ -417,8 +413,8 @@ def _arranged(rows: Sequence[Sequence[Image.Image | None]], title: str, judged: 
 
 def _text(line: str, width: int) -> Image.Image:
     """A picture of one line, as wide as it needs, up to `width` pixels."""
-    font = _font(_TITLE_SIZE)
-    line = _shortened(line, font, width)
+    font = font_of_size(_TITLE_SIZE)
+    line = shortened(line, font, width)
     picture = Image.new("RGB", (max(math.ceil(font.getlength(line)), 1), round(1.3 * _TITLE_SIZE)), _PAPER)
     ImageDraw.Draw(picture).text((0, 0), line, _INK, font)
     return picture
@@ -426,7 +422,7 @@ def _text(line: str, width: int) -> Image.Image:
 
 def _header(title: str, width: int, judged: bool) -> Image.Image:
     """Title and legend, the legend on as many lines as the width asks for."""
-    lines, fonts = title.splitlines(), [_font(_TITLE_SIZE), _font(_CAPTION_SIZE)]
+    lines, fonts = title.splitlines(), [font_of_size(_TITLE_SIZE), font_of_size(_CAPTION_SIZE)]
     line_height, swatch, gap = 24, 28, 24
     font, top = fonts[1], len(lines) * line_height
     entries, left = [], 0.0
@@ -441,7 +437,7 @@ def _header(title: str, width: int, judged: bool) -> Image.Image:
     draw = ImageDraw.Draw(header)
     for number, line in enumerate(lines):
         line_font = fonts[min(number, 1)]
-        draw.text((0, number * line_height), _shortened(line, line_font, width), _INK, line_font)
+        draw.text((0, number * line_height), shortened(line, line_font, width), _INK, line_font)
     for style, x, y in entries:
         _outline(draw, (x, y + 2, x + swatch, y + 18), style)
         draw.text((x + swatch + 8, y + 1), style.name, _INK, font)
@@ -450,40 +446,3 @@ def _header(title: str, width: int, judged: bool) -> Image.Image:
 
 def _columns(number: int) -> int:
     return math.ceil(math.sqrt(number))
-
-
-@lru_cache
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """DejaVu Sans, which knows most alphabets, where matplotlib brings it along; else the font of Pillow."""
-    path = _dejavu()
-    return ImageFont.load_default(size) if path is None else ImageFont.truetype(path, size)
-
-
-@lru_cache
-def _dejavu() -> Path | None:
-    """The font among the files of matplotlib, which is not imported for it; None where there is none."""
-    matplotlib = importlib.util.find_spec("matplotlib")
-    if matplotlib is None or matplotlib.origin is None:
-        return None
-    path = Path(matplotlib.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
-    return path if path.is_file() else None
-
-
-def _drawable(text: str) -> str:
-    """Text in letters that the font has: without accents, and ``?`` for the rest, where it is that of Pillow."""
-    text = "".join(letter if letter.isprintable() else " " for letter in text)
-    if _dejavu() is not None:
-        return text
-    plain = (letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter))
-    return "".join(letter if letter.isascii() else "?" for letter in plain)
-
-
-def _shortened(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> str:
-    """One line of text, without its middle where it is wider than `width` pixels."""
-    text = _drawable(text)
-
-    def keeping(kept: int) -> str:
-        return text if kept == len(text) else f"{text[: (kept + 1) // 2]}…{text[len(text) - kept // 2 :]}"
-
-    fits = bisect_right(range(len(text) + 1), width, key=lambda kept: font.getlength(keeping(kept)))
-    return keeping(max(fits - 1, 0))

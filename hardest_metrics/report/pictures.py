@@ -10,7 +10,7 @@ from PIL import Image
 
 from hardest_metrics.data.annotations import Annotations
 from hardest_metrics.data.json_file import PathLike
-from hardest_metrics.detectors.image_files import find_image
+from hardest_metrics.detectors.image_files import ImageNotFoundError, find_image
 from hardest_metrics.plot.grid import scaled
 
 #: Longer side of a picture in pixels, at most.
@@ -55,8 +55,8 @@ def pictures(annotations: Annotations, folder: PathLike) -> Iterator[Picture]:
 def _picture(folder: PathLike, image_id: int, name: str, size: tuple[int, int] | None) -> Picture:
     try:
         path = find_image(folder, name, image_id)
-    except ValueError as error:
-        return Picture(b"", size, "file is missing", str(error))
+    except ImageNotFoundError as error:
+        return Picture(b"", size, error.problem, str(error))
     try:
         if size is None:
             with Image.open(path) as file:

@@ -19,9 +19,10 @@ from torch import Tensor
 from hardest_metrics import __version__
 from hardest_metrics.comparison import Comparison, RankedBy
 from hardest_metrics.data.annotations import Annotations
-from hardest_metrics.data.atomic import atomic_write
+from hardest_metrics.data.atomic import atomic_write, remove_unfinished
 from hardest_metrics.data.digest import content_digest
 from hardest_metrics.data.json_file import PathLike
+from hardest_metrics.data.lock import alone
 from hardest_metrics.functional.matching import Query
 from hardest_metrics.report.boxes import MOST_BELOW, shown_boxes
 from hardest_metrics.report.page import data_uri, render
@@ -53,8 +54,9 @@ def write_report(
     path: PathLike,
     images: PathLike | None = None,
     settings: Mapping[str, str] | None = None,
-    inputs: Sequence[PathLike] = (),
+    inputs: Sequence[PathLike] | Mapping[str, str] = (),
     advance: Callable[[int], None] = lambda n_images: None,
+    on_wait: Callable[[Path], None] = lambda path: None,
 ) -> Written:
     """Write an HTML page of the images of a comparison by any of its rankings.
 
@@ -63,7 +65,8 @@ def write_report(
     :data:`MOST_EMBEDDED` images lie in a folder beside it, ``report_files`` for ``report.html``, and move with it.
 
     The page is written as a whole or not at all, after the pictures. These are named by their content, so that an
-    older page in its place keeps its own until it is replaced; the ones that nothing needs any more are removed then.
+    older page in its place keeps its own until it is replaced; the ones that no page in the same folder needs any more
+    are removed then. Another process that writes this page, or its pictures, is waited for.
 
     An image whose file is missing, damaged or of another size than its annotations say has its boxes drawn on an
     empty canvas, and the page says why: a report with gaps is worth more than none when a file out of thousands is
@@ -75,8 +78,9 @@ def write_report(
         images: folder of the image files; None for boxes on an empty canvas.
         settings: further lines on how the rankings were made, as the page is to show them.
         inputs: files, or folders, that all this was made from; the page names them, without folder, and the SHA-256 of
-            their content.
+            their content, which is taken now unless it is given with each.
         advance: called with numbers of images that add up to all of them, as their pictures are done.
+        on_wait: called with a path that another process writes to, before it is waited for.
 
     Returns:
         What was written, and what images have no picture.
@@ -108,23 +112,25 @@ def write_report(
     data = _data(comparison, order, settings or {}, inputs)
 
     store = _PictureStore(path, embed=len(order) <= MOST_EMBEDDED)
-    addresses: list[str | None] = []
-    shown: list[Picture] = []
-    for picture in _pictures(annotations, images):
-        addresses.append(store.keep(picture.jpeg) if picture.jpeg else None)
-        shown.append(picture._replace(jpeg=b""))
-        advance(1)
-    if images is not None and all(address is None for address in addresses):
-        raise ValueError(
-            f"{images}: none of the {len(order)} images can be shown. {next((p.message for p in shown), '')}"
-        )
-    data["pictures"] = None if images is None else [addresses[i] for i in order]
-    data["problems"] = {place: shown[i].problem for place, i in enumerate(order) if shown[i].problem}
-    data |= _boxes(comparison, order, [picture.size for picture in shown])
+    with alone([path, store.folder], on_wait):
+        addresses: list[str | None] = []
+        shown: list[Picture] = []
+        for picture in _pictures(annotations, images):
+            addresses.append(store.keep(picture.jpeg) if picture.jpeg else None)
+            shown.append(picture._replace(jpeg=b""))
+            advance(1)
+        if images is not None and all(address is None for address in addresses):
+            raise ValueError(
+                f"{images}: none of the {len(order)} images can be shown. {next((p.message for p in shown), '')}"
+            )
+        data["pictures"] = None if images is None else [addresses[i] for i in order]
+        data["problems"] = {place: shown[i].problem for place, i in enumerate(order) if shown[i].problem}
+        data |= _boxes(comparison, order, [picture.size for picture in shown])
 
-    with atomic_write(path) as file:
-        file.write(render(data).encode())
-    store.remove_others()
+        remove_unfinished(path.parent)
+        with atomic_write(path) as file:
+            file.write(render(data).encode())
+        store.remove_others()
     return Written(path, store.folder if store.kept else None, [p.message for p in shown if p.message])
 
 
@@ -138,6 +144,7 @@ class _PictureStore:
     """Where pictures are kept: in the page, or in files that are named by their content."""
 
     def __init__(self, page: Path, embed: bool) -> None:
+        self.page = page
         self.folder = page.with_name(f"{page.stem}_files")
         self.embed = embed
         self.kept: set[str] = set()
@@ -153,22 +160,45 @@ class _PictureStore:
             with atomic_write(file) as written:
                 written.write(jpeg)
         self.kept.add(name)
-        return f"{quote_from_bytes(bytes(Path(self.folder.name)))}/{name}"
+        return self._address + name
+
+    @property
+    def _address(self) -> str:
+        """Of the folder, as seen from the page."""
+        return f"{quote_from_bytes(bytes(Path(self.folder.name)))}/"
 
     def remove_others(self) -> None:
-        """Remove the pictures that earlier pages needed, and the folder if it is empty then."""
+        """Remove the pictures that earlier pages needed and no other one needs, and the folder if it is empty then."""
         if self.folder.is_dir():
-            for file in self.folder.iterdir():
-                if _PICTURE_FILE.fullmatch(file.name) and file.name not in self.kept:
-                    file.unlink()
+            remove_unfinished(self.folder)
+            pictures = [file for file in self.folder.iterdir() if _PICTURE_FILE.fullmatch(file.name)]
+            others = {file.name for file in pictures} - self.kept
+            with suppress(OSError):  # a page that cannot be read: who knows what it needs
+                for name in others - self._needed_by_others() if others else ():
+                    (self.folder / name).unlink()
             with suppress(OSError):  # something else is in it
                 self.folder.rmdir()
 
+    def _needed_by_others(self) -> set[str]:
+        """Pictures that other pages beside this one show: copies of earlier ones, `report.htm` for `report.html`."""
+        address = re.compile(rb"[\"/]" + re.escape(self._address.encode()) + rb"([0-9a-f]{32}\.jpg)")
+        return {
+            name.decode()
+            for page in self.page.parent.iterdir()
+            if page.suffix.lower() in (".htm", ".html") and page.is_file() and page != self.page
+            for name in address.findall(page.read_bytes())
+        }
+
 
 def _data(
-    comparison: Comparison, order: Sequence[int], settings: Mapping[str, str], inputs: Sequence[PathLike]
+    comparison: Comparison,
+    order: Sequence[int],
+    settings: Mapping[str, str],
+    inputs: Sequence[PathLike] | Mapping[str, str],
 ) -> dict[str, Any]:
     """What the page shows besides boxes and pictures."""
+    if not isinstance(inputs, Mapping):
+        inputs = {str(file): content_digest(file) for file in inputs}
     annotations = comparison.annotations
     detectors = list(comparison.detections)
     ids = torch.tensor([annotations.image_ids[i] for i in order], dtype=torch.int64)
@@ -193,7 +223,7 @@ def _data(
         "query": _in_words(comparison.query, annotations.categories),
         "settings": list(settings.items()),
         "versions": _versions(),
-        "inputs": [[Path(file).name, content_digest(file)] for file in inputs],
+        "inputs": [[Path(file).name, digest] for file, digest in inputs.items()],
     }
 
 

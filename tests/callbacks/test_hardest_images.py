@@ -223,7 +223,7 @@ def test_the_metric_given_is_left_as_it_is(tmp_path: Path) -> None:
     metric = TotalFalse()
     metric.update([detections(Scenes(1)[0][1])], [Scenes(1)[0][1]])
     trainer(tmp_path, HardestImages(metric)).validate(Module(), scenes(), verbose=False)
-    assert metric.compute().image_ids.tolist() == [0]  # type: ignore[union-attr]
+    assert metric.compute().image_ids.tolist() == [0]
 
 
 def test_images_without_ids_are_numbered_in_their_order(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import hashlib
 import itertools
 import json
 import os
@@ -276,6 +277,65 @@ def test_a_change_of_anything_is_noticed(two: Path, run: Run, change: str) -> No
     run(*fresh)
     assert content(two / "fresh") == content(two / "out")
     assert "Nothing has changed" in run(*arguments)[1]
+
+
+@pytest.mark.parametrize("name", ["instances.json", "results.json"])
+def test_files_replaced_while_it_runs_leave_nothing_wrong(
+    two: Path, run: Run, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    arguments = compare(two, *FEW, "--report", two / "page.html")
+    old, new = (two / name).read_bytes(), (two / "other.json" if name == "results.json" else two / "new.json")
+    if name == "instances.json":
+        document = json.loads(old)
+        document["annotations"] = document["annotations"][:-1]
+        new.write_text(json.dumps(document))
+    original = compare_command._Digests.of.__func__  # type: ignore[attr-defined]
+
+    def replaced(class_: Any, *given: Any) -> Any:
+        digests = original(class_, *given)
+        (two / name).write_bytes(new.read_bytes())  # after it was digested, before it is read
+        return digests
+
+    with monkeypatch.context() as patched:
+        patched.setattr(compare_command._Digests, "of", classmethod(replaced))
+        assert run(*arguments)[0] == 0
+    of_new = content(two / "out")
+    assert hashlib.sha256(new.read_bytes()).hexdigest() in (two / "page.html").read_text()
+    monkeypatch.setattr(compare_command, "_compare", _not_called)
+    assert "Nothing has changed" in run(*arguments)[1], "it is that of the new file"
+    monkeypatch.undo()
+
+    (two / name).write_bytes(old)
+    assert "Wrote" in run(*arguments)[1], "and that of the old one was never made"
+    assert content(two / "out") != of_new
+
+
+@pytest.mark.parametrize("change", ["changed", "added", "removed"])
+def test_a_folder_that_changes_while_it_is_read_is_refused(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    box = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox>"
+    xml = f"<annotation><object><name>cat</name>{box}</object></annotation>"
+    for name in "ab":
+        (tmp_path / f"{name}.xml").write_text(xml)
+    results = [{"image_id": name, "category_id": 1, "bbox": [1, 1, 8, 8], "score": 0.3} for name in "ab"]
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    arguments = ["compare", "--annotations", tmp_path, "--detections", tmp_path / "results.json", *FEW, "--out"]
+    original = compare_command._Digests.of.__func__  # type: ignore[attr-defined]
+
+    def meanwhile(class_: Any, *given: Any) -> Any:
+        digests = original(class_, *given)
+        if change == "removed":
+            (tmp_path / "b.xml").unlink()
+            (tmp_path / "results.json").write_text(json.dumps(results[:1]))
+        else:
+            (tmp_path / {"changed": "b.xml", "added": "c.xml"}[change]).write_text(xml.replace("cat", "dog"))
+        return digests
+
+    monkeypatch.setattr(compare_command._Digests, "of", classmethod(meanwhile))
+    code, out, err = run(*arguments, tmp_path.parent / f"{tmp_path.name}-out")
+    assert (code, out) == (2, "")
+    assert "was changed while it was being read. Run this again" in err
 
 
 def test_a_damaged_store_is_noticed_said_and_rebuilt(two: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

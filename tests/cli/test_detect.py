@@ -43,7 +43,7 @@ def test_killed_in_the_middle_it_goes_on_and_ends_with_the_same_files(
     assert process.wait() == -signal.SIGKILL
     assert not (data / "out.json").exists()
     with part.open("ab") as file:
-        file.write(b'{"files":"0123')  # a line that was being written
+        file.write(b'0123 {"files":"0123')  # a line that was being written
 
     assert cli.main(command(data, "out.json", "--logits", logits)) == 0
     out, err = capsys.readouterr()

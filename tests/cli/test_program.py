@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from hardest_metrics.cli import program
 from hardest_metrics.cli import rank as rank_command
@@ -11,12 +12,49 @@ from tests.cli.commands import Run, rank
 
 
 def test_a_full_disk_is_one_line_too(coco: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device", "ranking.csv")
 
     monkeypatch.setattr("hardest_metrics.data.write_ranking", full)
     code, out, err = run(*rank(coco), "--out", coco / "ranking.csv")
     assert (code, out, err) == (2, "", "hardest-metrics: error: ranking.csv: No space left on device\n")
+
+
+def test_a_disk_too_full_for_what_is_printed_is_one_line(coco: Path) -> None:
+    command = [sys.executable, "-m", "hardest_metrics.cli", *map(str, rank(coco))]
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    expected = "hardest-metrics: error: standard output: No space left on device\n"
+    assert (result.returncode, result.stderr) == (2, expected)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+def test_too_little_memory_is_one_line(coco: Path, run: Run, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def lacks(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(rank_command, "measured", lacks)
+    code, out, err = run(*rank(coco))
+    assert (code, out) == (2, "")
+    assert err.startswith("hardest-metrics: error: there is not enough memory for this. ")
+
+
+def test_what_is_very_long_is_cut_in_the_middle(coco: Path, run: Run) -> None:
+    code, _, err = run(*rank(coco), "--labels", "x" * 5000)
+    assert code == 2
+    assert len(err) < 1100
+    assert err.startswith("hardest-metrics: error: No category is named 'xxx")
+    assert err.endswith("xxx'. Choose from: 'person', 'car', 'traffic light'.\n")
+
+
+def test_warnings_of_libraries_do_not_reach_the_terminal(coco: Path) -> None:
+    Image.new("1", (10_000, 10_000)).save(coco / "images" / "one.png")  # a hundred megapixels in a few kilobytes
+    document = json.loads((coco / "instances.json").read_text())
+    document["images"][0] |= {"width": 10_000, "height": 10_000}
+    (coco / "instances.json").write_text(json.dumps(document))
+    files = [*map(str, rank(coco)), "--images", str(coco / "images"), "--grid", str(coco / "grid.png")]
+    result = subprocess.run([sys.executable, "-m", "hardest_metrics.cli", *files], capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 def test_a_bug_is_not_taken_for_bad_input(coco: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -150,6 +150,15 @@ def test_all_files_are_written_on_request(coco: Path, run: Run) -> None:
         assert (pixels == torch.tensor(color)).all(1).sum() > 500
 
 
+def test_names_in_csv_can_be_made_harmless(coco: Path, run: Run) -> None:
+    document = json.loads((coco / "instances.json").read_text())
+    document["images"][0]["file_name"] = "=1+1"
+    (coco / "instances.json").write_text(json.dumps(document))
+    for more, name in ([], ",=1+1\n"), (["--for-spreadsheets"], ",'=1+1\n"):
+        assert run(*rank(coco), "--out", coco / "ranking.csv", *more)[0] == 0
+        assert name in (coco / "ranking.csv").read_text()
+
+
 def test_nothing_is_written_unless_asked(coco: Path, run: Run) -> None:
     before = sorted(coco.rglob("*"))
     assert run(*rank(coco))[0] == 0

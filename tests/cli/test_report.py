@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from hardest_metrics import cli
 from tests.cli.commands import Run
@@ -139,6 +140,38 @@ def test_bad_input_is_told_in_one_line(
     assert err.count("\n") == 1
     assert re.search(complaint, err)
     assert not (coco / "report.html").exists()
+
+
+def test_nothing_of_a_file_outside_the_folder_gets_into_the_page(coco: Path, run: Run) -> None:
+    secret = coco / "secret.png"
+    Image.new("RGB", (100, 50), (200, 10, 10)).save(secret)
+    document = json.loads((coco / "instances.json").read_text())
+    (coco / "images" / "link.png").symlink_to(secret)
+    for image, name in zip(document["images"], (str(secret), "../secret.png", "link.png"), strict=False):
+        image["file_name"] = name
+    (coco / "instances.json").write_text(json.dumps(document))
+    code, _, err = run(*report(coco, "--images", coco / "images"))
+    assert code == 0
+    assert err.count("lies outside the folder, but image") == 3
+    data = data_of(coco / "report.html")
+    assert [picture is None for picture in data["pictures"]] == [True, True, True, False]
+    files = ["--annotations", coco / "instances.json", "--detections", coco / "results.json", "--images"]
+    code, _, err = run("rank", *files, coco / "images", "--grid", coco / "grid.png")
+    assert (code, (coco / "grid.png").exists()) == (2, False)
+    assert "lies outside the folder" in err
+
+
+def test_names_that_no_file_can_have_are_gaps_that_are_named(coco: Path, run: Run) -> None:
+    document = json.loads((coco / "instances.json").read_text())
+    (coco / "images" / "dangling.png").symlink_to(coco / "nowhere")
+    for image, name in zip(document["images"], ("n" * 300, "\ud800.png", "dangling.png"), strict=False):
+        image["file_name"] = name
+    (coco / "instances.json").write_text(json.dumps(document))
+    code, _, err = run(*report(coco, "--images", coco / "images"))
+    assert (code, len(err.splitlines())) == (0, 3)
+    assert list(data_of(coco / "report.html")["problems"].values()) == [
+        "file name too long", "no file can have this name", "is a link that leads nowhere"
+    ]  # fmt: skip
 
 
 def test_labels_or_estimators_are_needed(coco: Path, run: Run) -> None:

@@ -1,4 +1,5 @@
 import csv
+from dataclasses import replace
 
 import pytest
 
@@ -24,6 +25,13 @@ def test_csv_holds_all_numbers_exactly(compared: Comparison) -> None:
         numbers = {name: float(row[name] or "nan") for name in MEASURES}
         assert numbers == pytest.approx({name: expected[name] for name in MEASURES}, rel=0, abs=0, nan_ok=True)
         assert {name: row[name] for name in ("detector", "definition", "estimator")}.items() <= expected.items()
+
+
+def test_csv_for_spreadsheets_holds_no_formulas(compared: Comparison) -> None:
+    agreement = compared.agreement.assign(detector="=1+1")
+    table = as_csv(replace(compared, agreement=agreement), for_spreadsheets=True)
+    assert {row["detector"] for row in csv.DictReader(table.decode().splitlines())} == {"'=1+1"}
+    assert as_csv(compared, for_spreadsheets=True) == as_csv(compared)
 
 
 def test_markdown_answers_shows_and_says_how(compared: Comparison) -> None:

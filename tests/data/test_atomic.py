@@ -1,12 +1,18 @@
 import errno
 import os
+import signal
 import stat
+import subprocess
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hardest_metrics.data import atomic_write
+from hardest_metrics.data.atomic import atomic_write, remove_unfinished
+
+needs_flock = pytest.mark.skipif(sys.platform == "win32", reason="leaves what a killed process left")
 
 
 def names(folder: Path) -> list[str]:
@@ -48,10 +54,28 @@ def test_a_disk_that_is_full_only_at_the_end_leaves_the_old_file(
     path = tmp_path / "ranking.csv"
     path.write_bytes(b"old")
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"), atomic_write(path) as file:
+    with pytest.raises(OSError, match="No space left") as error, atomic_write(path) as file:
         file.write(b"new")
+    assert error.value.filename == str(path), "a disk that is full does not say what was written"
     assert path.read_bytes() == b"old"
     assert names(tmp_path) == ["ranking.csv"]
+
+
+@needs_flock
+@pytest.mark.parametrize("size", [10, 100_000])
+def test_a_file_too_large_for_the_disk_is_named(tmp_path: Path, size: int) -> None:
+    program = f"""
+import resource, signal
+from hardest_metrics.data import atomic_write
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (5, 5))
+with atomic_write("new.bin") as file:
+    file.write(bytes({size}))
+"""
+    command = [sys.executable, "-c", program]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert result.stderr.splitlines()[-1] == "OSError: [Errno 27] File too large: 'new.bin'"
+    assert names(tmp_path) == []
 
 
 def test_a_failure_without_an_old_file_leaves_none(tmp_path: Path) -> None:
@@ -111,3 +135,44 @@ def test_a_folder_that_may_not_be_written_to_is_named(tmp_path: Path, monkeypatc
 def test_what_is_no_file_is_not_replaced(path: str) -> None:
     with pytest.raises(IsADirectoryError, match="not a file"), atomic_write(path):
         pass
+
+
+@needs_flock
+def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    program = """
+import os, signal
+from hardest_metrics.data import atomic_write
+with atomic_write("new.bin") as file:
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    killed = subprocess.run([sys.executable, "-c", program], cwd=tmp_path)
+    assert killed.returncode == -signal.SIGKILL
+    (left,) = names(tmp_path)
+    (tmp_path / "notes.tmp").touch()
+    (tmp_path / ".0123.tmp").touch()
+    with atomic_write(tmp_path / "mine") as file:
+        file.write(b"whole")
+        remove_unfinished(tmp_path)
+        assert left not in names(tmp_path)
+    assert names(tmp_path) == [".0123.tmp", "mine", "notes.tmp"]
+    assert (tmp_path / "mine").read_bytes() == b"whole"
+    remove_unfinished(tmp_path / "nowhere")
+
+
+@needs_flock
+def test_writers_and_those_who_tidy_up_do_not_meet(tmp_path: Path) -> None:
+    stop = threading.Event()
+
+    def tidy() -> None:
+        while not stop.is_set():
+            remove_unfinished(tmp_path)
+
+    thread = threading.Thread(target=tidy)
+    thread.start()
+    for number in range(300):
+        with atomic_write(tmp_path / "new") as file:
+            file.write(str(number).encode())
+        assert (tmp_path / "new").read_text() == str(number)
+    stop.set()
+    thread.join(timeout=60)
+    assert names(tmp_path) == ["new"]

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from hardest_metrics.data import json_file
 from hardest_metrics.data.json_file import Entries, load_json
+from hardest_metrics.functional import packing
 
 CONTENT = '[{"id": 9007199254740993, "name": "caf\\u00e9 é", "ok": true, "x": -1.5e-3}, null, []]\n'
 
@@ -55,6 +57,34 @@ def test_every_cut_of_a_gzipped_file_is_refused(tmp_path: Path) -> None:
 def test_what_is_no_json_is_refused_with_its_place(tmp_path: Path, content: bytes | str, message: str) -> None:
     with pytest.raises(ValueError, match=rf"bad\.json: .*{message}"):
         load_json(written(tmp_path / "bad.json", content))
+
+
+def test_a_file_that_unpacks_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_file, "_MOST_UNPACKED", 10_000)
+    path = written(tmp_path / "bomb.json", gzip.compress(b"[" + b"0," * 500_000 + b"0]"))
+    with pytest.raises(ValueError, match=r"bomb\.json: unpacks to more than 100 times its \d+ bytes"):
+        load_json(path)
+    content = b"[" + b"0," * 4_000 + b"0]"
+    assert len(load_json(written(path, gzip.compress(content)))) == 4_001, "what is small may be packed tightly"
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_: Path) -> bytes:
+        raise OSError(5, "Input/output error")
+
+    path = written(tmp_path / "a.json", "[]")
+    monkeypatch.setattr(Path, "read_bytes", fails)
+    with pytest.raises(OSError, match=r"Input/output error: '.*a\.json'"):
+        load_json(path)
+
+
+def test_boxes_are_as_large_as_metrics_take_them() -> None:
+    entries = Entries("a.json", "results", [{"bbox": [0, 0, 1e100, 1e100]}, {"bbox": [0, 0, 1e101, 1]}], "image_id")
+    with pytest.raises(
+        ValueError, match=r"results\[1\]: 'bbox' is .* with width and height of at least 0 and at most 1e\+100\."
+    ):
+        entries.boxes("bbox")
+    assert packing._MOST_EXTENT == json_file.MOST_EXTENT
 
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:

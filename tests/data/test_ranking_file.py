@@ -104,3 +104,26 @@ def test_parquet_without_pyarrow_says_what_to_install(
     with pytest.raises(ModuleNotFoundError, match=r'pip install "hardest_metrics\[parquet\]"'):
         write_ranking(ranking, tmp_path / "ranking.parquet")
     assert list(tmp_path.iterdir()) == []
+
+
+FORMULA = "=cmd|' /C calc'!A0"
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_names_are_exact_unless_a_spreadsheet_is_to_open_them(tmp_path: Path, suffix: str) -> None:
+    ranking, names = Ranking(torch.tensor([9, 5]), torch.tensor([2.0, -1.0])), data_set({9: FORMULA, 5: "-.jpg"})
+    write_ranking(ranking, tmp_path / f"exact{suffix}", names)
+    assert read(tmp_path / f"exact{suffix}")["file_name"].tolist() == [FORMULA, "-.jpg"]
+    write_ranking(ranking, tmp_path / f"safe{suffix}", names, for_spreadsheets=True)
+    safe = read(tmp_path / f"safe{suffix}")
+    assert safe["file_name"].tolist() == ([f"'{FORMULA}", "'-.jpg"] if suffix == ".csv" else [FORMULA, "-.jpg"])
+    assert safe["hardness"].tolist() == [2.0, -1.0]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_name_that_is_no_text_is_refused_by_name(tmp_path: Path, suffix: str) -> None:
+    ranking, names = Ranking(torch.tensor([9]), torch.tensor([2.0])), data_set({9: "a\ud800.jpg"})
+    with pytest.raises(ValueError, match=rf"ranking\{suffix}: 'a\\ud800\.jpg' holds half a character.*write JSON"):
+        write_ranking(ranking, tmp_path / f"ranking{suffix}", names)
+    write_ranking(ranking, tmp_path / "ranking.json", names)
+    assert json.loads((tmp_path / "ranking.json").read_text())[0]["file_name"] == "a\ud800.jpg"

@@ -134,6 +134,7 @@ def test_real_annotations_are_read_whole(shared_data: Path) -> None:
         (xml(xml_object(box=(1, 2, "", 4))), "<xmax> is '', but must be a finite number"),
         (xml(xml_object(box=(1, "nan", 3, 4))), "<ymin> is 'nan'"),
         (xml(xml_object(box=(1, 2, "inf", 4))), "<xmax> is 'inf'"),
+        (xml(xml_object(box=(-1e200, 2, 1e200, 4))), r"object 1 \(car\): box is more than 1e\+100 wide or high"),
         (xml(xml_object(box=(9, 2, 3, 4))), r"object 1 \(car\): box 9, 2, 3, 4 .* ends before it begins"),
         (xml(xml_object(box=(1, 9, 3, 4))), "box 1, 9, 3, 4 .* ends before it begins"),
         (xml(xml_object(extra="<difficult>yes</difficult>")), "<difficult> is 'yes', but must be 0 or 1"),

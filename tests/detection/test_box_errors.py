@@ -132,15 +132,14 @@ def test_a_collection_may_be_fed_by_update_and_by_forward(methods: str) -> None:
     assert metrics.compute() == expected(batches)
 
 
-def test_nine_definitions_share_one_state() -> None:
+def test_definitions_of_equal_weighting_share_a_state() -> None:
     metrics = MetricCollection(nine())
     for batch in epoch():
         metrics.update(*batch)
-    # pixel weighting sees every batch for itself, to refuse images without size
-    assert sorted(map(len, metrics.compute_groups.values())) == [3, 6]
+    assert sorted(map(len, metrics.compute_groups.values())) == [3, 3, 3]
     for group in metrics.compute_groups.values():
         members = [dict(metrics.items(copy_state=False))[name] for name in group]
-        assert all(member.rows is members[0].rows for member in members)
+        assert all(member.weighted is members[0].weighted for member in members)
 
 
 def test_a_collection_can_be_reset_and_used_again() -> None:
@@ -440,7 +439,6 @@ def test_other_weightings_do_without_sizes() -> None:
     metrics = MetricCollection({"a": FalsePositives(), "b": TotalFalse("overlap")})
     for _ in range(2):
         metrics.update(preds, target)
-    assert len(metrics.compute_groups) == 1
     assert metrics.compute()["a"].hardness.tolist() == [2, 1]
 
 
@@ -523,3 +521,15 @@ def test_boxes_whose_area_is_no_number_are_refused() -> None:
     target[0]["boxes"] = torch.tensor([[0, 0, 1e200, 1e200]], dtype=torch.float64)
     with pytest.raises(ValueError, match=r"`target\[0\]\['boxes'\]` holds"):
         TotalFalse().update([detected()], target)
+
+
+@pytest.mark.parametrize("array_first", [True, False])
+@pytest.mark.parametrize("id_first", [True, False])
+def test_equal_images_of_sizes_in_other_types_have_equal_hardness(array_first: bool, id_first: bool) -> None:
+    box = {"boxes": torch.tensor([[0.0, 0, 10, 10]]), "labels": torch.tensor([1])}
+    sizes: list[Any] = [np.array([20, 20]), (20, 20)]
+    for size in sizes if array_first else reversed(sizes):
+        metric = TotalFalse("pixel")
+        target = {"image_id": 3, **box, "image_size": size} if id_first else {"image_size": size, **box, "image_id": 3}
+        metric.update([{**box, "scores": torch.tensor([0.9])}], [target])
+        assert metric.compute() == Ranking(torch.tensor([3]), torch.tensor([0.0]))

@@ -6,7 +6,15 @@ import pytest
 import torch
 from PIL import Image
 
-from hardest_metrics.detectors.image_files import ImageFile, coco_images, folder_images, image_size, load_image
+from hardest_metrics.detectors.image_files import (
+    ImageFile,
+    ImageNotFoundError,
+    coco_images,
+    find_image,
+    folder_images,
+    image_size,
+    load_image,
+)
 
 
 def save(path: Path, size: tuple[int, int] = (6, 4), mode: str = "RGB", **options: object) -> Path:
@@ -16,7 +24,7 @@ def save(path: Path, size: tuple[int, int] = (6, 4), mode: str = "RGB", **option
 
 
 def listed(path: Path, size: tuple[int, int] | None = None) -> ImageFile:
-    return ImageFile(7, path.name, path, path.stat().st_size, size)
+    return ImageFile(7, path.name, path, size)
 
 
 def test_images_of_a_folder_are_numbered_by_name(tmp_path: Path) -> None:
@@ -25,7 +33,6 @@ def test_images_of_a_folder_are_numbered_by_name(tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_text("")
     images = folder_images(tmp_path)
     assert [(image.image_id, image.name) for image in images] == [(1, "a.jpg"), (2, "b.PNG"), (3, "deep/c.png")]
-    assert [image.n_bytes for image in images] == [image.path.stat().st_size for image in images]
 
 
 def test_a_coco_file_gives_ids_order_and_sizes_and_needs_no_labels(tmp_path: Path) -> None:
@@ -53,6 +60,30 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
         folder_images(tmp_path / "nowhere")
     with pytest.raises(OSError, match="nowhere: no such folder, but `images`"):
         coco_images(tmp_path / "info.json", tmp_path / "nowhere")
+
+
+def test_nothing_outside_the_folder_is_found(tmp_path: Path) -> None:
+    folder = tmp_path / "images"
+    save(tmp_path / "outside" / "secret.png")
+    save(folder / "a.png")
+    assert find_image(folder, "/data/coco/a.png", 1) == folder / "a.png", "by the last part of its name"
+    assert find_image(folder, "../../a.png", 1) == folder / "a.png"
+    (tmp_path / "linked").symlink_to(folder)
+    assert find_image(tmp_path / "linked", "a.png", 1).is_file(), "the folder itself may be a link"
+    for name in (str(tmp_path / "outside" / "secret.png"), "../outside/secret.png", "b/../../outside/secret.png"):
+        with pytest.raises(ImageNotFoundError, match=r"but image 1 has this name.*Let `images` name"):
+            find_image(folder, name, 1)
+    assert [image.name for image in folder_images(folder)] == ["a.png"]
+    (folder / "inside").symlink_to(folder)  # the same images once more
+    (folder / "b.png").symlink_to(folder / "a.png")
+    assert [image.name for image in folder_images(folder)] == ["a.png", "b.png"]
+    (folder / "c.png").symlink_to(tmp_path / "outside" / "secret.png")
+    with pytest.raises(ValueError, match=r"c\.png: is a link that leads out of the folder"):
+        folder_images(folder)
+    (folder / "c.png").unlink()
+    (folder / "c").symlink_to(tmp_path / "outside")
+    with pytest.raises(ValueError, match="c: is a link that leads out of the folder"):
+        folder_images(folder)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P", "1", "CMYK"])

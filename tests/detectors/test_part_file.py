@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,7 +48,7 @@ def test_a_record_is_on_the_disk_before_the_next_step(path: Path, monkeypatch: p
     with PartFile(path, SETTINGS) as part:
         monkeypatch.setattr("os.fsync", lambda _: synced.append(path.read_bytes()))
         part.append("three")
-    assert [content.splitlines()[-1] for content in synced] == [b'"three"']
+    assert [content.splitlines()[-1].endswith(b'"three"') for content in synced] == [True]
 
 
 def test_other_settings_are_refused_and_nothing_is_lost(path: Path) -> None:
@@ -74,5 +76,39 @@ def test_files_of_others_are_left_alone(tmp_path: Path, content: bytes) -> None:
 def test_a_damaged_record_is_named(path: Path) -> None:
     first, second, third = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(first + second[:-3] + b"\n" + third)
-    with PartFile(path, SETTINGS) as part, pytest.raises(ValueError, match=r"out\.part: is damaged"):
+    with PartFile(path, SETTINGS) as part, pytest.raises(ValueError, match=r"out\.part: is damaged in line 2\. Delete"):
         list(part.records())
+    path.write_bytes(first)  # as the message says
+    with PartFile(path, SETTINGS) as part:
+        assert list(part.records()) == []
+
+
+def test_no_byte_of_a_record_changes_unnoticed(path: Path) -> None:
+    content = path.read_bytes()
+    for place, byte in enumerate(content):
+        path.write_bytes(content[:place] + bytes([byte ^ 1]) + content[place + 1 :])
+        try:
+            with PartFile(path, SETTINGS) as part:
+                kept = list(part.records())
+        except ValueError as error:
+            assert "damaged" in str(error) or "in the way" in str(error)  # noqa: PT017
+        else:
+            assert kept == [[1.5, 2], {"two": None}][: len(kept)]
+            assert place == len(content) - 1, "the end of the last line: as if it had not been finished"
+
+
+def test_a_full_disk_is_told_with_the_file_and_keeps_what_there_was(tmp_path: Path) -> None:
+    program = """
+import resource, signal
+from hardest_metrics.detectors.part_file import PartFile
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (400, 400))
+with PartFile("out.part", {"model": "small"}) as part:
+    for number in range(9):
+        part.append(number)
+"""
+    command = [sys.executable, "-c", program]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert result.stderr.splitlines()[-1] == "OSError: [Errno 27] File too large: 'out.part'"
+    with PartFile(tmp_path / "out.part", {"model": "small"}) as part:
+        assert list(part.records()) == [0, 1, 2, 3]

@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from torch import Tensor
 from torchvision.ops import box_convert
 
 from hardest_metrics.data import read_annotations, read_detections, read_hardest_detections
+from hardest_metrics.data.lock import alone
 from hardest_metrics.detectors import Detected, WithLogits, detect
 from hardest_metrics.detectors.image_files import folder_images, load_image
 from hardest_metrics.detectors.load import load_detector, read_weights
@@ -107,13 +109,32 @@ def test_work_goes_on_only_with_the_same_options_weights_and_images(data: Path) 
         run(data)
     (data / "weights.pt").write_bytes(weights)
     first = (data / "images" / "01.png").read_bytes()
-    (data / "images" / "01.png").write_bytes(first + b" ")
+    times = (data / "images" / "01.png").stat()
+    (data / "images" / "01.png").write_bytes(first[:-1] + b" ")  # of the same length
+    os.utime(data / "images" / "01.png", ns=(times.st_atime_ns, times.st_mtime_ns))  # and time
     with pytest.raises(ValueError, match=r"was begun with other `images` .* up to image 3 \(02\.png\)"):
         run(data)
-    (data / "images" / "01.png").write_bytes(first)
+    (data / "images" / "01.png").write_bytes(first)  # at another time
     broken.unlink()  # what is still to be done may change
     detected = run(data, batch_size=1)
     assert (detected.n_images, detected.n_resumed) == (N_IMAGES - 1, 3)
+
+
+def test_one_run_at_a_time_writes_to_a_file(data: Path) -> None:
+    for name in ("out.json", "out.images.json", "logits.json"):
+        with (
+            alone([data / name], lambda path: None),
+            pytest.raises(ValueError, match=rf"{name}: another run is writing to it"),
+        ):
+            run(data, logits=data / "logits.json")
+        assert not list(data.glob("out*"))
+    run(data, logits=data / "logits.json")
+
+
+def test_what_a_killed_run_left_half_written_is_removed(data: Path) -> None:
+    (data / ".0123456789abcdef.tmp").write_bytes(b"half")
+    run(data)
+    assert sorted(path.name for path in data.iterdir()) == ["images", "out.images.json", "out.json", "weights.pt"]
 
 
 def test_bad_arguments_are_refused_before_anything_is_written(data: Path) -> None:

@@ -13,8 +13,9 @@ from torch import Tensor
 from torchvision.ops import box_convert
 from torchvision.tv_tensors import BoundingBoxes
 
-from hardest_metrics.functional import boxes, pack
-from hardest_metrics.functional.boxes import NO_ID, iou, ragged_pairs, shared_areas
+from hardest_metrics.functional import boxes, pack, total_false
+from hardest_metrics.functional.boxes import iou, ragged_pairs, shared_areas
+from hardest_metrics.functional.ids import NO_ID
 from tests.scenes import BIG_ID, Image, Scenery, detected, labelled
 
 Change = Callable[[list[Image], list[Image]], None]
@@ -46,9 +47,12 @@ def test_groups_are_equal_for_boxes_of_one_image_and_label_only() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 @pytest.mark.parametrize("box_format", ["xyxy", "cxcywh", "xywh"])
-def test_boxes_are_converted_in_their_own_dtype_first(box_format: Any, dtype: torch.dtype) -> None:
+def test_boxes_are_converted_in_their_own_dtype_first_or_exactly_if_that_is_of_half_precision(
+    box_format: Any, dtype: torch.dtype
+) -> None:
     preds, target = Scenery(box_format=box_format, dtype=dtype).draw(40, seed=2)
     given = torch.cat([image["boxes"] for image in preds])
+    given = given if dtype in (torch.float32, torch.float64) else given.double()
     expected = given if box_format == "xywh" else box_convert(given, box_format, "xywh")
     found = pack(preds, target, box_format).detections
     assert found.xywh.dtype == torch.float64
@@ -56,7 +60,7 @@ def test_boxes_are_converted_in_their_own_dtype_first(box_format: Any, dtype: to
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_boxes_of_many_dtypes_are_converted_in_the_one_that_all_have_in_common(threads: int) -> None:
+def test_boxes_of_many_dtypes_are_converted_each_in_its_own(threads: int) -> None:
     preds, target = [detected((0, 0, 4099, 9)) for _ in range(128)], [labelled() for _ in range(128)]
     for index, dtype in enumerate([torch.int64, torch.float16] * 32):
         preds[index]["boxes"] = preds[index]["boxes"].to(dtype)
@@ -194,7 +198,8 @@ def test_the_default_dtype_changes_nothing(dtype: torch.dtype) -> None:
         torch.set_default_dtype(before)
     for side in ("detections", "ground_truth"):
         for name, values in vars(getattr(usual, side)).items():
-            assert torch.equal(values, getattr(getattr(unusual, side), name))
+            other = getattr(getattr(unusual, side), name)
+            assert values is other is None or torch.equal(values, other)
     assert torch.equal(usual.image_sizes, unusual.image_sizes)
 
 
@@ -382,6 +387,20 @@ def test_a_negative_width_is_refused(box_format: Any) -> None:
         pack(preds, [labelled()], box_format)
 
 
+@pytest.mark.parametrize(
+    ("box", "box_format", "dtype", "most"),
+    [
+        ((0, 0, 1e200, 5), "xyxy", torch.float64, r"1e\+100"),
+        ((0, 0, 5, 1e200), "xywh", torch.float64, r"1e\+100"),
+        ((-3e38, 0, 3e38, 5), "xyxy", torch.float32, r"3\.40282e\+38"),
+    ],
+)
+def test_a_box_too_large_is_refused_for_that(box: Any, box_format: Any, dtype: torch.dtype, most: str) -> None:
+    preds = [{**detected((0, 0, 1, 1)), "boxes": torch.tensor([box], dtype=dtype)}]
+    with pytest.raises(ValueError, match=rf"finite numbers, .*, and is at most {most} wide and high"):
+        pack(preds, [labelled()], box_format)
+
+
 def test_batches_of_different_lengths_are_refused() -> None:
     with pytest.raises(ValueError, match=r"`preds` holds 1 images and `target` 2: .* empty tensors"):
         pack([detected()], [labelled()] * 2)
@@ -404,3 +423,40 @@ def test_what_is_no_dict_is_refused(wrong: Any) -> None:
 def test_an_unknown_format_is_refused() -> None:
     with pytest.raises(ValueError, match=r"`box_format` must be one of.*xyxy.*but is 'yxyx'"):
         pack([], [], "yxyx")  # type: ignore[arg-type]
+
+
+def test_what_becomes_of_an_image_does_not_depend_on_the_dtypes_of_its_neighbours() -> None:
+    box, scores = torch.tensor([[300.0, 300, 10, 10]]), torch.tensor([0.8])
+    one = torch.tensor([1])
+    for dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
+        image = {"boxes": box.to(dtype), "scores": scores.to(dtype), "labels": one}, {"boxes": box, "labels": one}
+        alone = total_false([image[0]], [image[1]], box_format="cxcywh", iou_threshold=0.75, score_threshold=0.8)
+        assert alone.tolist() == [0]  # exact in all of them, and at the threshold in its own dtype
+        for other in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
+            beside = {**image[0], "boxes": box.to(other), "scores": scores.to(other)}
+            together = total_false(
+                [image[0], beside], [image[1]] * 2, box_format="cxcywh", iou_threshold=0.75, score_threshold=0.8
+            )
+            assert together.tolist() == [0, 0]
+
+
+def test_scores_of_several_dtypes_are_ranked_as_numbers_and_each_held_against_the_threshold_in_its_own() -> None:
+    rng = torch.Generator().manual_seed(0)
+    dtypes = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
+    preds, target = Scenery().draw(40, seed=5)
+    for index, image in enumerate(preds):
+        choice = int(torch.randint(0, 4, (1,), generator=rng))
+        image["scores"] = (image["scores"] * 20).round().div(20).to(dtypes[choice])
+        image["boxes"] = image["boxes"].to(dtypes[(choice + index) % 4 if index % 2 else 2])
+    for box_format in ("xyxy", "cxcywh"):
+        for threshold in (0.3, 0.55, 0.7):
+            given = {"box_format": box_format, "score_threshold": threshold, "max_detections": 5}
+            if box_format == "cxcywh":
+                preds = [{**image, "boxes": image["boxes"].abs()} for image in preds]
+            alone = [total_false([p], [t], **given) for p, t in zip(preds, target, strict=True)]  # type: ignore[arg-type]
+            assert torch.equal(total_false(preds, target, **given), torch.cat(alone))  # type: ignore[arg-type]
+
+
+def test_boxes_of_half_precision_may_be_wider_than_it_can_tell() -> None:
+    preds = [{**detected((0, 0, 1, 1)), "boxes": torch.tensor([[-60000, 0, 60000, 5]], dtype=torch.float16)}]
+    assert pack(preds, [labelled()]).detections.xywh.tolist() == [[-60000, 0, 120000, 5]]

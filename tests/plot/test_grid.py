@@ -21,7 +21,8 @@ from hardest_metrics.plot import (
     outcome_boxes,
     tile_size,
 )
-from hardest_metrics.plot.grid import _STYLES, MAX_TILES, _font, _free_place, _shortened
+from hardest_metrics.plot.grid import _STYLES, MAX_TILES, _free_place
+from hardest_metrics.plot.lettering import font_of_size, shortened
 
 RED = _STYLES[Outcome.FALSE_POSITIVE].color
 GREEN = _STYLES[Outcome.TRUE_POSITIVE].color
@@ -196,28 +197,28 @@ def test_letters_of_many_languages_are_drawn(monkeypatch: pytest.MonkeyPatch) ->
 
     def unknown(font: Any) -> list[str]:
         box = bytes(font.getmask("\U0010fffd"))
-        return [letter for letter in _shortened(names, font, 999) if bytes(font.getmask(letter)) == box]
+        return [letter for letter in shortened(names, font, 999) if bytes(font.getmask(letter)) == box]
 
-    assert unknown(_font(15)) == []
-    monkeypatch.setattr("hardest_metrics.plot.grid._dejavu", lambda: None)
-    _font.cache_clear()
+    assert unknown(font_of_size(15)) == []
+    monkeypatch.setattr("hardest_metrics.plot.lettering._dejavu", lambda: None)
+    font_of_size.cache_clear()
     try:
-        assert unknown(_font(15)) == []
-        assert _shortened(names, _font(15), 999) == "ue??n?c?..."
+        assert unknown(font_of_size(15)) == []
+        assert shortened(names, font_of_size(15), 999) == "ue??n?c?..."
     finally:
-        _font.cache_clear()
+        font_of_size.cache_clear()
 
 
 def test_a_line_too_long_keeps_its_ends() -> None:
-    font = _font(15)
+    font = font_of_size(15)
     name = "folder/" * 30 + "image_0042.jpg"
-    short = _shortened(name, font, 300)
+    short = shortened(name, font, 300)
     assert 250 < font.getlength(short) <= 300
     assert short.startswith("folder/")
     assert short.endswith("image_0042.jpg")
     assert "…" in short
-    assert _shortened("image_0042.jpg", font, 300) == "image_0042.jpg"
-    assert _shortened("", font, 300) == ""
+    assert shortened("image_0042.jpg", font, 300) == "image_0042.jpg"
+    assert shortened("", font, 300) == ""
 
 
 # Grids

@@ -32,7 +32,7 @@ def test_order_is_kept_over_more_images_than_are_in_work_at_once(tmp_path: Path)
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
-        ("absent.png", "file is missing"),
+        ("absent.png", "no such file"),
         ("damaged.png", "file cannot be read"),
         ("other.png", "file has another size than its annotations"),
     ],
@@ -52,3 +52,29 @@ def test_a_damaged_image_of_unknown_size_is_no_different(tmp_path: Path) -> None
     (tmp_path / "damaged.png").write_bytes(b"nothing")
     (bad,) = pictures(annotations(["damaged.png"], None), tmp_path)
     assert (bad.jpeg, bad.size, bad.problem) == (b"", None, "file cannot be read")
+
+
+def test_nothing_outside_the_folder_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "images" / "sub").mkdir(parents=True)
+    Image.new("RGB", (100, 50), "red").save(tmp_path / "secret.png")
+    (tmp_path / "images" / "link.png").symlink_to(tmp_path / "secret.png")
+    (tmp_path / "images" / "outside").symlink_to(tmp_path)
+    names = [str(tmp_path / "secret.png"), "../secret.png", "sub/../../secret.png", "link.png", "outside/secret.png"]
+    for picture in pictures(annotations(names), tmp_path / "images"):
+        assert (picture.jpeg, picture.problem) == (b"", "lies outside the folder")
+        assert "Let `images` name the folder" in picture.message
+
+
+def test_a_name_that_no_file_can_have_is_a_gap(tmp_path: Path) -> None:
+    Image.new("RGB", (100, 50)).save(tmp_path / "sound.png")
+    (tmp_path / "dangling.png").symlink_to(tmp_path / "nowhere.png")
+    (tmp_path / "circle.png").symlink_to(tmp_path / "circle.png")
+    (tmp_path / "folder.png").mkdir()
+    names = ["n" * 300, "\ud800.png", "nul\0.png", "dangling.png", "circle.png", "folder.png", "", "sound.png"]
+    *gaps, sound = pictures(annotations(names), tmp_path)
+    assert [gap.problem for gap in gaps] == [
+        "file name too long", "no file can have this name", "no file can have this name",
+        "is a link that leads nowhere", "too many levels of symbolic links", "is no file", "is no file",
+    ]  # fmt: skip
+    assert all(len(gap.message) < 500 for gap in gaps)
+    assert sound.jpeg

@@ -2,6 +2,8 @@ import base64
 import hashlib
 import json
 import re
+import shutil
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from hardest_metrics.comparison import Comparison, RankedBy
 from hardest_metrics.data import Annotations
 from hardest_metrics.ranking import Ranking
 from hardest_metrics.report import write, write_report
+from hardest_metrics.report.page import render
 from tests.report.conftest import HOSTILE, Open, wait_until
 
 
@@ -73,6 +76,8 @@ def test_the_page_names_inputs_by_digest_and_holds_no_path(few: Comparison, imag
     written = write_report(few, tmp_path / "report.html", images, {"Seed": "7"}, [source])
     data = data_of(written.page)
     assert data["inputs"] == [["instances.json", hashlib.sha256(b"{}").hexdigest()]]
+    known = write_report(few, tmp_path / "report.html", inputs={str(source): "0123"})
+    assert data_of(known.page)["inputs"] == [["instances.json", "0123"]], "of the bytes that were read, as they were"
     assert data["settings"] == [["Seed", "7"]]
     assert dict(data["versions"])["hardest_metrics"] == hardest_metrics.__version__
     assert {"torch", "torchmetrics", "numpy", "Python"} <= dict(data["versions"]).keys()
@@ -163,6 +168,64 @@ def test_only_pictures_of_earlier_pages_are_removed(
     (folder / "notes.txt").write_text("mine")
     assert write_report(few, tmp_path / "report.html", images).folder is None
     assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+
+
+def test_pictures_that_other_pages_show_stay(few: Comparison, images: Path, tmp_path: Path, in_files: None) -> None:
+    written = write_report(few, tmp_path / "report.html", images)
+    assert written.folder is not None
+    older = {path.name for path in written.folder.iterdir()}
+    (tmp_path / "older.html").write_bytes(written.page.read_bytes())
+    Image.new("RGB", (100, 50), "white").save(images / "easy.jpg")
+    write_report(few, tmp_path / "report.HTML", images)
+    assert len(list(written.folder.iterdir())) == 4, "one is new, those of both older pages stay"
+    (tmp_path / "report.html").unlink()
+    write_report(few, tmp_path / "report.html", images)
+    assert {path.name for path in written.folder.iterdir()} > older
+    (tmp_path / "older.html").unlink()
+    write_report(few, tmp_path / "report.html", images)
+    assert len(list(written.folder.iterdir())) == 3
+
+
+def test_one_at_a_time_writes_a_page(
+    few: Comparison, images: Path, tmp_path: Path, in_files: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def addresses(page: Path) -> set[str]:
+        return {address for address in data_of(page)["pictures"] if address}
+
+    waiting, second = threading.Event(), list[threading.Thread]()
+    other = tmp_path / "other"
+    shutil.copytree(images, other)
+    for picture in other.iterdir():
+        Image.new("RGB", (100, 50), "white").save(picture)
+
+    def run_second() -> None:
+        write_report(few, tmp_path / "report.html", other, on_wait=lambda path: waiting.set())
+
+    def rendered(data: dict[str, Any]) -> str:
+        if not second:  # all pictures of the first page are there, the page is not
+            second.append(threading.Thread(target=run_second))
+            second[0].start()
+            assert waiting.wait(timeout=60)
+        return render(data)
+
+    monkeypatch.setattr(write, "render", rendered)
+    write_report(few, tmp_path / "report.html", images)
+    second[0].join(timeout=60)
+    shown = addresses(tmp_path / "report.html")
+    assert shown == {f"report_files/{path.name}" for path in (tmp_path / "report_files").iterdir()}
+    assert len(shown) == 1, "of the second, all of one colour"
+    assert [path.name for path in tmp_path.glob(".*")] == []
+
+
+def test_what_a_killed_run_left_half_written_is_removed(
+    few: Comparison, images: Path, tmp_path: Path, in_files: None
+) -> None:
+    folder = write_report(few, tmp_path / "report.html", images).folder
+    assert folder is not None
+    for place in (folder, tmp_path):
+        (place / ".0123456789abcdef.tmp").write_bytes(b"half")
+    write_report(few, tmp_path / "report.html", images)
+    assert list(tmp_path.rglob("*.tmp")) == []
 
 
 def test_without_sizes_boxes_are_drawn_in_the_extent_of_all(few: Comparison, tmp_path: Path) -> None:

@@ -37,7 +37,8 @@ def test_a_projection_bounds_what_transrate_keeps() -> None:
     metric: Any = TransRate(projection=4)
     metric.update(torch.randn(300, 64, generator=torch.Generator().manual_seed(0)), torch.arange(3).repeat(100))
     metric.update(torch.randn(300, 64, generator=torch.Generator().manual_seed(1)), torch.arange(3).repeat(100))
-    assert torch.cat(metric.scatters).shape == (3, 4, 4)
+    scatters: Any = metric.scatters
+    assert torch.cat(scatters).shape == (3, 4, 4)
 
 
 def test_a_score_can_be_drawn() -> None:

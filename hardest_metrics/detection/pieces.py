@@ -1,7 +1,7 @@
 """Measuring a large batch piece by piece: in memory that does not grow with it, on several threads where that pays."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -9,19 +9,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hardest_metrics.functional.boxes import NO_ID
+from hardest_metrics.functional.ids import NO_ID
 from hardest_metrics.functional.packing import ImageDict
 
 #: Fewer images are not worth it.
 MANY = 1280
 
-#: Gives ids and rows of a batch's images.
-Measure = Callable[[Sequence[ImageDict], Sequence[ImageDict]], tuple[Tensor, Tensor]]
+#: Gives ids of a batch's images, and what is known of them by name.
+Measured = tuple[Tensor, Mapping[Hashable, Tensor]]
+Measure = Callable[[Sequence[ImageDict], Sequence[ImageDict]], Measured]
 
 
 def in_pieces(
     measure: Measure, preds: Sequence[ImageDict], target: Sequence[ImageDict], most: int, threads: int
-) -> tuple[Tensor, Tensor]:
+) -> Measured:
     """``measure(preds, target)``, which looks at each image for itself, at most so many images at a time.
 
     Images without ids may be told apart by their places in the batch: they stay together.
@@ -43,7 +44,7 @@ def in_pieces(
         return measure(preds, target)
     inference = torch.is_inference_mode_enabled()  # known to this thread only
 
-    def measured(start: int) -> tuple[Tensor, Tensor]:
+    def measured(start: int) -> Measured:
         with torch.inference_mode(inference), torch.no_grad():
             return measure(preds[start : start + size], target[start : start + size])
 
@@ -55,11 +56,12 @@ def in_pieces(
         starts = range(0, len(preds), size)
         with _threads(threads) if on_host else nullcontext(map) as mapped:
             pieces = list(mapped(measured, starts))
-        image_ids, rows = (torch.cat(column) for column in zip(*pieces, strict=True))
+        image_ids = torch.cat([ids for ids, _ in pieces])
+        columns = {name: torch.cat([values[name] for _, values in pieces]) for name in pieces[0][1]}
         sound = len(image_ids) == len(preds) and not bool((image_ids == NO_ID).any())
     except (LookupError, TypeError, ValueError):
         sound = False
-    return (image_ids, rows) if sound else measure(preds, target)
+    return (image_ids, columns) if sound else measure(preds, target)
 
 
 @contextmanager

@@ -1,22 +1,31 @@
 """A large batch is measured in pieces and on several threads, and nobody can tell."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
 
 import pytest
 import torch
 from torch import Tensor
 
 from hardest_metrics import FalsePositives, HardnessMetric, TotalFalse
-from hardest_metrics._pieces import in_pieces
-from hardest_metrics.detection import BoxErrors, CommitteeHardness, ExpectedHardness, FastScoreSampling, ScoreSampling
+from hardest_metrics.detection import (
+    BoxErrors,
+    CommitteeHardness,
+    DetectionMetric,
+    ExpectedHardness,
+    FastScoreSampling,
+    ScoreSampling,
+)
+from hardest_metrics.detection.pieces import in_pieces
 from hardest_metrics.functional import pack
 from hardest_metrics.functional.packing import ImageDict
+from hardest_metrics.image_rows import Column
 from tests.scenes import Scenery, detected, false_alarms
 
 
 @pytest.fixture(autouse=True, params=[1, 3], ids=["one thread", "three threads"])
 def small_pieces(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for kind in (HardnessMetric, BoxErrors):
+    for kind in (DetectionMetric, BoxErrors):
         monkeypatch.setattr(kind, "_images_at_once", 7)
     threads = torch.get_num_threads()
     torch.set_num_threads(request.param)
@@ -35,7 +44,7 @@ def small_pieces(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     ],
 )
 @pytest.mark.parametrize("inference", [False, True], ids=["", "inference"])
-def test_a_large_batch_ranks_as_its_images_one_by_one(metric: HardnessMetric, inference: bool) -> None:
+def test_a_large_batch_ranks_as_its_images_one_by_one(metric: HardnessMetric[Any], inference: bool) -> None:
     preds, target = Scenery().draw(40, seed=1)
     for image_id, image in enumerate(target):
         image.update(image_id=image_id, image_size=(480, 640))
@@ -53,9 +62,9 @@ def test_a_large_batch_ranks_as_its_images_one_by_one(metric: HardnessMetric, in
 def test_pieces_are_of_the_stated_size() -> None:
     sizes: list[int] = []
 
-    def measure(preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> tuple[torch.Tensor, torch.Tensor]:
+    def measure(preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> tuple[Tensor, dict[Any, Tensor]]:
         sizes.append(len(preds))
-        return torch.arange(len(preds)), torch.zeros(len(preds))
+        return torch.arange(len(preds)), {"number": torch.zeros(len(preds))}
 
     assert len(in_pieces(measure, *false_alarms(*range(30)), 7, 4)[0]) == 30
     assert sum(sizes) == 30
@@ -89,16 +98,19 @@ def test_images_without_ids_are_told_apart_in_large_batches_too(estimator: type[
 
 
 def test_a_metric_that_keeps_something_of_its_own_sees_the_whole_batch() -> None:
-    class Counting(HardnessMetric):
+    class Counting(DetectionMetric[Any]):
+        columns: ClassVar = {"number": Column()}
+        by_image = False
+
         def __init__(self) -> None:
-            super().__init__("counting()", row_shape=(1,))
+            super().__init__("counting()")
 
-        def _measure(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> tuple[Tensor, Tensor]:
+        def _measure(self, asked: Any, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> Any:
             self.batch = pack(preds, target)
-            return self.batch.image_ids, torch.full((len(self.batch), 1), float(len(preds)))
+            return self.batch.image_ids, {"number": torch.full((len(self.batch),), float(len(preds)))}
 
-        def _hardness(self, rows: Tensor) -> Tensor:
-            return rows[:, 0]
+        def _hardness(self, columns: Any) -> Tensor:
+            return columns["number"]  # type: ignore[no-any-return]
 
     metric = Counting()
     metric.update(*false_alarms(*range(30)))

@@ -10,35 +10,25 @@ import pytest
 import torch
 from torchmetrics import MetricCollection
 
-from hardest_metrics import FalseNegatives, FalsePositives, Ranking, TotalFalse, metric
-from hardest_metrics._waiting import Reading, Waiting, measured
+from hardest_metrics import FalseNegatives, FalsePositives, HardnessCollection, Ranking, TotalFalse
+from hardest_metrics.detection import box_errors, waiting
+from hardest_metrics.detection.waiting import Packed, Waiting, measure_all
 from hardest_metrics.functional import Query, match, pack
 from hardest_metrics.functional.boxes import Batch as Boxes
-from tests.scenes import Batch, Scenery, detected, false_alarms, labelled
-
-
-def epoch(sizes: tuple[int, ...] = (3, 1, 0, 4, 2, 5), seed: int = 0) -> list[Batch]:
-    batches, first_id = [], 100
-    for index, size in enumerate(sizes):
-        preds, target = Scenery().draw(size, seed=seed + index) if size else ([], [])
-        for image in target:
-            image.update(image_id=first_id, image_size=(480, 640))
-            first_id += 1
-        batches.append((preds, target))
-    return batches
+from tests.scenes import Batch, detected, epoch, false_alarms, labelled
 
 
 def at_once(batches: list[Batch], weighting: Any = "overlap") -> Ranking:
     metric = TotalFalse(weighting)
     metric.update([image for preds, _ in batches for image in preds], [image for _, t in batches for image in t])
-    return metric.compute()  # type: ignore[return-value]
+    return metric.compute()
 
 
 def fed(batches: list[Batch], weighting: Any = "overlap") -> TotalFalse:
     metric = TotalFalse(weighting)
     for batch in batches:
         metric.update(*batch)
-    assert metric.waiting
+    assert metric._waiting.readings
     return metric
 
 
@@ -110,28 +100,26 @@ def test_the_newest_images_are_those_of_the_last_update() -> None:
 def measurements(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many images were measured together, each time."""
     counts: list[int] = []
-    rows_of = TotalFalse._rows_of
+    measured_sums = box_errors.measured_sums
 
-    def counted(self: TotalFalse, batch: Boxes, extent: frozenset[str]) -> Any:
+    def counted(query: Query, batch: Boxes, asked: Any) -> Any:
         counts.append(len(batch))
-        return rows_of(self, batch, extent)
+        return measured_sums(query, batch, asked)
 
-    for kind in (FalsePositives, FalseNegatives, TotalFalse):
-        monkeypatch.setattr(kind, "_rows_of", counted)
+    monkeypatch.setattr(box_errors, "measured_sums", counted)
     return counts
 
 
 def test_so_many_wait_and_no_more(measurements: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     for limit in ("MOST_IMAGES", "MOST_BOXES"):
         with monkeypatch.context() as patch:
-            patch.setattr(metric, limit, 10)
+            patch.setattr(waiting, limit, 10)
             measurements.clear()
             hardness = TotalFalse()
             for index in range(30):
                 hardness.update(*false_alarms(1, first_id=index))
             assert len(hardness.compute()[0]) == 30
         assert sum(measurements) == 30
-        assert measurements[0] == 1  # the first at once
         assert 3 < max(measurements) <= 10
 
 
@@ -198,17 +186,20 @@ def test_nothing_waits_where_the_state_moves_to_the_cpu() -> None:
     batches, hardness = epoch(), TotalFalse("overlap", compute_on_cpu=True)
     for batch in batches:
         hardness.update(*batch)
-        assert not hardness.waiting
+        assert not hardness._waiting.readings
     assert hardness.compute() == at_once(batches)
 
 
 def test_members_of_a_collection_measure_what_waits_once(measurements: list[int]) -> None:
-    metrics = MetricCollection([FalsePositives("pixel"), FalseNegatives(), TotalFalse("overlap")])
     batches = epoch()
-    for batch in batches:
-        metrics.update(*batch)
-    assert metrics.compute()["TotalFalse"] == at_once(batches)
-    assert measurements == [3, 12, 15]  # the first batch, all others together, and the reference
+    expected = at_once(batches)
+    for kind, counts in ((HardnessCollection, [15]), (MetricCollection, [15] * 3)):
+        metrics = kind([FalsePositives("pixel"), FalseNegatives(), TotalFalse("overlap")])
+        measurements.clear()
+        for batch in batches:
+            metrics.update(*batch)
+        assert metrics.compute()["TotalFalse"] == expected
+        assert measurements == counts
 
 
 def test_metrics_with_batches_that_wait_are_not_taken_for_equal() -> None:
@@ -229,6 +220,9 @@ def test_joined_batches_match_as_one() -> None:
     whole = pack([image for preds, _ in batches for image in preds], [image for _, t in batches for image in t])
     for side in ("detections", "ground_truth"):
         for name, values in vars(getattr(whole, side)).items():
+            if values is None:
+                assert getattr(getattr(joined, side), name) is None
+                continue
             assert torch.equal(values, getattr(getattr(joined, side), name)), name
     for ours, theirs in zip(
         match(joined.detections, joined.ground_truth, Query()),
@@ -239,13 +233,15 @@ def test_joined_batches_match_as_one() -> None:
 
 
 def test_readings_count_what_they_keep() -> None:
-    readings = [Reading(batch.image_ids, batch=batch) for batch in (pack(*false_alarms(2, 3)), pack(*false_alarms(1)))]
-    waiting = Waiting(Waiting([], readings[0]), readings[1])
-    assert (waiting.images, waiting.boxes) == (3, 9)
-    assert Waiting(list(waiting), readings[1]).images == 4
-    ids, rows = measured(waiting, lambda batch, extent: torch.arange(len(batch)))
-    assert (ids.tolist(), rows.tolist()) == ([0, 1, 0], [0, 1, 2])
-    assert all(reading.batch is None and not reading.number_of_boxes for reading in readings)
+    def places(batch: Boxes, asked: Any) -> Any:
+        return {name: torch.arange(len(batch)) for name in asked}
+
+    readings = [Packed(pack(*batch), ["place"], places) for batch in (false_alarms(2, 3), false_alarms(1))]
+    full = Waiting().followed_by(readings[0]).followed_by(readings[1])
+    assert (full.images, full.boxes) == (3, 9)
+    measure_all(full.readings)
+    assert [reading.measured["place"].tolist() for reading in readings] == [[0, 1], [2]]
+    assert all(not reading.number_of_boxes for reading in readings)
 
 
 def test_what_a_member_cannot_use_is_refused_also_where_another_measured_it() -> None:
@@ -260,34 +256,20 @@ def test_what_a_member_cannot_use_is_refused_also_where_another_measured_it() ->
 
 def test_a_measurement_that_fails_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     batches = epoch()
-    hardness = fed(batches)
-    for broken, owner in (("_rows_of", TotalFalse), ("_add", TotalFalse)):
+    for owner, broken in ((box_errors, "error_sums"), (TotalFalse, "_append")):
+        hardness = fed(batches)
         with monkeypatch.context() as patch:
             patch.setattr(owner, broken, _no_memory)
             with pytest.raises(MemoryError):
                 hardness.compute()
-            patch.setattr(metric, "MOST_IMAGES", 1)
+            patch.setattr(waiting, "MOST_IMAGES", 1)
             with pytest.raises(MemoryError):
                 hardness.update(*false_alarms(1))
-    assert hardness.compute() == at_once(batches)
+        assert hardness.compute() == at_once(batches)
 
 
 def _no_memory(*args: Any) -> Any:
     raise MemoryError
-
-
-def test_an_image_that_was_measured_with_and_without_overlap_is_the_same() -> None:
-    batch = epoch((5,))[0]
-    plain = FalsePositives(iou_threshold=0.321)
-    plain.update(*batch)
-    covered = FalsePositives("overlap", iou_threshold=0.321)
-    for hardness in (plain, covered):
-        hardness.update(*batch)
-    assert (plain.rows[0][:5, :, 2] == -1).all()
-    assert (plain.rows[0][5:, :, 2] >= 0).all()
-    assert len(plain.compute()[0]) == 5
-    covered.merge_state(plain)
-    assert covered.compute()[1].max() > 0
 
 
 def test_half_precision_may_be_measured_under_autocast() -> None:
@@ -332,26 +314,29 @@ def test_the_newest_images_are_copies() -> None:
     assert hardness.compute() == Ranking(torch.tensor([1, 0]), torch.tensor([2.0, 1]))
 
 
-def test_states_of_before_there_was_any_waiting_can_be_loaded_and_merged() -> None:
+def test_a_loaded_state_replaces_what_waits_and_one_of_the_first_release_is_refused_by_name() -> None:
     saved = TotalFalse()
     saved.persistent(True)
     saved.update(*false_alarms(4, first_id=40))
-    state = {key: value for key, value in saved.state_dict().items() if key != "waiting"}
     loaded = TotalFalse()
     for index in range(3):
         loaded.update(*false_alarms(1, first_id=index))
-    loaded.load_state_dict(state)
-    assert loaded.compute().image_ids.tolist() == [40]  # type: ignore[union-attr]
-    merged = TotalFalse()
-    merged.merge_state({key: value for key, value in saved.metric_state.items() if key != "waiting"})
-    assert merged.compute() == saved.compute()
+    loaded.load_state_dict(saved.state_dict())
+    assert loaded.compute().image_ids.tolist() == [40]
+    first_release = f"box_errors({Query()}, box_format='xyxy')"
+    state = {"image_ids": [torch.tensor([3])], "rows": [torch.ones(1, 2, 3)], "waiting": [], first_release: []}
+    with pytest.raises(RuntimeError, match=r"was measured with box_errors.*, this metric has box_errors.*weighting"):
+        loaded.load_state_dict(state)
+    with pytest.raises(ValueError, match="must have the states"):
+        loaded.merge_state(state)
+    assert loaded.compute().image_ids.tolist() == [40]
 
 
 def test_a_subclass_may_measure_in_its_own_way() -> None:
     class Doubled(TotalFalse):
-        def _measure(self, preds: Any, target: Any) -> Any:
-            image_ids, rows = super()._measure(preds, target)
-            return image_ids, rows * 2
+        def _measure(self, asked: Any, preds: Any, target: Any) -> Any:
+            image_ids, measured = super()._measure(asked, preds, target)
+            return image_ids, {name: 2 * values for name, values in measured.items()}
 
     hardness = Doubled(iou_threshold=0.777)
     for index in range(3):

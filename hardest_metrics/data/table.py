@@ -1,0 +1,88 @@
+"""Text tables with a header, read a column at a time, with errors that name the line and the remedy."""
+
+import csv
+from pathlib import Path
+
+from hardest_metrics.data.json_file import PathLike
+
+
+class Table:
+    r"""A table in text: a header, and a line for each row.
+
+    Blanks around values and empty lines do not count.
+
+    Args:
+        path: the file, in UTF-8.
+        delimiter: what stands between values.
+
+    Raises:
+        OSError: when it cannot be read.
+        ValueError: here and in every method, naming file, line, value and remedy.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "labels.csv")
+        >>> written = path.write_text("image,class\na.jpg,3\nb.jpg,x\n")
+        >>> table = Table(path)
+        >>> table.header, table.texts("image")
+        (['image', 'class'], ['a.jpg', 'b.jpg'])
+        >>> table.integers("class")
+        Traceback (most recent call last):
+        ValueError: ...labels.csv: line 3: 'class' is 'x', but must be an integer. Correct or remove it.
+    """
+
+    def __init__(self, path: PathLike, delimiter: str = ",") -> None:
+        self.path = path
+        try:
+            with Path(path).open(encoding="utf-8-sig", newline="") as file:
+                reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
+                numbered = [(reader.line_num, [value.strip() for value in row]) for row in reader if any(row)]
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise ValueError(f"{path}: cannot be read as a table ({error}). Export it again, in UTF-8.") from error
+        if len(numbered) < 2:
+            found = "a header, but no rows" if numbered else "the file is empty"
+            raise ValueError(f"{path}: {found}. Copy or export it again.")
+        (_, self.header), rows = numbered[0], numbered[1:]
+        self.lines = [line for line, _ in rows]
+        for line, row in rows:
+            if len(row) != len(self.header):
+                raise ValueError(
+                    f"{path}: line {line}: {len(row)} values, but the header has {len(self.header)} columns. "
+                    "Correct or remove it."
+                )
+        self._columns = dict(zip(self.header, map(list, zip(*(row for _, row in rows), strict=True)), strict=True))
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def texts(self, name: str) -> list[str]:
+        """A column as text, none of it empty."""
+        if name not in self.header:
+            raise ValueError(
+                f"{self.path}: no column {name!r}, but {', '.join(map(repr, self.header))}. Choose of these."
+            )
+        texts = self._columns[name]
+        if "" in texts:
+            raise ValueError(f"{self.path}: line {self.lines[texts.index('')]}: {name!r} is empty. Add or remove it.")
+        return texts
+
+    def integers(self, name: str) -> list[int]:
+        """A column as integers."""
+        texts = self.texts(name)
+        try:
+            return list(map(int, texts))
+        except ValueError:
+            row = next(row for row, text in enumerate(texts) if not is_integer_text(text))
+            raise ValueError(
+                f"{self.path}: line {self.lines[row]}: {name!r} is {texts[row]!r}, but must be an integer. "
+                "Correct or remove it."
+            ) from None
+
+
+def is_integer_text(text: str) -> bool:
+    """Whether Python reads a text as an integer."""
+    try:
+        int(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,119 @@
+"""The base of metrics of detectors: how they take lists of dicts, one an image."""
+
+from abc import abstractmethod
+from collections.abc import Hashable, Mapping, Sequence
+from functools import partial
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from hardest_metrics.detection.pieces import in_pieces
+from hardest_metrics.detection.waiting import Packed, Waiting, measure_all
+from hardest_metrics.functional.eager import without_autocast
+from hardest_metrics.functional.packing import ImageDict
+from hardest_metrics.image_rows import Reading, Rows
+from hardest_metrics.metric import HardnessMetric, ReductionT
+
+
+class DetectionMetric(HardnessMetric[ReductionT]):
+    """Hardness of images that follows from a detector's boxes, and the labels' where there are any.
+
+    A subclass says in :meth:`_measure` what there is to know of the images of a batch. Of a large batch that is asked
+    piece by piece; a subclass whose :meth:`_read` gives :class:`~hardest_metrics.detection.waiting.Packed` batches has
+    small ones measured together, later.
+    """
+
+    #: whether what :meth:`_measure` finds of an image follows from that image alone: then it may see a batch in parts
+    by_image: bool = True
+
+    #: how many images of a large batch a thread measures at a time, at most, so that memory stays within bounds
+    _images_at_once: ClassVar[int] = 1280
+
+    #: how many threads share a large batch, at most
+    _threads: ClassVar[int] = 4
+
+    _waiting: Waiting = Waiting()
+
+    @abstractmethod
+    def _measure(
+        self, asked: Sequence[Hashable], preds: Sequence[ImageDict], target: Sequence[ImageDict]
+    ) -> tuple[Tensor, Mapping[Hashable, Tensor]]:
+        """What there is to know of each image of a batch.
+
+        Args:
+            asked: what to measure, see :attr:`~hardest_metrics.image_rows.ImageRows.needs`.
+            preds: one dict an image.
+            target: one dict an image.
+
+        Returns:
+            ``(N,)`` int64 image ids, with :data:`~hardest_metrics.functional.ids.NO_ID` for images without, and
+            by what was asked for ``(N, ...)`` values.
+        """
+
+    def update(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> None:
+        """Add a batch of images.
+
+        Args:
+            preds: one dict an image, see :func:`hardest_metrics.functional.pack`.
+            target: one dict an image, in the same order.
+
+        Raises:
+            TypeError, ValueError: on input that makes no sense; the metric is as it was before.
+        """
+        with torch.no_grad(), without_autocast():
+            self._take(self._read(list(self.needs.values()), preds, target))
+
+    def _read(self, asked: Sequence[Hashable], preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> Reading:
+        measure = partial(self._measure, asked)
+        if not self.by_image:
+            return Reading(*measure(preds, target))
+        return Reading(*in_pieces(measure, preds, target, self._images_at_once, self._threads))
+
+    def _take(self, reading: Reading) -> None:
+        if not isinstance(reading, Packed):
+            self._settle()
+            self._append(self._own(reading))
+            return
+        before = self._waiting
+        vars(self)["_waiting"] = waiting = before.followed_by(reading)
+        if waiting.full:
+            try:
+                self._settle()
+            except BaseException:
+                self._waiting = before
+                raise
+
+    def _settle(self) -> None:
+        """Measure what waits."""
+        readings = self._waiting.readings
+        if readings:
+            with torch.no_grad(), without_autocast():
+                measure_all(readings)
+                parts = list(map(self._own, readings))
+                device = next(iter(parts[-1].columns.values())).device
+                ids = torch.cat([part.image_ids.to(device) for part in parts])
+                names = parts[0].columns
+                columns = {name: torch.cat([part.columns[name].to(device) for part in parts]) for name in names}
+                self._append(Rows(ids, columns))
+            self._waiting = Waiting()  # not before all went well
+
+    def _forget(self) -> None:
+        self._waiting = Waiting()
+        super()._forget()
+
+    def newest(self, number: int) -> tuple[Tensor, Tensor]:
+        """Ids and hardness of the images that the last update added, in the order given.
+
+        Args:
+            number: how many images it added.
+
+        Returns:
+            ``(number,)`` int64, :data:`~hardest_metrics.functional.ids.NO_ID` for images without id, and
+            ``(number,)`` float32.
+        """
+        # chunks grow at their end: the last one holds the last update whole
+        start = len(self.image_ids[-1]) - number
+        columns = {name: getattr(self, name)[-1][start:] for name in self.columns}
+        _, hardness = self._ranked(Rows(self.image_ids[-1][start:], columns))
+        return self.image_ids[-1][start:].clone(), hardness.clone()

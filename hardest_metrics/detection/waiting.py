@@ -1,0 +1,91 @@
+"""Batches that are checked and packed already, and wait to be measured together.
+
+What measuring takes hardly depends on how many images there are, up to hundreds: it is a few hundred calls of torch,
+and on another device as many launches and some transfers. So small batches are not measured one by one.
+"""
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from hardest_metrics.functional.boxes import Batch
+from hardest_metrics.image_rows import Reading
+
+#: At most so many images and boxes wait; a box takes some 100 bytes.
+MOST_IMAGES, MOST_BOXES = 1280, 1 << 17
+
+#: Measures what is asked for of a batch's images, looking at each by itself.
+Measure = Callable[[Batch, Sequence[Hashable]], Mapping[Hashable, Tensor]]
+
+
+class Packed(Reading):
+    """A batch that is measured when somebody needs it, once for all metrics that hold it.
+
+    Args:
+        batch: what to measure.
+        asked: what of it.
+        measure: how.
+
+    Attributes:
+        number_of_images: that it is of.
+        number_of_boxes: of both sides, as long as it is not measured; then 0 are kept in memory.
+    """
+
+    def __init__(self, batch: Batch, asked: Sequence[Hashable], measure: Measure) -> None:
+        super().__init__(batch.image_ids, {})
+        self._batch: Batch | None = batch
+        self._asked, self._measure = tuple(asked), measure
+        self.number_of_images = len(batch)
+        self.number_of_boxes = len(batch.detections) + len(batch.ground_truth)
+
+    @property
+    def measured(self) -> Mapping[Hashable, Tensor]:
+        """What was asked for, by name, ``(N, ...)`` each."""
+        measure_all([self])
+        return self._measured
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Packed":
+        return self  # what it tells never changes
+
+
+def measure_all(readings: Sequence[Packed]) -> None:
+    """Measure batches that nobody has measured yet, all that can be at once.
+
+    Args:
+        readings: of metrics that read alike.
+    """
+    alike: dict[tuple[Any, ...], list[tuple[Packed, Batch]]] = {}
+    for reading in readings:
+        if reading._batch is not None:
+            scores = reading._batch.detections.scores  # compared with thresholds in their own dtype
+            mixed = reading._batch.detections.given_as is not None
+            kind = scores.dtype, mixed, scores.device, reading.image_ids.device, reading._asked
+            alike.setdefault(kind, []).append((reading, reading._batch))
+    for pairs in alike.values():
+        first, _ = pairs[0]
+        measured = first._measure(Batch.joined([batch for _, batch in pairs]), first._asked)
+        sizes = [len(batch) for _, batch in pairs]
+        parts = {name: values.split(sizes) for name, values in measured.items()}
+        for number, (reading, _) in enumerate(pairs):
+            reading._measured = {name: part[number] for name, part in parts.items()}
+            reading._batch, reading.number_of_boxes = None, 0
+
+
+class Waiting(NamedTuple):
+    """Batches in the order in which they came, and how much they are."""
+
+    readings: tuple[Packed, ...] = ()
+    images: int = 0
+    boxes: int = 0
+
+    def followed_by(self, reading: Packed) -> "Waiting":
+        """With one more."""
+        return Waiting(
+            (*self.readings, reading), self.images + reading.number_of_images, self.boxes + reading.number_of_boxes
+        )
+
+    @property
+    def full(self) -> bool:
+        """Whether it is time to measure them."""
+        return self.images >= MOST_IMAGES or self.boxes >= MOST_BOXES
