@@ -100,7 +100,7 @@ def has_objects(annotations: "Annotations", query: "Query") -> bool:
 
 def _of_folder(options: Namespace, documents: Mapping[str, Any]) -> ImageSet:
     from hardest_metrics.data import Annotations
-    from hardest_metrics.data.coco import coco_results
+    from hardest_metrics.data.coco_results import coco_results
     from hardest_metrics.data.formats import is_hardest_export
     from hardest_metrics.detectors.image_files import folder_images
 

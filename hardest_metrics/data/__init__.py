@@ -10,10 +10,12 @@ from hardest_metrics._lazy import lazy
 if TYPE_CHECKING:
     from hardest_metrics.data.annotations import Annotations
     from hardest_metrics.data.atomic import atomic_write
-    from hardest_metrics.data.coco import read_coco_annotations, read_coco_results
-    from hardest_metrics.data.coco_subset import write_coco_subset
+    from hardest_metrics.data.coco import read_coco_annotations
+    from hardest_metrics.data.coco_results import read_coco_results
+    from hardest_metrics.data.coco_subset import write_coco_subset, write_image_list
     from hardest_metrics.data.formats import read_annotations, read_detections
     from hardest_metrics.data.hardest_json import read_hardest_detections
+    from hardest_metrics.data.identity import image_number
     from hardest_metrics.data.image_list import read_image_list
     from hardest_metrics.data.ranking_file import write_ranking
     from hardest_metrics.data.voc import read_voc_annotations
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Annotations",
     "atomic_write",
+    "image_number",
     "read_annotations",
     "read_coco_annotations",
     "read_coco_results",
@@ -29,20 +32,23 @@ __all__ = [
     "read_image_list",
     "read_voc_annotations",
     "write_coco_subset",
+    "write_image_list",
     "write_ranking",
 ]
 
 _HOMES = {
     "Annotations": "annotations",
     "atomic_write": "atomic",
+    "image_number": "identity",
     "read_annotations": "formats",
     "read_coco_annotations": "coco",
-    "read_coco_results": "coco",
+    "read_coco_results": "coco_results",
     "read_detections": "formats",
     "read_hardest_detections": "hardest_json",
     "read_image_list": "image_list",
     "read_voc_annotations": "voc",
     "write_coco_subset": "coco_subset",
+    "write_image_list": "coco_subset",
     "write_ranking": "ranking_file",
 }
 

@@ -1,6 +1,5 @@
 """The image files of a data set: which there are, and what is in them."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,24 +8,24 @@ import torch
 from PIL import ExifTags, Image, ImageOps
 from torch import Tensor
 
-from hardest_metrics.data.coco import coco_section, distinct_ids, image_sizes_of, load_coco
+from hardest_metrics.data.coco import coco_section, listed_images, load_coco
+from hardest_metrics.data.folder import IMAGE_SUFFIXES, images_called, visible_files
+from hardest_metrics.data.identity import Identifier, posix
 from hardest_metrics.data.json_file import PathLike
-
-_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 
 
 class ImageFile(NamedTuple):
     """One image of a data set.
 
     Attributes:
-        image_id: its id.
+        image_id: its id in the data set.
         name: its name in the data set.
         path: the file.
         n_bytes: the length of the file.
         size: (height, width) in pixels as its annotations give it, None where nothing does.
     """
 
-    image_id: int
+    image_id: Identifier
     name: str
     path: Path
     n_bytes: int
@@ -46,10 +45,10 @@ def folder_images(folder: PathLike) -> list[ImageFile]:
     folder = Path(folder)
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder}: no such folder, but `images` names it. Check the path.")
-    paths = {path.relative_to(folder).as_posix(): path for path in _visible_files(folder)}
-    names = sorted(name for name, path in paths.items() if path.suffix.lower() in _SUFFIXES)
+    paths = {path.relative_to(folder).as_posix(): path for path in visible_files(folder)}
+    names = sorted(name for name, path in paths.items() if path.suffix.lower() in IMAGE_SUFFIXES)
     if not names:
-        raise ValueError(f"{folder}: holds no images ({', '.join(sorted(_SUFFIXES))}). Check the path.")
+        raise ValueError(f"{folder}: holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}). Check the path.")
     return [ImageFile(i, name, paths[name], paths[name].stat().st_size) for i, name in enumerate(names, start=1)]
 
 
@@ -60,7 +59,7 @@ def coco_images(annotations: PathLike, folder: PathLike) -> list[ImageFile]:
 
     Args:
         annotations: JSON file, plain or gzipped.
-        folder: where the files are, under their ``file_name`` or the last part of it.
+        folder: where the files are, see :func:`find_image`.
 
     Raises:
         OSError: when the file cannot be read.
@@ -71,9 +70,8 @@ def coco_images(annotations: PathLike, folder: PathLike) -> list[ImageFile]:
     if not Path(folder).is_dir():
         raise NotADirectoryError(f"{folder}: no such folder, but `images` names it. Check the path.")
     entries = coco_section(load_coco(annotations), "images", annotations)
-    columns = distinct_ids(entries), entries.strings("file_name"), image_sizes_of(entries)
     images = []
-    for image_id, name, size in zip(*columns, strict=True):
+    for image_id, name, size in zip(*listed_images(entries), strict=True):
         path = find_image(folder, name, image_id)
         images.append(ImageFile(image_id, name, path, path.stat().st_size, size))
     if not images:
@@ -81,16 +79,27 @@ def coco_images(annotations: PathLike, folder: PathLike) -> list[ImageFile]:
     return images
 
 
-def find_image(folder: PathLike, name: str, image_id: int) -> Path:
-    """Where an image is in a folder: under its name, or under the last part of it.
+def find_image(folder: PathLike, name: str, image_id: Identifier) -> Path:
+    """Where an image is in a folder: under its name or the last part of it, with an extension where it has none.
 
     Raises:
-        ValueError: when it is under neither.
+        ValueError: when it is under neither, or several files may be meant.
     """
-    candidates = [Path(folder, name), Path(folder, Path(name).name)]
+    candidates = list(
+        dict.fromkeys([Path(folder, name), Path(folder, posix(name)), Path(folder, Path(posix(name)).name)])
+    )
     for path in candidates:
         if path.is_file():
             return path
+    for path in candidates:
+        found = images_called(path) if path.suffix.lower() not in IMAGE_SUFFIXES else []
+        if len(found) > 1:
+            raise ValueError(
+                f"{found[0]} and {found[1].name}: both may be image {image_id}, which is {name} in the annotations."
+                " Give the extension there, or keep one of the files."
+            )
+        if found:
+            return found[0]
     raise ValueError(
         f"{candidates[0]}: no such file, but image {image_id} has this name in the annotations."
         " Let `images` name the folder where it is."
@@ -137,13 +146,3 @@ def load_image(image: ImageFile) -> Tensor:
             f" {image.image_id} say {image.size[1]} x {image.size[0]}. Correct them, or give the picture they are for."
         )
     return torch.from_numpy(pixels).permute(2, 0, 1)
-
-
-def _visible_files(folder: Path) -> Iterator[Path]:
-    for path in folder.iterdir():
-        if path.name.startswith("."):
-            continue
-        if path.is_dir():
-            yield from _visible_files(path)
-        else:
-            yield path
