@@ -20,16 +20,18 @@ from hardest_metrics.cli.options import (
     ALL,
     PROGRAM,
     add_box_options,
+    add_ignore_options,
     add_split_option,
     as_options,
     boxes_in_words,
     check_names,
+    ignored,
     labels_of,
     new_parser,
     query_settings,
     require_given,
 )
-from hardest_metrics.cli.terminal import printable, progress_bar, results_console
+from hardest_metrics.cli.terminal import noted, printable, progress_bar, results_console
 from hardest_metrics.comparison.detectors import detector_names
 from hardest_metrics.comparison.estimates import ESTIMATES, estimate_named
 from hardest_metrics.names import DEFINITIONS, WEIGHTINGS
@@ -73,6 +75,8 @@ def parser() -> ArgumentParser:
         help="where the image files are, to show the hardest, and for sizes that pixel weighting needs and"
         " --annotations lack",
     )  # fmt: skip
+
+    add_ignore_options(data)
 
     compared = compare.add_argument_group("what is compared")
     compared.add_argument(
@@ -175,6 +179,7 @@ def _run_key(options: Namespace, digests: _Digests) -> str:
         annotations=[Path(options.annotations).name, digests.annotations],
         detections=list(digests.detections.items()),
         images=digests.images,
+        ignored=ignored(options),
         report=options.report and str(Path(options.report).absolute()),
         definitions=_chosen(options.definitions),
         estimators=_chosen(options.estimators),
@@ -233,7 +238,8 @@ def _compare(
         progress.update(bar, description=printable(what), completed=done, total=total)
 
     show("reading annotations", 0, None)
-    annotations = read_annotations(options.annotations, options.split)
+    with noted() as warned:
+        annotations = read_annotations(options.annotations, options.split, ignored(options))
     if not annotations.image_ids:
         raise ValueError(f"{options.annotations}: holds no images, so there is nothing to compare.")
     query = Query(**settings, labels=labels_of(options, annotations))
@@ -249,13 +255,16 @@ def _compare(
         images = ImageSet(annotations, True, "")
         annotations = with_sizes(images, options, options.annotations, "other `definitions`").annotations
     show("reading detections", 0, None)
-    detections = {name: read_detections(path, annotations) for name, path in detectors.items()}
+    with noted() as of_detections:
+        detections = {name: read_detections(path, annotations, ignored(options)) for name, path in detectors.items()}
     sizes_of = digests.images if unsized else None
-    kept = Kept(store, f"{digests.annotations} {options.split} {sizes_of}", digests.detections)
-    comparison = compare(
-        annotations, detections, query, definitions, _chosen(options.estimators), options.n_samples, kept=kept,
-        on_progress=show,
-    )  # fmt: skip
+    read_as = " ".join(ignored(options))
+    kept = Kept(store, f"{digests.annotations} {options.split} {sizes_of} {read_as}".rstrip(), digests.detections)
+    with noted() as of_boxes:
+        comparison = compare(
+            annotations, detections, query, definitions, _chosen(options.estimators), options.n_samples, kept=kept,
+            on_progress=show,
+        )  # fmt: skip
     if comparison.agreement.empty:
         raise ValueError(f"`estimators` leave nothing to compare: {' '.join(comparison.notes)}")
     setting = {
@@ -266,7 +275,7 @@ def _compare(
         "samples": str(options.n_samples),
         "made with": f"hardest_metrics {__version__}",
     }
-    notes = list(comparison.notes)
+    notes = [*comparison.notes, *(as_options(note, options) for note in warned + of_detections + of_boxes)]
     if unsized and definitions is None and not options.images:
         notes.append(
             "widths and heights that annotations lack are taken from the files in --images, where it is given."

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,15 +15,17 @@ from hardest_metrics.cli.options import (
     ALL,
     PROGRAM,
     add_box_options,
+    add_ignore_options,
     add_split_option,
     as_options,
     check_names,
+    ignored,
     labels_of,
     new_parser,
     query_settings,
     require_given,
 )
-from hardest_metrics.cli.terminal import printable, progress_bar, results_console
+from hardest_metrics.cli.terminal import noted, printable, progress_bar, results_console
 from hardest_metrics.comparison.detectors import detector_names
 from hardest_metrics.comparison.estimates import ESTIMATES, estimate_named
 from hardest_metrics.names import DEFINITIONS, WEIGHTINGS
@@ -64,6 +67,8 @@ def parser() -> ArgumentParser:
         " (default: boxes are drawn on an empty canvas)",
     )  # fmt: skip
 
+    add_ignore_options(data)
+
     query = report.add_argument_group("query", "What makes an image hard.")
     query.add_argument(
         "--query", nargs="+", choices=[*DEFINITIONS, ALL], default=["total_false"],
@@ -101,7 +106,9 @@ def run(options: Namespace) -> None:
     settings = query_settings(options)
 
     with progress_bar() as progress:
-        comparison = _compare(options, detectors, settings, progress)
+        with noted() as notes:
+            comparison = _compare(options, detectors, settings, progress)
+        comparison = replace(comparison, notes=(*comparison.notes, *(as_options(note, options) for note in notes)))
         written = _write(options, comparison, progress)
 
     console = results_console()
@@ -160,7 +167,10 @@ def _compare(
         annotations = with_sizes(images, options, where, "another `weighting`").annotations
     comparison = compare(
         annotations,
-        {name: parse_detections(documents[path], path, annotations) for name, path in detectors.items()},
+        {
+            name: parse_detections(documents[path], path, annotations, ignored(options))
+            for name, path in detectors.items()
+        },
         Query(**settings, labels=labels_of(options, annotations)),
         [f"{kind}/{weighting}" for kind, weighting in product(dict.fromkeys(kinds), dict.fromkeys(weightings))],
         None if options.estimators == [ALL] else list(dict.fromkeys(options.estimators)),
@@ -181,9 +191,9 @@ def _images(options: Namespace, documents: Mapping[str, Any]) -> ImageSet:
 
     labelled = bool(options.annotations)
     if labelled and options.estimators and not Path(options.annotations).is_dir():
-        labelled = "annotations" in load_coco(options.annotations)
+        labelled = bool(load_coco(options.annotations).get("annotations"))
     if labelled:
-        return ImageSet(read_annotations(options.annotations, options.split), True, "")
+        return ImageSet(read_annotations(options.annotations, options.split, ignored(options)), True, "")
     return unlabelled_images(options, documents)
 
 

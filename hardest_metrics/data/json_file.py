@@ -54,7 +54,7 @@ def load_json(path: PathLike) -> Any:
         raise ValueError(f"{path}: the file is empty. Copy or export it again.")
     try:
         return json.loads(content, object_pairs_hook=_object)
-    except _KeyTwice as error:
+    except _KeyTwiceError as error:
         raise ValueError(f"{path}: {error}") from error
     except json.JSONDecodeError as error:
         if kind_found := not_json(content):
@@ -73,7 +73,7 @@ def load_json(path: PathLike) -> Any:
         raise ValueError(f"{path}: JSON cannot be read ({error}). Export it again.") from error
 
 
-class _KeyTwice(ValueError):
+class _KeyTwiceError(ValueError):
     pass
 
 
@@ -86,7 +86,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         identity = next(
             (f" with {key!r} {reprlib.repr(values[key])}" for key in ("id", "image_id") if key in values), ""
         )
-        raise _KeyTwice(f"JSON has an object{identity} in which {twice!r} stands twice. Remove all but one of them.")
+        raise _KeyTwiceError(
+            f"JSON has an object{identity} in which {twice!r} stands twice. Remove all but one of them."
+        )
     return values
 
 
@@ -240,8 +242,7 @@ Correct or remove it.
         if not shaped.all():
             values = [value if is_one else [0, 0, -1, -1] for value, is_one in zip(values, shaped, strict=True)]
         boxes = np.array(values, dtype=np.float64).reshape(-1, 4)
-        valid: NDArray[np.bool_] = np.isfinite(boxes).all(1) & (boxes[:, 2:] >= 0).all(1)
-        return boxes, valid
+        return boxes, np.asarray(np.isfinite(boxes).all(1) & (boxes[:, 2:] >= 0).all(1), dtype=np.bool_)
 
 
 def is_integer(value: Any) -> bool:

@@ -86,14 +86,22 @@ def test_the_image_that_a_name_means_is_the_one_found_by_trying_all() -> None:
 
     def ways(name: str, key: str) -> list[bool]:
         pairs = (name, key), (bare(name), key), (name, bare(key))
-        return [way for one, other in pairs for way in (one == other, ends(one, other), ends(other, one))]
+        return [
+            way
+            for one, other in pairs
+            for way in (
+                one == other,
+                ends(one, other),
+                *(other.split("/", folders)[folders:] == [one] for folders in (1, 2)),
+            )
+        ]
 
     for start, step in itertools.product(range(5), (1, 3, 7)):
         known = names[start::step]
         images = KnownImages(list(range(len(known))), known)
         for key in [*names, "c/a/b.png", "c"]:
             table = [ways(name, key) for name in known]
-            nearest = ([place for place, row in enumerate(table) if row[way]] for way in range(9))
+            nearest = ([place for place, row in enumerate(table) if row[way]] for way in range(12))
             found = next((places for places in nearest if places), [])
             assert images.place(key) == (found[0] if len(found) == 1 else -1), key
 
