@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import lightning.pytorch as lightning
 import numpy as np
 import pytest
 import torch
@@ -18,7 +19,6 @@ from hardest_metrics import TotalFalse
 from hardest_metrics.callbacks import HardestImages, Inputs
 from hardest_metrics.callbacks.adapters import from_rfdetr, from_rows, from_transformers
 from hardest_metrics.data import image_number
-from tests.callbacks.runs import lightning
 
 SIZES = [(60, 80), (90, 50)]  # height, width
 BOXES = [[[10.0, 10, 30, 30], [40, 20, 25, 31.5]], [[5.0, 40, 40, 45]]]  # x, y, width, height
@@ -74,7 +74,7 @@ def check_target(inputs: Inputs) -> None:
         assert int(target["image_id"]) == IDS[index]
         assert target["image_size"] == SIZES[index]
         if "area" in target:
-            areas = expected.prod(1) / torch.arange(1, len(expected) + 1)
+            areas = expected[:, 2:].prod(1) / torch.arange(1, len(expected) + 1)
             torch.testing.assert_close(target["area"], areas, atol=0.5, rtol=0.02)
             assert target["iscrowd"].tolist() == [0] * len(expected)
     assert inputs.images is not None
@@ -83,7 +83,7 @@ def check_target(inputs: Inputs) -> None:
 
 def hardness(inputs: Inputs, **options: Any) -> list[float]:
     metric = TotalFalse(**options)
-    metric.update(inputs.preds, inputs.target)
+    metric.update(inputs.preds, inputs.target or [])
     ranking = metric.compute()
     by_id = dict(zip(*(column.tolist() for column in ranking), strict=True))
     return [by_id[image_id] for image_id in IDS]
@@ -99,9 +99,7 @@ SMALL = {
 
 def detr(name: str) -> tuple[Any, Any]:
     """A model and its processor."""
-    package("transformers")
-    import transformers as hf
-
+    hf = package("transformers")
     torch.manual_seed(0)
     backbone: dict[str, Any] = {"embedding_size": 8, "depths": [1, 1, 1, 1], "layer_type": "basic"}
     if name == "RTDetr":
@@ -205,7 +203,8 @@ def test_a_run_of_transformers_shows_its_hardest_images(tmp_path: Path) -> None:
         images, of_images = zip(*batch, strict=True)
         return dict(processor(images=list(images), annotations=list(of_images), return_tensors="pt"))
 
-    loader = torch.utils.data.DataLoader(list(zip(pictures(), annotations(), strict=True)), 2, collate_fn=collate)
+    samples: Any = list(zip(pictures(), annotations(), strict=True))
+    loader: torch.utils.data.DataLoader[Any] = torch.utils.data.DataLoader(samples, 2, collate_fn=collate)
     callback = HardestImages(TotalFalse(), to_inputs=from_transformers(processor), top_k=2, dirpath=tmp_path / "out")
     trainer = lightning.Trainer(
         accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False, callbacks=[callback],
@@ -227,7 +226,7 @@ def rfdetr_targets() -> list[dict[str, Tensor]]:
     targets = []
     for index, (boxes, (height, width)) in enumerate(zip(BOXES, SIZES, strict=True)):
         xywh = torch.tensor(boxes)
-        areas = xywh.prod(1) / torch.arange(1, len(xywh) + 1)
+        areas = xywh[:, 2:].prod(1) / torch.arange(1, len(xywh) + 1)
         targets.append({
             "boxes": box_convert(xywh, "xywh", "cxcywh") / torch.tensor([width, height] * 2),
             "labels": torch.tensor(LABELS[index]), "image_id": torch.tensor([IDS[index]]),
@@ -275,12 +274,9 @@ def test_rfdetr_is_read_when_it_validates_and_when_it_predicts(tmp_path: Path) -
 
 
 def test_ultralytics_batches_go_back_to_the_images_as_they_were(tmp_path: Path) -> None:
-    package("ultralytics")
-    from ultralytics.cfg import get_cfg
-    from ultralytics.data.dataset import YOLODataset
-    from ultralytics.nn.tasks import DetectionModel
-    from ultralytics.utils.nms import non_max_suppression
-    from ultralytics.utils.ops import scale_boxes
+    get_cfg = package("ultralytics.cfg").get_cfg
+    data_set, tasks = package("ultralytics.data.dataset").YOLODataset, package("ultralytics.nn.tasks")
+    suppression, operations = package("ultralytics.utils.nms"), package("ultralytics.utils.ops")
 
     (tmp_path / "images").mkdir()
     (tmp_path / "labels").mkdir()
@@ -293,22 +289,22 @@ def test_ultralytics_batches_go_back_to_the_images_as_they_were(tmp_path: Path) 
     ids = dict(zip(("0001.png", "b.png"), IDS, strict=True))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        data = YOLODataset(
+        data = data_set(
             img_path=str(tmp_path / "images"), imgsz=128, augment=False, rect=False, batch_size=2, hyp=get_cfg(),
             data={"names": {0: "a", 1: "b", 2: "c"}, "nc": 3, "channels": 3}, task="detect",
         )  # fmt: skip
-        batch = YOLODataset.collate_fn([data[0], data[1]])
+        batch = data_set.collate_fn([data[0], data[1]])
         torch.manual_seed(0)
-        model = DetectionModel("yolov8n.yaml", nc=3, verbose=False).eval()
+        model = tasks.DetectionModel("yolov8n.yaml", nc=3, verbose=False).eval()
         with torch.no_grad():
             raw = model(batch["img"].float() / 255)
-        rows_found = non_max_suppression(raw, conf_thres=1e-6, max_det=20)
+        rows_found = suppression.non_max_suppression(raw, conf_thres=1e-6, max_det=20)
     to_inputs = from_rows(ids.__getitem__)
     inputs = to_inputs(rows_found, batch)
     check_target(inputs)
     for index, (ours, found) in enumerate(zip(inputs.preds, rows_found, strict=True)):
         shape, pad = batch["ori_shape"][index], batch["ratio_pad"][index]
-        theirs = scale_boxes(batch["img"].shape[2:], found[:, :4].clone(), shape, ratio_pad=pad)
+        theirs = operations.scale_boxes(batch["img"].shape[2:], found[:, :4].clone(), shape, ratio_pad=pad)
         torch.testing.assert_close(ours["boxes"], theirs)
     corners = box_convert(batch["bboxes"], "cxcywh", "xyxy") * 128
     perfect_rows = [
@@ -320,14 +316,14 @@ def test_ultralytics_batches_go_back_to_the_images_as_they_were(tmp_path: Path) 
 
 def test_rows_without_labels_or_letterbox_stay_where_they_are() -> None:
     rows = [torch.tensor([[1.0, 2, 30, 40, 0.9, 2, 99]]), torch.empty(0, 6)]
-    batch = {"img": torch.zeros(2, 3, 64, 64), "im_file": [r"C:\set\a.jpg", "/set/b.jpg"]}
+    batch: dict[str, Any] = {"img": torch.zeros(2, 3, 64, 64), "im_file": [r"C:\set\a.jpg", "/set/b.jpg"]}
     inputs = from_rows()(rows, batch)
     assert inputs.target == [{"image_size": (64, 64), "image_id": image_number(name)} for name in ("a.jpg", "b.jpg")]
     assert inputs.preds[0]["boxes"].tolist() == [[1, 2, 30, 40]]
     assert inputs.preds[0]["labels"].tolist() == [2]
     assert [len(one["labels"]) for one in inputs.preds] == [1, 0]
     assert inputs.images is not None
-    assert inputs.images[0].data_ptr() == batch["img"][0].data_ptr()  # type: ignore[index, attr-defined]
+    assert inputs.images[0].data_ptr() == batch["img"][0].data_ptr()
 
 
 def test_padding_is_no_part_of_a_picture() -> None:
