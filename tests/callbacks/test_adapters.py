@@ -1,6 +1,5 @@
 """Adapters, against the packages that they are for, with tiny models of random weights."""
 
-import importlib
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -30,8 +29,7 @@ def package(name: str) -> Any:
     """A package of the test extra; the test is skipped where it is absent."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what packages say of each other when they are imported
-        pytest.importorskip(name.partition(".")[0])
-        return importlib.import_module(name)
+        return pytest.importorskip(name)
 
 
 @pytest.fixture(autouse=True)
