@@ -40,6 +40,16 @@ def test_a_coco_file_gives_ids_order_and_sizes_and_needs_no_labels(tmp_path: Pat
     ]
 
 
+def test_ids_and_names_are_those_of_the_file_whatever_they_are(tmp_path: Path) -> None:
+    """Results carry the ids on: what is text in the annotations is text there."""
+    save(tmp_path / "a.png")
+    save(tmp_path / "b.JPG")
+    entries = [{"id": "x", "file_name": "val\\a.png"}, {"id": 3.0, "file_name": "b"}]
+    (tmp_path / "info.json").write_text(json.dumps({"images": entries}))
+    images = coco_images(tmp_path / "info.json", tmp_path)
+    assert [(image.image_id, image.path.name) for image in images] == [("x", "a.png"), (3, "b.JPG")]
+
+
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
     (tmp_path / "info.json").write_text('{"images": [{"id": 3, "file_name": "a.png"}]}')
     (tmp_path / "empty.json").write_text('{"images": []}')
