@@ -10,14 +10,17 @@ from jsonargparse import ArgumentParser, Namespace
 from hardest_metrics.cli.files import Output, check_inputs, check_outputs, require_package, written_alone
 from hardest_metrics.cli.options import (
     PROGRAM,
+    add_ignore_options,
     add_object_options,
     add_split_option,
     area_range_of,
+    as_options,
+    ignored,
     labels_of,
     new_parser,
     require_given,
 )
-from hardest_metrics.cli.terminal import counted, printable, progress_bar
+from hardest_metrics.cli.terminal import counted, noted, printable, progress_bar
 from hardest_metrics.names import CALIBRATIONS
 
 if TYPE_CHECKING:
@@ -45,6 +48,7 @@ def parser() -> ArgumentParser:
         " (required)",
     )  # fmt: skip
     add_split_option(data)
+    add_ignore_options(data)
     add_object_options(calibrate.add_argument_group("query", "What it takes for a detection to be right."))
 
     fit = calibrate.add_argument_group("fit")
@@ -82,13 +86,13 @@ def run(options: Namespace) -> None:
 
     area_range = area_range_of(options)
     Query(iou_threshold=options.iou_threshold, area_range=area_range)  # refuses what makes no sense at once
-    with progress_bar() as progress:
+    with noted() as notes, progress_bar() as progress:
         bar = progress.add_task("reading", total=None)
-        annotations = read_annotations(options.annotations, options.split)
+        annotations = read_annotations(options.annotations, options.split, ignored(options))
         query = Query(
             iou_threshold=options.iou_threshold, area_range=area_range, labels=labels_of(options, annotations)
         )
-        preds, target = read_detections(options.detections, annotations), annotations.target
+        preds, target = read_detections(options.detections, annotations, ignored(options)), annotations.target
         if len(preds) < 2:
             raise ValueError(
                 f"{options.annotations}: holds {counted(len(preds), 'image')}, but 2 or more are needed to judge a fit."
@@ -119,6 +123,8 @@ def run(options: Namespace) -> None:
         f"Expected calibration error: {before.error:.4f} before; {after.error:.4f} after, each image by a calibration"
         f" fitted to others ({len(folds)}-fold cross-validation)"
     )
+    for note in notes:
+        print(printable(f"Note: {as_options(note, options)}"))
     for path in written:
         print(printable(f"Wrote {path}"))
 

@@ -20,18 +20,20 @@ from hardest_metrics.cli.options import (
     ALL,
     PROGRAM,
     add_box_options,
+    add_ignore_options,
     add_split_option,
     add_spreadsheet_option,
     as_options,
     boxes_in_words,
     check_n_samples,
     check_names,
+    ignored,
     labels_of,
     new_parser,
     query_settings,
     require_given,
 )
-from hardest_metrics.cli.terminal import printable, progress_bar, results_console
+from hardest_metrics.cli.terminal import noted, printable, progress_bar, results_console
 from hardest_metrics.comparison.detectors import detector_names
 from hardest_metrics.comparison.estimates import ESTIMATES, estimate_named
 from hardest_metrics.names import DEFINITIONS, WEIGHTINGS
@@ -75,6 +77,8 @@ def parser() -> ArgumentParser:
         help="where the image files are, to show the hardest, and for sizes that pixel weighting needs and"
         " --annotations lack",
     )  # fmt: skip
+
+    add_ignore_options(data)
 
     compared = compare.add_argument_group("what is compared")
     compared.add_argument(
@@ -148,25 +152,24 @@ class _Digests(NamedTuple):
         labels = [content_digest(path) for path in _label_files(options.annotations, options.split)]
         return cls(" ".join(labels), detections, images)
 
-    def as_read(self, options: Namespace, detectors: Mapping[str, str], noted: Mapping[Path, str]) -> "_Digests":
+    def as_read(self, options: Namespace, detectors: Mapping[str, str], known: Mapping[Path, str]) -> "_Digests":
         """Those of the very bytes that were read, which may have changed since these were taken.
 
         Raises:
             ValueError: if that cannot be told: files of a folder changed while others were read.
         """
         from hardest_metrics.data.digest import content_digest
+        from hardest_metrics.data.voc import xml_files
 
         files = _label_files(options.annotations, options.split)
-        labels = " ".join(content_digest(path, noted) for path in files)
-        if Path(options.annotations).is_dir():
-            unread = {path for path in files[0].glob("*.xml") if not path.name.startswith(".")} - noted.keys()
-            if labels != self.annotations or unread:
-                raise ValueError(
-                    f"{options.annotations}: was changed while it was being read. Run this again once it stays as it"
-                    " is."
-                )
+        labels = " ".join(content_digest(path, known) for path in files)
+        changed = labels != self.annotations
+        if Path(options.annotations).is_dir() and (changed or set(xml_files(files[0]).values()) - known.keys()):
+            raise ValueError(
+                f"{options.annotations}: was changed while it was being read. Run this again once it stays as it is."
+            )
         return self._replace(
-            annotations=labels, detections={name: noted[Path(path)] for name, path in detectors.items()}
+            annotations=labels, detections={name: known[Path(path)] for name, path in detectors.items()}
         )
 
 
@@ -199,6 +202,7 @@ def _run_key(options: Namespace, digests: _Digests) -> str:
         annotations=[Path(options.annotations).name, digests.annotations],
         detections=list(digests.detections.items()),
         images=digests.images,
+        ignored=ignored(options),
         report=options.report and str(Path(options.report).absolute()),
         definitions=_chosen(options.definitions),
         estimators=_chosen(options.estimators),
@@ -259,8 +263,8 @@ def _compare(
         progress.update(bar, description=printable(what), completed=done, total=total)
 
     show("reading annotations", 0, None)
-    with noted_digests() as noted:
-        annotations = read_annotations(options.annotations, options.split)
+    with noted() as warned, noted_digests() as labels_read:
+        annotations = read_annotations(options.annotations, options.split, ignored(options))
     if not annotations.image_ids:
         raise ValueError(f"{options.annotations}: holds no images, so there is nothing to compare.")
     query = Query(**settings, labels=labels_of(options, annotations))
@@ -276,15 +280,17 @@ def _compare(
         images = ImageSet(annotations, True, "")
         annotations = with_sizes(images, options, options.annotations, "other `definitions`").annotations
     show("reading detections", 0, None)
-    with noted_digests() as noted_detections:
-        detections = {name: read_detections(path, annotations) for name, path in detectors.items()}
-    digests = digests.as_read(options, detectors, noted | noted_detections)
+    with noted() as of_detections, noted_digests() as detections_read:
+        detections = {name: read_detections(path, annotations, ignored(options)) for name, path in detectors.items()}
+    digests = digests.as_read(options, detectors, labels_read | detections_read)
     sizes_of = digests.images if unsized else None
-    kept = Kept(store, f"{digests.annotations} {options.split} {sizes_of}", digests.detections)
-    comparison = compare(
-        annotations, detections, query, definitions, _chosen(options.estimators), options.n_samples, kept=kept,
-        on_progress=show,
-    )  # fmt: skip
+    read_as = " ".join(ignored(options))
+    kept = Kept(store, f"{digests.annotations} {options.split} {sizes_of} {read_as}".rstrip(), digests.detections)
+    with noted() as of_boxes:
+        comparison = compare(
+            annotations, detections, query, definitions, _chosen(options.estimators), options.n_samples, kept=kept,
+            on_progress=show,
+        )  # fmt: skip
     if comparison.agreement.empty:
         raise ValueError(f"`estimators` leave nothing to compare: {' '.join(comparison.notes)}")
     setting = {
@@ -295,7 +301,7 @@ def _compare(
         "samples": str(options.n_samples),
         "made with": f"hardest_metrics {__version__}",
     }
-    notes = list(comparison.notes)
+    notes = [*comparison.notes, *(as_options(note, options) for note in warned + of_detections + of_boxes)]
     if unsized and definitions is None and not options.images:
         notes.append(
             "widths and heights that annotations lack are taken from the files in --images, where it is given."

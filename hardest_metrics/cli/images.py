@@ -1,6 +1,6 @@
 """Which images there are to rank where no labels say so."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -69,8 +69,6 @@ def with_sizes(images: ImageSet, options: Namespace, where: str, other: str) -> 
     Raises:
         ValueError: when there are no files to tell, or one is missing or no picture.
     """
-    from hardest_metrics.detectors.image_files import find_image, image_size
-
     known, folder = images.annotations, options.images
     if None not in known.image_sizes:
         return images
@@ -79,14 +77,27 @@ def with_sizes(images: ImageSet, options: Namespace, where: str, other: str) -> 
         usable = options.annotations or images.named  # else nothing tells which file is which image
         remedy = "Give the folder `images`" if usable else "Give `annotations` that have them"
         raise ValueError(
-            f"{where}: image {known.image_ids[index]} ({known.file_names[index]}) has no width and height, which pixel"
+            f"{where}: image {known.shown_ids[index]} ({known.file_names[index]}) has no width and height, which pixel"
             f" weighting needs. {remedy}, or choose {other}."
         )
-    columns = zip(known.image_ids, known.file_names, known.image_sizes, strict=True)
-    sizes: list[tuple[int, int] | None]
-    sizes = [size or image_size(find_image(folder, name, image_id)) for image_id, name, size in columns]
-    target = [{**image, "image_size": size} for image, size in zip(known.target, sizes, strict=True)]
-    return images._replace(annotations=replace(known, image_sizes=sizes, target=target))
+    sized = with_file_sizes(known, folder, known.image_ids)
+    target = [{**image, "image_size": size} for image, size in zip(known.target, sized.image_sizes, strict=True)]
+    return images._replace(annotations=replace(sized, target=target))
+
+
+def with_file_sizes(annotations: "Annotations", folder: str, image_ids: Iterable[int]) -> "Annotations":
+    """The same images, of which some get the sizes of their files where they have none; `target` is left alone."""
+    from hardest_metrics.detectors.image_files import find_image, image_size
+
+    wanted = set(image_ids)
+    columns = zip(
+        annotations.image_ids, annotations.shown_ids, annotations.file_names, annotations.image_sizes, strict=True
+    )
+    sizes = [
+        image_size(find_image(folder, name, shown)) if size is None and image_id in wanted else size
+        for image_id, shown, name, size in columns
+    ]
+    return replace(annotations, image_sizes=sizes)
 
 
 def has_objects(annotations: "Annotations", query: "Query") -> bool:
@@ -100,23 +111,26 @@ def has_objects(annotations: "Annotations", query: "Query") -> bool:
 
 def _of_folder(options: Namespace, documents: Mapping[str, Any]) -> ImageSet:
     from hardest_metrics.data import Annotations
-    from hardest_metrics.data.coco import coco_results
+    from hardest_metrics.data.coco_results import coco_results
     from hardest_metrics.data.formats import is_hardest_export
     from hardest_metrics.detectors.image_files import folder_images
 
     for path, document in documents.items():
-        entries = coco_results(document, path).values
-        if is_hardest_export(document) or any(type(entry.get("image_id")) is not str for entry in entries):
+        if is_hardest_export(document) or not all(map(_has_name, coco_results(document, path).values)):
             raise ValueError(
                 f"{path}: does not name images by file name, so that nothing tells which file in `images` is which."
                 f" {_REMEDY}"
             )
     files = folder_images(options.images)
     annotations = Annotations(
-        [file.image_id for file in files], [file.name for file in files], [None] * len(files), {}, []
+        list(range(1, len(files) + 1)), [file.name for file in files], [None] * len(files), {}, []
     )
     words = f"the {len(files)} in {options.images}, numbered by name"
     return ImageSet(annotations.without_labels(), True, words)
+
+
+def _has_name(result: Mapping[str, Any]) -> bool:
+    return any(isinstance(result.get(key), str) for key in ("image_id", "file_name"))
 
 
 def _of_detections(documents: Mapping[str, Any]) -> ImageSet:
@@ -126,18 +140,19 @@ def _of_detections(documents: Mapping[str, Any]) -> ImageSet:
     (path, images), *others = ((path, image_list_of(document, path)) for path, document in documents.items())
     if not images.image_ids:
         raise ValueError(f"{path}: names no image, so there is nothing to rank. {_REMEDY}")
-    ours = set(zip(images.image_ids, images.file_names, strict=True))
+    ours = set(images.shown_ids)
     categories = dict(images.categories)
     for other_path, other in others:
-        theirs = set(zip(other.image_ids, other.file_names, strict=True))
+        theirs = set(other.shown_ids)
         for here, there, surplus in ((other_path, path, theirs - ours), (path, other_path, ours - theirs)):
             if surplus:
-                raise ValueError(f"{here}: has image {min(surplus)[1]!r}, which {there} does not name. {_REMEDY}")
+                raise ValueError(
+                    f"{here}: has image {min(map(str, surplus))!r}, which {there} does not name. {_REMEDY}"
+                )
         categories |= other.categories
     number, document = len(images.image_ids), documents[path]
     if is_hardest_export(document):
         return ImageSet(replace(images, categories=categories), False, f"the {number} of {path}, numbered by place")
-    named = type(document[0]["image_id"]) is str
+    named = images.file_names != list(map(str, images.image_ids))
     words = f"the {number} that {path} names; those without any detection are not known"
-    words += ", ids are hashes of file names" if named else ""
     return ImageSet(replace(images, categories=categories), named, words)

@@ -12,6 +12,7 @@ from hardest_metrics.names import MOST_SAMPLES
 
 if TYPE_CHECKING:
     from hardest_metrics.data import Annotations
+    from hardest_metrics.data.json_file import Ignorable
     from hardest_metrics.functional import Query
 
 PROGRAM = "hardest-metrics"
@@ -35,6 +36,7 @@ def option(name: str) -> str:
 def as_options(text: str, options: Namespace | None) -> str:
     """A message with arguments of functions, such as ```top_k```, named as the options they come from."""
     known = options or ()
+    text = re.sub(r"`ignore=\['(\w+)'\]`", r"`ignore_\1`", text)
     return re.sub(r"`(\w+)`", lambda name: option(name[1]) if name[1] in known else name[0], text)
 
 
@@ -73,6 +75,32 @@ def add_split_option(group: Any) -> None:
     group.add_argument(
         "--split", metavar="NAME", help="of a Pascal VOC folder: ImageSets/Main/NAME.txt (default: all images)"
     )
+
+
+#: Boxes to leave out instead of refusing a file, and what they are.
+_IGNORABLE: "dict[Ignorable, str]" = {
+    "unknown_categories": "boxes of categories that --annotations do not list, such as those of a detector of many"
+    " classes on a set of few; with --labels nobody needs to ask",
+    "unknown_images": "boxes on images that --annotations do not list",
+    "bad_boxes": "boxes that are none: without four finite numbers, or of negative width or height",
+}
+
+
+def add_ignore_options(group: Any) -> None:
+    """What to leave out where a file would be refused, for :func:`ignored`."""
+    for name, what in _IGNORABLE.items():
+        group.add_argument(
+            option(f"ignore_{name}"),
+            action="store_true",
+            help=f"leave out, and count, {what} (default: refuse the file)",
+        )
+
+
+def ignored(options: Namespace) -> "list[Ignorable]":
+    """What readers are to leave out: boxes of categories unknown to the labels do not count where some are chosen."""
+    return [
+        name for name in _IGNORABLE if options[f"ignore_{name}"] or (name == "unknown_categories" and options.labels)
+    ]
 
 
 def add_box_options(group: Any) -> None:

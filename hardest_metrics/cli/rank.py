@@ -16,20 +16,23 @@ from hardest_metrics.cli.estimator import (
     estimator_settings,
 )
 from hardest_metrics.cli.files import Output, check_inputs, check_outputs, written_alone
-from hardest_metrics.cli.images import ImageSet, has_objects, unlabelled_images, with_sizes
+from hardest_metrics.cli.images import ImageSet, has_objects, unlabelled_images, with_file_sizes, with_sizes
 from hardest_metrics.cli.options import (
     PROGRAM,
     add_box_options,
+    add_ignore_options,
     add_split_option,
     add_spreadsheet_option,
+    as_options,
     boxes_in_words,
+    ignored,
     labels_of,
     new_parser,
     query_settings,
     require_given,
 )
 from hardest_metrics.cli.ranked import Ranked, estimated, measured
-from hardest_metrics.cli.terminal import printable, progress_bar, results_console
+from hardest_metrics.cli.terminal import noted, printable, progress_bar, results_console
 from hardest_metrics.names import DEFINITIONS, OF_LOGITS, UNCERTAINTIES, WEIGHTINGS
 
 if TYPE_CHECKING:
@@ -65,6 +68,8 @@ def parser() -> ArgumentParser:
         help="where the image files are, for --grid, and for sizes that pixel weighting needs and --annotations lack",
     )  # fmt: skip
 
+    add_ignore_options(data)
+
     query = rank.add_argument_group("query", "What makes an image hard.")
     query.add_argument(
         "--query", choices=list(DEFINITIONS), default="total_false", help="errors that count (default: %(default)s)"
@@ -90,7 +95,8 @@ def parser() -> ArgumentParser:
     add_spreadsheet_option(output)
     output.add_argument(
         "--subset", metavar="FILE.json",
-        help="write the K hardest images as COCO annotations; needs COCO --annotations to take them from",
+        help="write the K hardest images as COCO annotations; needs COCO --annotations to take them from, or the folder"
+        " --images alone",
     )  # fmt: skip
     output.add_argument(
         "--grid", metavar="FILE.png",
@@ -111,7 +117,7 @@ def run(options: Namespace) -> None:
 
     from hardest_metrics.functional import Query
 
-    with progress_bar() as progress:
+    with noted() as warned, progress_bar() as progress:
         bar = progress.add_task("reading", total=None)
         advance = partial(progress.advance, bar)
         images, preds, members = _read(options)
@@ -141,6 +147,7 @@ def run(options: Namespace) -> None:
             f"Note: {options.annotations}: no image has an object that counts, so that every detection is an error. Is"
             " it labelled?"
         )
+    notes += [f"Note: {as_options(note, options)}" for note in warned]
     for line in (f"{what}; {what_boxes}", *notes, ranked.summary, *(f"Wrote {path}" for path in written)):
         console.print(printable(line), soft_wrap=True)
 
@@ -155,11 +162,12 @@ def _check_files(options: Namespace) -> None:
     inputs = [options.annotations, options.detections, *options.members, options.calibration]
     inputs = [path for path in [*inputs, *options.member_calibrations] if path]
     check_inputs(inputs)
-    if options.subset and not (options.annotations and Path(options.annotations).is_file()):
+    of_folder = options.images and not options.annotations
+    if options.subset and not (of_folder or (options.annotations and Path(options.annotations).is_file())):
         found = f"{options.annotations} is a Pascal VOC folder" if options.annotations else "there are no `annotations`"
         raise ValueError(
-            f"`subset` writes COCO annotations, which need COCO annotations to be taken from, but {found}. Leave"
-            " `subset` out, and use `out`."
+            f"`subset` writes COCO annotations, which need COCO annotations to be taken from, or a folder of `images`"
+            f" without any, but {found}. Leave `subset` out, and use `out`."
         )
     if options.split and not options.annotations:
         raise ValueError("`split` is of `annotations` in a Pascal VOC folder: give both, or neither.")
@@ -187,12 +195,13 @@ def _read(options: Namespace) -> "tuple[ImageSet, Sequence[ImageDict], Sequence[
     from hardest_metrics.data.json_file import load_json
 
     if not options.estimator:
-        images = _checked(options, ImageSet(read_annotations(options.annotations, options.split), True, ""))
-        return images, read_detections(options.detections, images.annotations), []
+        labelled = read_annotations(options.annotations, options.split, ignored(options))
+        images = _checked(options, ImageSet(labelled, True, ""))
+        return images, read_detections(options.detections, images.annotations, ignored(options)), []
     files = [options.detections, *options.members]
     documents = {path: load_json(path) for path in files}
     images = _checked(options, unlabelled_images(options, documents))
-    preds, *members = [parse_detections(documents[path], path, images.annotations) for path in files]
+    preds, *members = [parse_detections(documents[path], path, images.annotations, ignored(options)) for path in files]
     if options.estimator in OF_LOGITS and any(len(image["scores"]) and "logits" not in image for image in preds):
         raise ValueError(
             f"{options.detections}: holds no logits, which {options.estimator} goes by. Give the JSON of `hardest` with"
@@ -231,12 +240,12 @@ def _grid(
     position = {image_id: index for index, image_id in enumerate(annotations.image_ids)}
     top = ranking.top(options.top_k)
     shown = [position[image_id] for image_id in top.image_ids.tolist()]
-    files = [find_image(options.images, annotations.file_names[i], annotations.image_ids[i]) for i in shown]
+    files = [find_image(options.images, annotations.file_names[i], annotations.shown_ids[i]) for i in shown]
     found, target = [preds[i] for i in shown], [annotations.target[i] for i in shown]
     boxes = detection_boxes(found, query, "xywh") if options.estimator else outcome_boxes(found, target, query, "xywh")
-    tiles = []
+    tiles, ids = [], annotations.shown_ids
     for rank, (index, file, hardness) in enumerate(zip(shown, files, top.hardness.tolist(), strict=True), start=1):
-        caption = f"{rank}. id {annotations.image_ids[index]}, hardness {hardness:.5g}\n{annotations.file_names[index]}"
+        caption = f"{rank}. id {ids[index]}, hardness {hardness:.5g}\n{annotations.file_names[index]}"
         size, image_size = tile_size(len(shown)), annotations.image_sizes[index]
         tiles.append(draw_image(file, boxes[rank - 1], caption, annotations.categories, size, image_size))
         advance(1)
@@ -245,16 +254,21 @@ def _grid(
 
 def _write(options: Namespace, ranking: "Ranking", images: ImageSet, grid: bytes) -> list[str]:
     """Write what was asked for; the paths of all files written."""
-    from hardest_metrics.data import atomic_write, write_coco_subset, write_ranking
+    from hardest_metrics.data import atomic_write, write_coco_subset, write_image_list, write_ranking
 
+    hardest = ranking.top(options.top_k).image_ids
+    of_folder = options.subset and not options.annotations
+    listed = with_file_sizes(images.annotations, options.images, hardest.tolist()) if of_folder else None
     written = [*options.out, *filter(None, (options.subset, options.grid))]
     with written_alone(written):
         for path in options.out:
             write_ranking(
                 ranking, path, images.annotations if images.named else None, for_spreadsheets=options.for_spreadsheets
             )
-        if options.subset:
-            write_coco_subset(options.annotations, ranking.top(options.top_k).image_ids, options.subset)
+        if listed is not None:
+            write_image_list(listed, hardest, options.subset)
+        elif options.subset:
+            write_coco_subset(options.annotations, hardest, options.subset)
         if options.grid:
             with atomic_write(options.grid) as file:
                 file.write(grid)
@@ -262,14 +276,17 @@ def _write(options: Namespace, ranking: "Ranking", images: ImageSet, grid: bytes
 
 
 def _table(ranked: Ranked, top_k: int, images: ImageSet) -> Table:
-    names = dict(zip(images.annotations.image_ids, images.annotations.file_names, strict=True))
+    annotations = images.annotations
+    known = zip(annotations.shown_ids, annotations.file_names, strict=True)
+    named_by = dict(zip(annotations.image_ids, known, strict=True))
     table = Table()
     named = ["file name"] if images.named else []
     for column in ("rank", "image id", *named, "hardness", *ranked.columns):
         table.add_column(column, justify="left" if column == "file name" else "right", overflow="fold")
     image_ids, hardness = (column.tolist() for column in ranked.ranking.top(top_k))
     for rank, (image_id, value) in enumerate(zip(image_ids, hardness, strict=True), start=1):
-        name = [Text(printable(names[image_id]))] if images.named else []
+        shown_id, file_name = named_by[image_id]
+        name = [Text(printable(file_name))] if images.named else []
         counts = [f"{count[image_id]:.0f}" for count in ranked.columns.values()]
-        table.add_row(str(rank), str(image_id), *name, f"{value:.5g}", *counts)
+        table.add_row(str(rank), Text(printable(str(shown_id))), *name, f"{value:.5g}", *counts)
     return table

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,16 +15,18 @@ from hardest_metrics.cli.options import (
     ALL,
     PROGRAM,
     add_box_options,
+    add_ignore_options,
     add_split_option,
     as_options,
     check_n_samples,
     check_names,
+    ignored,
     labels_of,
     new_parser,
     query_settings,
     require_given,
 )
-from hardest_metrics.cli.terminal import printable, progress_bar, results_console
+from hardest_metrics.cli.terminal import noted, printable, progress_bar, results_console
 from hardest_metrics.comparison.detectors import detector_names
 from hardest_metrics.comparison.estimates import ESTIMATES, estimate_named
 from hardest_metrics.data.digest import content_digest, noted_digests
@@ -66,6 +69,8 @@ def parser() -> ArgumentParser:
         " (default: boxes are drawn on an empty canvas)",
     )  # fmt: skip
 
+    add_ignore_options(data)
+
     query = report.add_argument_group("query", "What makes an image hard.")
     query.add_argument(
         "--query", nargs="+", choices=[*DEFINITIONS, ALL], default=["total_false"],
@@ -103,9 +108,10 @@ def run(options: Namespace) -> None:
     settings = query_settings(options)
 
     with progress_bar() as progress:
-        with noted_digests() as noted:
+        with noted() as notes, noted_digests() as digests:
             comparison = _compare(options, detectors, settings, progress)
-        written = _write(options, comparison, noted, progress)
+        comparison = replace(comparison, notes=(*comparison.notes, *(as_options(note, options) for note in notes)))
+        written = _write(options, comparison, digests, progress)
 
     console = results_console()
     for note in comparison.notes:
@@ -162,7 +168,10 @@ def _compare(
         annotations = with_sizes(images, options, where, "another `weighting`").annotations
     comparison = compare(
         annotations,
-        {name: parse_detections(documents[path], path, annotations) for name, path in detectors.items()},
+        {
+            name: parse_detections(documents[path], path, annotations, ignored(options))
+            for name, path in detectors.items()
+        },
         Query(**settings, labels=labels_of(options, annotations)),
         [f"{kind}/{weighting}" for kind, weighting in product(dict.fromkeys(kinds), dict.fromkeys(weightings))],
         None if options.estimators == [ALL] else list(dict.fromkeys(options.estimators)),
@@ -183,13 +192,15 @@ def _images(options: Namespace, documents: Mapping[str, Any]) -> ImageSet:
 
     labelled = bool(options.annotations)
     if labelled and options.estimators and not Path(options.annotations).is_dir():
-        labelled = "annotations" in load_coco(options.annotations)
+        labelled = bool(load_coco(options.annotations).get("annotations"))
     if labelled:
-        return ImageSet(read_annotations(options.annotations, options.split), True, "")
+        return ImageSet(read_annotations(options.annotations, options.split, ignored(options)), True, "")
     return unlabelled_images(options, documents)
 
 
-def _write(options: Namespace, comparison: "Comparison", noted: Mapping[Path, str], progress: "Progress") -> "Written":
+def _write(
+    options: Namespace, comparison: "Comparison", digests: Mapping[Path, str], progress: "Progress"
+) -> "Written":
     from hardest_metrics.report import write_report
 
     number = len(comparison.annotations.image_ids)
@@ -200,7 +211,7 @@ def _write(options: Namespace, comparison: "Comparison", noted: Mapping[Path, st
         options.out,
         options.images,
         {"Samples": f"{options.n_samples} of each estimator that draws them"} if sampled else {},
-        {path: content_digest(path, noted) for path in [options.annotations, *options.detections] if path},
+        {path: content_digest(path, digests) for path in [options.annotations, *options.detections] if path},
         lambda done: progress.advance(bar, done),
         say_waiting,
     )

@@ -1,9 +1,14 @@
 """What commands show: progress on stderr, results on stdout."""
 
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import Progress
+
+from hardest_metrics.input_warning import InputWarning
 
 
 def printable(text: str) -> str:
@@ -24,6 +29,19 @@ def counted(number: int, noun: str) -> str:
         ('1 image', '2 images')
     """
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+@contextmanager
+def noted() -> Iterator[list[str]]:
+    """What is said of input within the block, once it has ended: for the notes of a command, each once."""
+    notes: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", InputWarning)
+        yield notes
+    notes += dict.fromkeys(str(one.message) for one in caught if issubclass(one.category, InputWarning))
+    for other in caught:
+        if not issubclass(other.category, InputWarning):
+            warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)
 
 
 def progress_bar() -> Progress:

@@ -193,7 +193,7 @@ def _hardest(
             draw_image(
                 files[annotations.image_ids[i]],
                 of_image,
-                f"id {annotations.image_ids[i]}, hardness {hardness:.3g}\n{annotations.file_names[i]}",
+                f"id {annotations.shown_ids[i]}, hardness {hardness:.3g}\n{annotations.file_names[i]}",
                 annotations.categories,
                 size,
                 annotations.image_sizes[i],

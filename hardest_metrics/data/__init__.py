@@ -11,8 +11,9 @@ from hardest_metrics._lazy import lazy
 if TYPE_CHECKING:
     from hardest_metrics.data.annotations import Annotations
     from hardest_metrics.data.atomic import atomic_write
-    from hardest_metrics.data.coco import read_coco_annotations, read_coco_results
-    from hardest_metrics.data.coco_subset import write_coco_subset
+    from hardest_metrics.data.coco import read_coco_annotations
+    from hardest_metrics.data.coco_results import read_coco_results
+    from hardest_metrics.data.coco_subset import write_coco_subset, write_image_list
     from hardest_metrics.data.dyml import DyML
     from hardest_metrics.data.formats import read_annotations, read_detections
     from hardest_metrics.data.hardest_json import read_hardest_detections
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
         HierarchicalImage,
         HierarchicalImages,
     )
+    from hardest_metrics.data.identity import image_number
     from hardest_metrics.data.image_list import read_image_list
     from hardest_metrics.data.inaturalist import INaturalist2018
     from hardest_metrics.data.online_products import OnlineProducts
@@ -38,6 +40,7 @@ __all__ = [
     "INaturalist2018",
     "OnlineProducts",
     "atomic_write",
+    "image_number",
     "read_annotations",
     "read_coco_annotations",
     "read_coco_results",
@@ -46,6 +49,7 @@ __all__ = [
     "read_image_list",
     "read_voc_annotations",
     "write_coco_subset",
+    "write_image_list",
     "write_ranking",
 ]
 
@@ -59,14 +63,16 @@ _HOMES = {
     "INaturalist2018": "inaturalist",
     "OnlineProducts": "online_products",
     "atomic_write": "atomic",
+    "image_number": "identity",
     "read_annotations": "formats",
     "read_coco_annotations": "coco",
-    "read_coco_results": "coco",
+    "read_coco_results": "coco_results",
     "read_detections": "formats",
     "read_hardest_detections": "hardest_json",
     "read_image_list": "image_list",
     "read_voc_annotations": "voc",
     "write_coco_subset": "coco_subset",
+    "write_image_list": "coco_subset",
     "write_ranking": "ranking_file",
 }
 

@@ -13,7 +13,7 @@ class Annotations:
 
     Args:
         image_ids: the id of each image, an int64.
-        file_names: the file name of each image, as the source gives it.
+        file_names: the file name of each image, as the source gives it; its id where the source gives none.
         image_sizes: (height, width) of each image in pixels, None where the source gives none.
         categories: the name of each label.
         target: the ground truth of each image, as the metrics take it:
@@ -27,6 +27,8 @@ class Annotations:
 
             Of images without labels only these last two.
         split: the name of the part of a larger data set that these are, None of all of it.
+        source_ids: the id of each image as the source gives it, where some are text; ``image_ids`` are then the numbers
+            that stand for them, see :func:`~hardest_metrics.data.image_number`.
 
     Example:
         >>> annotations = Annotations([], [], [], {1: "person", 3: "car"}, [])
@@ -42,6 +44,12 @@ class Annotations:
     categories: dict[int, str]
     target: list[dict[str, Any]]
     split: str | None = None
+    source_ids: list[int | str] | None = None
+
+    @property
+    def shown_ids(self) -> list[int | str]:
+        """The id of each image as people know it."""
+        return list(self.image_ids) if self.source_ids is None else self.source_ids
 
     def __repr__(self) -> str:
         n_boxes = sum(len(image.get("labels", ())) for image in self.target)

@@ -1,30 +1,48 @@
-"""COCO JSON: annotations, and results of a detector."""
+"""COCO JSON: annotations."""
 
 import reprlib
-from collections import Counter
-from collections.abc import Sequence
-from pathlib import PurePath
-from typing import Any
+from collections.abc import Collection
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from hardest_metrics.data.annotations import Annotations
-from hardest_metrics.data.json_file import Entries, PathLike, is_integer, is_number, kind, load_json
+from hardest_metrics.data.identity import Identifier, KnownImages, numbers_of
+from hardest_metrics.data.json_file import (
+    Entries,
+    Ignorable,
+    PathLike,
+    is_integer,
+    is_number,
+    kind,
+    load_json,
+)
+from hardest_metrics.data.kinds import kind_of
 
 _Size = tuple[int, int] | None
 
+_AN_ID = "the id of one of the images"
 
-def read_coco_annotations(path: PathLike) -> Annotations:
+
+def read_coco_annotations(path: PathLike, ignore: Collection[Ignorable] = ()) -> Annotations:
     """Read the ground-truth boxes of a COCO annotation file.
 
     Boxes keep the x, y, width, height of the file exactly. An annotation without ``iscrowd`` is no
     crowd; where some annotations have an ``area`` (square pixels), those without get width × height.
     Segmentations are not read.
 
+    Ids may be integers, floats that are whole, or text, for which :func:`~hardest_metrics.data.image_number` gives the
+    numbers that metrics keep. An image without ``file_name`` is called by the path of its ``coco_url``, as in LVIS, or
+    by its id.
+
     Args:
         path: JSON file with ``images``, ``annotations`` and ``categories``, plain or gzipped.
+        ignore: boxes to leave out, with a warning that says how many, instead of refusing the file: any of
+            ``"unknown_categories"``, ``"unknown_images"`` (of categories or on images that the file does not list) and
+            ``"bad_boxes"`` (without four finite numbers, or of negative extent).
 
     Returns:
         The annotations, images in the order of the file.
@@ -54,91 +72,31 @@ def read_coco_annotations(path: PathLike) -> Annotations:
     categories = coco_section(document, "categories", path)
     annotations = coco_section(document, "annotations", path)
 
-    image_ids = distinct_ids(images)
-    image_sizes = image_sizes_of(images)
-    names = dict(zip(distinct_ids(categories), categories.strings("name"), strict=True))
-    rows = _rows(annotations, _numbered(image_ids), "the id of one of the images")
+    listed = listed_images(images)
+    names = category_names(categories)
+    known = KnownImages(listed.ids, [])
+    places = np.array([known.place(key) for key in annotations.identifiers("image_id", _AN_ID)], dtype=np.int64)
+    kept = annotations.admit(places >= 0, "image_id", _AN_ID, "unknown_images", ignore)
+    annotations = of_categories(kept, names, ignore).with_boxes("bbox", ignore)
     boxes = annotations.boxes("bbox")
     columns = {
         "boxes": boxes,
-        "labels": _labels(annotations, names),
+        "labels": labels_of(annotations),
         "iscrowd": _crowds(annotations),
     }
     areas = _areas(annotations, boxes)
     if areas is not None:
         columns["area"] = areas
+    rows = np.array([known.place(key) for key in annotations.identifiers("image_id")], dtype=np.int64)
+    image_ids = numbers_of(listed.ids)
     return Annotations(
         image_ids=image_ids,
-        file_names=images.strings("file_name"),
-        image_sizes=image_sizes,
+        file_names=listed.file_names,
+        image_sizes=listed.sizes,
         categories=names,
-        target=_per_image(columns, rows, image_ids, image_sizes),
+        target=per_image(columns, rows, image_ids, listed.sizes),
+        source_ids=listed.ids,
     )
-
-
-def read_coco_results(path: PathLike, annotations: Annotations | None = None) -> list[dict[str, Any]]:
-    """Read detections in COCO results format.
-
-    Args:
-        path: JSON file, a list of ``{"image_id", "category_id", "bbox", "score"}``, plain or gzipped.
-            An ``image_id`` that is a string means the image with that file name, with or without
-            folder and extension.
-        annotations: the data set that was detected on.
-
-    Returns:
-        One dict per image of ``annotations``, in its order, also where there is no detection; without
-        ``annotations``, one per image that the file names, by ascending id. Each dict has:
-
-        - ``boxes``: ``(n, 4)`` float64, (x, y, width, height), exactly as in the file.
-        - ``scores``: ``(n,)`` float64 in [0, 1].
-        - ``labels``: ``(n,)`` int64.
-        - ``image_id``: int.
-        - ``image_size``: (height, width), only where it is known.
-
-        Detections of an image are in the order of the file.
-
-    Raises:
-        OSError: when the file cannot be read.
-        ValueError: when it is not such a file, or has images or categories that ``annotations`` lacks;
-            the message names the entry and the remedy.
-
-    Example:
-        >>> import json, tempfile
-        >>> from pathlib import Path
-        >>> path = Path(tempfile.mkdtemp(), "results.json")
-        >>> result = {"image_id": 7, "category_id": 3, "bbox": [1, 2, 3, 4], "score": 0.5}
-        >>> written = path.write_text(json.dumps([result]))
-        >>> read_coco_results(path)[0]["boxes"]
-        tensor([[1., 2., 3., 4.]], dtype=torch.float64)
-    """
-    return parse_coco_results(load_json(path), path, annotations)
-
-
-def parse_coco_results(document: Any, path: PathLike, annotations: Annotations | None) -> list[dict[str, Any]]:
-    """What :func:`read_coco_results` does once the file is loaded."""
-    results = coco_results(document, path)
-    if annotations is None:
-        expected = "an integer of at most 64 bits (file names are understood where annotations are given)"
-        image_ids = sorted(set(results.checked("image_id", is_integer, expected)))
-        rows = _rows(results, _numbered(image_ids), expected)
-        labels = results.integers("category_id")
-        image_sizes: list[_Size] = [None] * len(image_ids)
-    else:
-        image_ids, image_sizes = annotations.image_ids, annotations.image_sizes
-        expected = "the id (an integer) of an image of the annotations, or the file name of just one"
-        numbered = _numbered(image_ids) | _numbered_names(annotations.file_names)
-        whole = "Leave out `split`, or give detections of this split only."
-        rows = _rows(results, numbered, expected, "Correct or remove it." if annotations.split is None else whole)
-        labels = _labels(results, annotations.categories)
-    columns = {"boxes": results.boxes("bbox"), "scores": results.scores("score"), "labels": labels}
-    return _per_image(columns, rows, image_ids, image_sizes)
-
-
-def coco_results(document: Any, path: PathLike) -> Entries:
-    """The entries of a file of COCO results, not yet checked."""
-    if isinstance(document, dict) and "images" in document:
-        raise ValueError(f"{path}: holds COCO annotations, not results. Give the file of detections.")
-    return Entries(path, "results", document, id_key="image_id")
 
 
 def load_coco(path: PathLike) -> dict[str, Any]:
@@ -146,9 +104,11 @@ def load_coco(path: PathLike) -> dict[str, Any]:
     document = load_json(path)
     if not isinstance(document, dict):
         raise ValueError(
-            f"{path}: is {kind(document)}, but COCO annotations are an object with 'images', "
+            f"{path}: is {kind(document)}{_named(document)}, but COCO annotations are an object with 'images', "
             "'annotations' and 'categories'. Give the annotation file, not the detections."
         )
+    if (found := kind_of(document)) not in ("COCO annotations", None):
+        raise ValueError(f"{path}: is {found}, not COCO annotations. Give the annotation file, or convert it.")
     return document
 
 
@@ -159,17 +119,68 @@ def coco_section(document: dict[str, Any], name: str, path: PathLike) -> Entries
     return Entries(path, name, document[name], "image_id" if name == "annotations" else "id")
 
 
-def distinct_ids(entries: Entries) -> list[int]:
+def _named(document: Any) -> str:
+    found = kind_of(document)
+    return f" ({found})" if found else ""
+
+
+class ListedImages(NamedTuple):
+    """The images that a COCO file lists.
+
+    Attributes:
+        ids: as they stand in the file.
+        file_names: the last resort is the id.
+        sizes: (height, width) in pixels, None where the file gives neither.
+    """
+
+    ids: list[Identifier]
+    file_names: list[str]
+    sizes: list[_Size]
+
+
+def listed_images(images: Entries) -> ListedImages:
+    """What the section ``images`` says."""
+    ids = distinct_ids(images)
+    given = [image.get("file_name") for image in images.values]
+    images.require([name is None or type(name) is str for name in given], "file_name", "text")
+    names = [
+        name or _name_in_url(image) or str(key) for name, image, key in zip(given, images.values, ids, strict=True)
+    ]
+    return ListedImages(ids, names, _sizes(images))
+
+
+def _name_in_url(image: dict[str, Any]) -> str:
+    url = image.get("coco_url")
+    return urlsplit(url).path.lstrip("/") if isinstance(url, str) else ""
+
+
+def distinct_ids(entries: Entries) -> list[Identifier]:
     """The ``id`` of every entry, each of which must be its own."""
-    ids = entries.integers("id")
+    ids = entries.identifiers("id")
     first = np.zeros(len(ids), dtype=bool)
-    first[np.unique(ids, return_index=True)[1]] = True
+    first[np.unique(np.array(numbers_of(ids), dtype=np.int64), return_index=True)[1]] = True
     entries.require(first, "id", "an id that no entry before it has")
-    numbers: list[int] = ids.tolist()
-    return numbers
+    return ids
 
 
-def image_sizes_of(images: Entries) -> list[_Size]:
+def category_names(categories: Entries) -> dict[int, str]:
+    """The name of each label; where ids are text, labels are the numbers that stand for them."""
+    return dict(zip(numbers_of(distinct_ids(categories)), categories.strings("name"), strict=True))
+
+
+def of_categories(entries: Entries, names: dict[int, str], ignore: Collection[str]) -> Entries:
+    """The entries of known categories; see :meth:`Entries.admit`."""
+    known = reprlib.repr(sorted(names))
+    valid = np.isin(labels_of(entries), np.array(sorted(names), dtype=np.int64))
+    return entries.admit(valid, "category_id", f"a category of the annotations, {known}", "unknown_categories", ignore)
+
+
+def labels_of(entries: Entries) -> NDArray[np.int64]:
+    """``(n,)`` the label of each entry."""
+    return np.array(numbers_of(entries.identifiers("category_id")), dtype=np.int64)
+
+
+def _sizes(images: Entries) -> list[_Size]:
     """Height and width of each image, None where the file gives neither."""
     sizes: list[_Size] = []
     for index, image in enumerate(images.values):
@@ -177,43 +188,11 @@ def image_sizes_of(images: Entries) -> list[_Size]:
         if height is None and width is None:
             sizes.append(None)
         elif is_integer(height) and is_integer(width) and height > 0 and width > 0:
-            sizes.append((height, width))
+            sizes.append((int(height), int(width)))
         else:
             problem = f"'height' and 'width' are {height!r} and {width!r}"
             raise images.error(index, problem, "Give both as integers above 0 (pixels), or neither.")
     return sizes
-
-
-def _numbered(keys: Sequence[int | str]) -> dict[int | str, int]:
-    return {key: row for row, key in enumerate(keys)}
-
-
-def _numbered_names(file_names: Sequence[str]) -> dict[int | str, int]:
-    """The row of each image by file name, also without folder or extension, where only one has it."""
-    paths = [PurePath(name) for name in file_names]
-    rows: dict[int | str, int] = {}
-    for names in ([path.stem for path in paths], [path.name for path in paths], file_names):
-        times = Counter(names)
-        rows |= {name: row for row, name in enumerate(names) if times[name] == 1}
-    return rows
-
-
-def _rows(
-    entries: Entries, rows: dict[int | str, int], expected: str, remedy: str = "Correct or remove it."
-) -> NDArray[np.int64]:
-    """The row of the image that each entry belongs to."""
-    keys = entries.checked("image_id", lambda key: is_integer(key) or type(key) is str, expected)
-    found = np.array([rows.get(key, -1) for key in keys], dtype=np.int64)
-    entries.require(found >= 0, "image_id", expected, remedy)
-    return found
-
-
-def _labels(entries: Entries, categories: dict[int, str]) -> NDArray[np.int64]:
-    labels = entries.integers("category_id")
-    known = sorted(categories)
-    expected = f"a category of the annotations, {reprlib.repr(known)}"
-    entries.require(np.isin(labels, np.array(known, dtype=np.int64)), "category_id", expected)
-    return labels
 
 
 def _crowds(annotations: Entries) -> NDArray[np.int64]:
@@ -232,7 +211,7 @@ def _areas(annotations: Entries, boxes: NDArray[np.float64]) -> NDArray[np.float
     return np.where(given, np.array(areas, dtype=np.float64), boxes[:, 2] * boxes[:, 3])
 
 
-def _per_image(
+def per_image(
     columns: dict[str, NDArray[Any]],
     rows: NDArray[np.int64],
     image_ids: list[int],

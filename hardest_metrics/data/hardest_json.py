@@ -1,7 +1,8 @@
 """The JSON of detections that the package ``hardest`` exports."""
 
 import reprlib
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Collection
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from hardest_metrics.data.annotations import Annotations
 from hardest_metrics.data.json_file import (
+    Ignorable,
     PathLike,
     is_box,
     is_integer,
@@ -17,9 +19,13 @@ from hardest_metrics.data.json_file import (
     kind,
     load_json,
 )
+from hardest_metrics.data.kinds import kind_of
+from hardest_metrics.input_warning import InputWarning
 
 
-def read_hardest_detections(path: PathLike, annotations: Annotations | None = None) -> list[dict[str, Any]]:
+def read_hardest_detections(
+    path: PathLike, annotations: Annotations | None = None, ignore: Collection[Ignorable] = ()
+) -> list[dict[str, Any]]:
     """Read the detections that ``hardest`` exports.
 
     The file is a list with one object per image, in the order of the data set: ``boxes`` as
@@ -29,6 +35,8 @@ def read_hardest_detections(path: PathLike, annotations: Annotations | None = No
     Args:
         path: JSON file, plain or gzipped.
         annotations: the data set that was detected on.
+        ignore: with ``"unknown_categories"``, detections of categories that ``annotations`` lack are left out, with a
+            warning that says how many.
 
     Returns:
         One dict per image, with
@@ -54,11 +62,15 @@ def read_hardest_detections(path: PathLike, annotations: Annotations | None = No
         >>> read_hardest_detections(path)[0]["boxes"]
         tensor([[10., 20., 30., 40.]], dtype=torch.float64)
     """
-    return parse_hardest_detections(load_json(path), path, annotations)
+    return parse_hardest_detections(load_json(path), path, annotations, ignore)
 
 
-def parse_hardest_detections(document: Any, path: PathLike, annotations: Annotations | None) -> list[dict[str, Any]]:
+def parse_hardest_detections(
+    document: Any, path: PathLike, annotations: Annotations | None, ignore: Collection[Ignorable] = ()
+) -> list[dict[str, Any]]:
     """What :func:`read_hardest_detections` does once the file is loaded."""
+    if (found := kind_of(document)) not in ("what `hardest` exports", None):
+        raise ValueError(f"{path}: is {found}, not what `hardest` exports. Give the file of detections.")
     if not isinstance(document, list):
         raise ValueError(f"{path}: must be a list with one object per image, but is {kind(document)}. Export it again.")
     if annotations is None:
@@ -79,14 +91,43 @@ def parse_hardest_detections(document: Any, path: PathLike, annotations: Annotat
     preds: list[dict[str, Any]] = []
     for index, image in enumerate(document):
         where = f"{path}: image {index} (image_id {image_ids[index]})"
-        pred = _parse_image(image, where, categories) | {"image_id": image_ids[index]}
+        pred = _parse_image(image, where) | {"image_id": image_ids[index]}
         size = image_sizes[index]
         preds.append(pred if size is None else pred | {"image_size": size})
     _complete_logits(preds, path)
-    return preds
+    return preds if categories is None else _of_categories(preds, categories, path, ignore)
 
 
-def _parse_image(image: Any, where: str, categories: dict[int, str] | None) -> dict[str, Any]:
+def _of_categories(
+    preds: list[dict[str, Any]], categories: dict[int, str], path: PathLike, ignore: Collection[Ignorable]
+) -> list[dict[str, Any]]:
+    """The detections of known categories; others are left out with a warning, or refused."""
+    counts = [len(pred["labels"]) for pred in preds]
+    labels = torch.cat([pred["labels"] for pred in preds]) if preds else torch.empty(0, dtype=torch.int64)
+    known = torch.isin(labels, torch.tensor(list(categories), dtype=torch.int64))
+    if known.all():
+        return preds
+    masks, unknown = known.split(counts), int((~known).sum())
+    index = next(index for index, mask in enumerate(masks) if not mask.all())
+    position = masks[index].tolist().index(False)
+    what = "no category of the annotations, " + reprlib.repr(sorted(categories))
+    if "unknown_categories" not in ignore:
+        more = f" (and {unknown - 1} more of {len(labels)} like it)" if unknown > 1 else ""
+        raise ValueError(
+            f"{path}: image {index} (image_id {preds[index]['image_id']}): labels[{position}] is"
+            f" {int(preds[index]['labels'][position])}, which is {what}{more}. Map the detector's labels to theirs. To"
+            " leave out all like it: `ignore=['unknown_categories']`."
+        )
+    warnings.warn(
+        f"{path}: left out {unknown} of {len(labels)} detections, whose label is {what}.", InputWarning, stacklevel=2
+    )
+    columns = ("boxes", "scores", "labels", "logits")
+    return [
+        pred | {key: pred[key][mask] for key in columns if key in pred} for pred, mask in zip(preds, masks, strict=True)
+    ]
+
+
+def _parse_image(image: Any, where: str) -> dict[str, Any]:
     if not isinstance(image, dict):
         raise ValueError(f"{where}: must be an object, but is {kind(image)}. Export it again.")
 
@@ -96,13 +137,6 @@ def _parse_image(image: Any, where: str, categories: dict[int, str] | None) -> d
     if not len(corners) == len(labels) == len(scores):
         lengths = f"{len(corners)} boxes, {len(labels)} labels and {len(scores)} scores"
         raise ValueError(f"{where}: has {lengths}. Export it again with one of each per detection.")
-    if categories is not None and not categories.keys() >= set(labels):
-        position, label = next((i, label) for i, label in enumerate(labels) if label not in categories)
-        raise ValueError(
-            f"{where}: labels[{position}] is {label}, which is no category of the annotations, "
-            f"{reprlib.repr(sorted(categories))}. Map the detector's labels to theirs."
-        )
-
     boxes = torch.tensor(corners, dtype=torch.float32).reshape(-1, 4)
     boxes[:, 2:] -= boxes[:, :2]
     pred = {

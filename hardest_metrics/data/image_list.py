@@ -1,13 +1,14 @@
 """The images of a data set of which nothing else is known: lists without labels."""
 
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from hardest_metrics.data.annotations import Annotations
-from hardest_metrics.data.coco import coco_results, coco_section, distinct_ids, image_sizes_of, load_coco
+from hardest_metrics.data.coco import category_names, coco_section, listed_images, load_coco
+from hardest_metrics.data.coco_results import coco_results, named_images
 from hardest_metrics.data.formats import is_hardest_export, parse_detections, read_annotations
-from hardest_metrics.data.json_file import PathLike, is_integer
+from hardest_metrics.data.identity import Identifier, image_number, numbers_of
+from hardest_metrics.data.json_file import PathLike
 
 
 def read_image_list(path: PathLike, split: str | None = None) -> Annotations:
@@ -35,21 +36,18 @@ def read_image_list(path: PathLike, split: str | None = None) -> Annotations:
     if Path(path).is_dir() or split is not None:
         return read_annotations(path, split).without_labels()
     document = load_coco(path)
-    images = coco_section(document, "images", path)
-    names = {}
-    if "categories" in document:
-        categories = coco_section(document, "categories", path)
-        names = dict(zip(distinct_ids(categories), categories.strings("name"), strict=True))
-    columns = distinct_ids(images), images.strings("file_name"), image_sizes_of(images)
-    return Annotations(*columns, names, []).without_labels()
+    listed = listed_images(coco_section(document, "images", path))
+    names = category_names(coco_section(document, "categories", path)) if "categories" in document else {}
+    columns = numbers_of(listed.ids), listed.file_names, listed.sizes
+    return Annotations(*columns, names, [], source_ids=listed.ids).without_labels()
 
 
 def image_list_of(document: Any, path: PathLike) -> Annotations:
     """The images that a file of detections names.
 
-    - COCO results with integers for ``image_id``: those, in ascending order; ``file_names`` are the numbers.
-    - COCO results with file names: those in alphabetical order. An image's id is a hash of its name, so that it has
-      the same one in every file, whatever other images are in it.
+    - COCO results: each ``image_id``, integers in ascending order, then text in alphabetical order. For text stands
+      :func:`~hardest_metrics.data.image_number`, so that an image has the same id in every file. ``file_names`` are
+      those of the entries where they have a ``file_name``, else the ids.
     - What ``hardest`` exports: 0, 1, ... in the order of the file; ``file_names`` are the numbers.
 
     In COCO results, images without a detection do not appear: then a list of the images is the better source.
@@ -73,29 +71,21 @@ def image_list_of(document: Any, path: PathLike) -> Annotations:
     categories = categories_of(document, path)
     if is_hardest_export(document):
         image_ids = list(range(len(document)))
-        return _unlabelled(image_ids, list(map(str, image_ids)), categories)
-    results = coco_results(document, path)
-    keys = results.column("image_id")
-    if keys and type(keys[0]) is str:
-        names = sorted(set(results.checked("image_id", lambda key: type(key) is str, "a file name, as in results[0]")))
-        return _unlabelled([_hashed(name) for name in names], names, categories)
-    image_ids = sorted(set(results.checked("image_id", is_integer, "an integer of at most 64 bits, as in results[0]")))
-    return _unlabelled(image_ids, list(map(str, image_ids)), categories)
+        return _unlabelled(list(image_ids), list(map(str, image_ids)), categories)
+    names = named_images(coco_results(document, path))
+    return _unlabelled(list(names), [name or str(key) for key, name in names.items()], categories)
 
 
 def categories_of(document: Any, path: PathLike) -> dict[int, str]:
-    """The labels that a file of detections holds, each named by its number."""
+    """The labels that a file of detections holds, each named by its number or, where that is text, by itself."""
     if is_hardest_export(document):
         labels = {int(label) for image in parse_detections(document, path) for label in image["labels"]}
-    else:
-        labels = set(coco_results(document, path).integers("category_id").tolist())
-    return {label: str(label) for label in sorted(labels)}
+        return {label: str(label) for label in sorted(labels)}
+    found = set(coco_results(document, path).identifiers("category_id"))
+    names = {image_number(key) if isinstance(key, str) else key: str(key) for key in found}
+    return dict(sorted(names.items()))
 
 
-def _unlabelled(image_ids: list[int], file_names: list[str], categories: dict[int, str]) -> Annotations:
-    return Annotations(image_ids, file_names, [None] * len(image_ids), categories, []).without_labels()
-
-
-def _hashed(name: str) -> int:
-    """An id that every program can hold, also those that have no integers but float64."""
-    return int.from_bytes(sha256(name.encode()).digest()[:8], "big") >> 11
+def _unlabelled(ids: list[Identifier], file_names: list[str], categories: dict[int, str]) -> Annotations:
+    sizes: list[tuple[int, int] | None] = [None] * len(ids)
+    return Annotations(numbers_of(ids), file_names, sizes, categories, [], source_ids=ids).without_labels()

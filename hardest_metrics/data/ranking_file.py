@@ -25,7 +25,8 @@ def write_ranking(
     """Write a ranking as CSV, JSON or Parquet, told by the suffix of the file.
 
     One row (in JSON: one object of a list) per image, hardest first, with ``rank`` from 1,
-    ``image_id``, ``hardness`` and, where annotations are given, ``file_name``. Ids are exact.
+    ``image_id``, ``hardness`` and, where annotations are given, ``file_name``. Ids are exact, and those of the source
+    where it has text for some.
     CSV and JSON give hardness with as few digits as tell it from all other float32 numbers: read
     as float32 it is exactly the same. The file is written as a whole or not at all.
 
@@ -35,7 +36,7 @@ def write_ranking(
     Args:
         ranking: what to write.
         path: file ending in ``.csv``, ``.json`` or ``.parquet`` (which needs ``pyarrow``).
-        annotations: where the file names come from.
+        annotations: where file names, and ids that are text, come from.
         columns: further columns by name, one value an image in the order of the ranking.
         for_spreadsheets: in CSV, write an apostrophe before text that a spreadsheet would take for a formula.
 
@@ -68,7 +69,12 @@ def write_ranking(
         "hardness": [float(str(hardness)) for hardness in ranking.hardness.cpu().numpy()],
     }
     if annotations is not None:
-        table["file_name"] = _file_names(image_ids, annotations)
+        places = _places(image_ids, annotations)
+        shown = annotations.shown_ids
+        table["image_id"] = [shown[place] for place in places]
+        if any(isinstance(image_id, str) for image_id in table["image_id"]):
+            table["image_id"] = list(map(str, table["image_id"]))  # a column is of one type
+        table["file_name"] = [annotations.file_names[place] for place in places]
     for name, values in (columns or {}).items():
         if len(values) != len(image_ids) or name in table:
             raise ValueError(
@@ -89,15 +95,15 @@ def write_ranking(
         file.write(content)
 
 
-def _file_names(image_ids: list[int], annotations: Annotations) -> list[str]:
-    names = dict(zip(annotations.image_ids, annotations.file_names, strict=True))
-    unknown = next((image_id for image_id in image_ids if image_id not in names), None)
+def _places(image_ids: list[int], annotations: Annotations) -> list[int]:
+    place = {image_id: place for place, image_id in enumerate(annotations.image_ids)}
+    unknown = next((image_id for image_id in image_ids if image_id not in place), None)
     if unknown is not None:
         raise ValueError(
             f"`annotations` have no image {unknown}, which is in the ranking. "
             "Give the annotations of the data set that was ranked."
         )
-    return [names[image_id] for image_id in image_ids]
+    return [place[image_id] for image_id in image_ids]
 
 
 def _csv(columns: dict[str, list[Any]]) -> bytes:
@@ -130,7 +136,7 @@ def _parquet(columns: dict[str, list[Any]]) -> bytes:
         ) from error
     types = {
         "rank": pa.int64(),
-        "image_id": pa.int64(),
+        "image_id": pa.string() if isinstance(next(iter(columns["image_id"]), 0), str) else pa.int64(),
         "hardness": pa.float32(),
         "file_name": pa.string(),
     }

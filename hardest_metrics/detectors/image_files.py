@@ -1,9 +1,7 @@
 """The image files of a data set: which there are, and what is in them."""
 
 import io
-import os
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,31 +10,27 @@ import torch
 from PIL import ExifTags, Image, ImageOps
 from torch import Tensor
 
-from hardest_metrics.data.coco import coco_section, distinct_ids, image_sizes_of, load_coco
+from hardest_metrics.data.coco import coco_section, listed_images, load_coco
+from hardest_metrics.data.folder import IMAGE_SUFFIXES, images_called, is_inside, leads_out, visible_files
+from hardest_metrics.data.identity import Identifier, posix
 from hardest_metrics.data.json_file import PathLike
-
-_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 
 _MISSING = "no such file"
 
 _LONGEST = 255  # letters of a name that a message shows
-
-_LEADS_OUT = (
-    "is a link that leads out of the folder `images`. Copy what it leads to, or give the folder that holds both."
-)
 
 
 class ImageFile(NamedTuple):
     """One image of a data set.
 
     Attributes:
-        image_id: its id.
+        image_id: its id in the data set.
         name: its name in the data set.
         path: the file.
         size: (height, width) in pixels as its annotations give it, None where nothing does.
     """
 
-    image_id: int
+    image_id: Identifier
     name: str
     path: Path
     size: tuple[int, int] | None = None
@@ -68,13 +62,13 @@ def folder_images(folder: PathLike) -> list[ImageFile]:
     folder = Path(folder)
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder}: no such folder, but `images` names it. Check the path.")
-    paths = {path.relative_to(folder).as_posix(): path for path in _visible_files(folder)}
-    names = sorted(name for name, path in paths.items() if path.suffix.lower() in _SUFFIXES)
+    paths = {path.relative_to(folder).as_posix(): path for path in visible_files(folder, links_out=False)}
+    names = sorted(name for name, path in paths.items() if path.suffix.lower() in IMAGE_SUFFIXES)
     for name in names:
-        if paths[name].is_symlink() and not _is_inside(paths[name], folder):
-            raise ValueError(f"{paths[name]}: {_LEADS_OUT}")
+        if paths[name].is_symlink() and not is_inside(paths[name], folder):
+            raise leads_out(paths[name])
     if not names:
-        raise ValueError(f"{folder}: holds no images ({', '.join(sorted(_SUFFIXES))}). Check the path.")
+        raise ValueError(f"{folder}: holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}). Check the path.")
     return [ImageFile(i, name, paths[name]) for i, name in enumerate(names, start=1)]
 
 
@@ -85,7 +79,7 @@ def coco_images(annotations: PathLike, folder: PathLike) -> list[ImageFile]:
 
     Args:
         annotations: JSON file, plain or gzipped.
-        folder: where the files are, under their ``file_name`` or the last part of it.
+        folder: where the files are, see :func:`find_image`.
 
     Raises:
         OSError: when the file cannot be read.
@@ -96,30 +90,44 @@ def coco_images(annotations: PathLike, folder: PathLike) -> list[ImageFile]:
     if not Path(folder).is_dir():
         raise NotADirectoryError(f"{folder}: no such folder, but `images` names it. Check the path.")
     entries = coco_section(load_coco(annotations), "images", annotations)
-    columns = distinct_ids(entries), entries.strings("file_name"), image_sizes_of(entries)
     images = []
-    for image_id, name, size in zip(*columns, strict=True):
+    for image_id, name, size in zip(*listed_images(entries), strict=True):
         images.append(ImageFile(image_id, name, find_image(folder, name, image_id), size))
     if not images:
         raise ValueError(f"{annotations}: lists no images. Give a COCO file that does.")
     return images
 
 
-def find_image(folder: PathLike, name: str, image_id: int) -> Path:
-    """Where an image is in a folder: under its name, or under the last part of it.
+def find_image(folder: PathLike, name: str, image_id: Identifier) -> Path:
+    """Where an image is in a folder: under its name or the last part of it, with an extension where it has none.
 
     Nothing outside the folder is ever found, whatever the name says and wherever links lead.
 
     Raises:
-        ImageNotFoundError: when it is under neither.
+        ImageNotFoundError: when it is under neither, or several files may be meant.
     """
-    candidates = [Path(folder, name), Path(folder, Path(name).name)]
+    candidates = list(
+        dict.fromkeys([Path(folder, name), Path(folder, posix(name)), Path(folder, Path(posix(name)).name)])
+    )
     problems = [_problem(path, folder) for path in candidates]
     for path, problem in zip(candidates, problems, strict=True):
         if not problem:
             return path
-    problem = next((problem for problem in problems if problem != _MISSING), _MISSING)
     shown = name if len(name) <= _LONGEST else f"{name[:_LONGEST]}..."
+    for path in candidates:
+        called = images_called(path) if path.name and path.suffix.lower() not in IMAGE_SUFFIXES else []
+        of_called = [_problem(file, folder) for file in called]
+        found = [file for file, problem in zip(called, of_called, strict=True) if not problem]
+        if len(found) > 1:
+            raise ImageNotFoundError(
+                f"{found[0]} and {found[1].name}: both may be image {image_id}, which is {shown} in the annotations."
+                " Give the extension there, or keep one of the files.",
+                "several files may be meant",
+            )
+        if found:
+            return found[0]
+        problems += of_called
+    problem = next((problem for problem in problems if problem != _MISSING), _MISSING)
     raise ImageNotFoundError(
         f"{Path(folder, shown)}: {problem}, but image {image_id} has this name in the annotations."
         " Let `images` name the folder where it is.",
@@ -177,27 +185,10 @@ def _problem(path: Path, folder: PathLike) -> str:
     """Why there is no such file in a folder; empty if there is."""
     try:
         is_file = stat.S_ISREG(path.stat().st_mode)
-        return "" if is_file and _is_inside(path, folder) else "lies outside the folder" if is_file else "is no file"
+        return "" if is_file and is_inside(path, folder) else "lies outside the folder" if is_file else "is no file"
     except (FileNotFoundError, NotADirectoryError):
         return "is a link that leads nowhere" if path.is_symlink() else _MISSING
     except OSError as error:  # 300 letters, links in a circle
         return str(error.strerror).lower()
     except ValueError:  # a lone half of a character, a NUL
         return "no file can have this name"
-
-
-def _is_inside(path: Path, folder: PathLike) -> bool:
-    """Whether a file or folder, once all links are followed, is in a folder or below."""
-    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
-
-
-def _visible_files(folder: Path, below: Path | None = None) -> Iterator[Path]:
-    for path in (below or folder).iterdir():
-        if path.name.startswith("."):
-            continue
-        if not path.is_dir():
-            yield path
-        elif not path.is_symlink():
-            yield from _visible_files(folder, path)
-        elif not _is_inside(path, folder):
-            raise ValueError(f"{path}: {_LEADS_OUT}")

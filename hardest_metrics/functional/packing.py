@@ -3,9 +3,10 @@
 import math
 import operator
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import chain, compress, repeat
 from typing import Any, Literal, get_args
 
@@ -24,6 +25,7 @@ from hardest_metrics.functional.boxes import (
 from hardest_metrics.functional.eager import eager
 from hardest_metrics.functional.ids import NO_ID
 from hardest_metrics.functional.order import as_array, as_tensor, first_places, repeated, rows_at
+from hardest_metrics.input_warning import InputWarning
 
 BoxFormat = Literal["xyxy", "xywh", "cxcywh"]
 
@@ -167,6 +169,9 @@ def pack(
     if not all(least <= low and high <= most for (low, high), (_, least, most) in zip(limits, bounds, strict=True)):
         _refuse(detected, labelled, d_boxes, g_boxes, scores, area, crowd, image_sizes, box_format,
                 (d_format, g_format))  # fmt: skip
+    (_, widest), (_, widest_labelled) = limits[:2]
+    if len(d_boxes) and len(g_boxes) and min(widest, widest_labelled) <= 1 < max(widest, widest_labelled):
+        _check_units((detected, d_boxes), (labelled, g_boxes))  # seldom: here all boxes are looked at
     crowd = crowd.bool()
 
     if kept is not None:
@@ -416,7 +421,8 @@ def _image_id(side: _Side, index: int, value: Any) -> Tensor:
     tensor = f"{value.dtype} tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else ""
     raise TypeError(
         f"{side.at(index, 'image_id')} must be one integer, but is a {tensor or f'{type(value).__name__} {value!r}'}:"
-        " floats lose ids above 2^53, and other names can be numbered."
+        " floats lose ids above 2^53, and names can be numbered, by their place in a list that is the same in every"
+        " process and run, or by hardest_metrics.data.image_number(name)."
     )
 
 
@@ -516,6 +522,30 @@ def _limits(floats: Sequence[Tensor], integers: Sequence[Tensor]) -> tuple[list[
     return list(zip(limits[::2], limits[1::2], strict=True)), (min(found), max(found))
 
 
+def _check_units(*sides: tuple[_Side, Tensor]) -> None:
+    """Say so where the boxes of one side look like shares of the image, and those of the other like pixels."""
+    shares = [_look_normalised(boxes) for _, boxes in sides]
+    if any(shares) and not all(shares):
+        _warn_of_units(sides[shares.index(True)][0].name)
+
+
+def _look_normalised(boxes: Tensor) -> bool:
+    """Whether all lie in [0, 1], and not only in the corners of it, where boxes that are none are put."""
+    within = bool(len(boxes)) and bool(((boxes >= 0) & (boxes <= 1)).all())
+    return within and bool((boxes != boxes.round()).any())
+
+
+@cache
+def _warn_of_units(side: str) -> None:
+    other = "target" if side == "preds" else "preds"
+    warnings.warn(
+        f"The boxes of `{side}` all lie in [0, 1], those of `{other}` do not: these look normalised. Give both in"
+        " pixels: multiply the boxes by the width and height of the image.",
+        InputWarning,
+        stacklevel=2,
+    )
+
+
 def _refuse(
     detected: _Side, labelled: _Side, d_boxes: Tensor, g_boxes: Tensor, scores: Tensor, area: Tensor, crowd: Tensor,
     image_sizes: Tensor, box_format: BoxFormat, formats: tuple[BoxFormat, BoxFormat],
@@ -544,6 +574,11 @@ def _refuse(
             position = int((~sound).nonzero()[0])
             index = int(side.image_index(torch.device("cpu"))[position])
             value = side.images[index][key][position - sum(side.counts[:index])].tolist()
+            if key == "boxes" and _look_normalised(d_boxes if side is detected else g_boxes):
+                remedy += (
+                    ". All of them lie in [0, 1]: if they are normalised, check their format, and multiply them by"
+                )
+                remedy += " the width and height of the image"
             raise ValueError(f"{side.at(index, key)} holds {value}: {remedy}.")
     index = int(((image_sizes <= 0) | image_sizes.isinf()).any(1).nonzero()[0])
     side = _sized(labelled, detected, index)

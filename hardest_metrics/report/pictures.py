@@ -45,14 +45,14 @@ def pictures(annotations: Annotations, folder: PathLike) -> Iterator[Picture]:
         annotations: the set.
         folder: where the image files are, under their names or the last part of them.
     """
-    columns = list(zip(annotations.image_ids, annotations.file_names, annotations.image_sizes, strict=True))
+    columns = list(zip(annotations.shown_ids, annotations.file_names, annotations.image_sizes, strict=True))
     workers = os.cpu_count() or 1
     with ThreadPoolExecutor(workers) as threads:  # Pillow lets others run while it decodes
         for start in range(0, len(columns), 16 * workers):  # in turns: pictures that nobody takes fill the memory
             yield from threads.map(lambda image: _picture(folder, *image), columns[start : start + 16 * workers])
 
 
-def _picture(folder: PathLike, image_id: int, name: str, size: tuple[int, int] | None) -> Picture:
+def _picture(folder: PathLike, image_id: int | str, name: str, size: tuple[int, int] | None) -> Picture:
     try:
         path = find_image(folder, name, image_id)
     except ImageNotFoundError as error:

@@ -203,7 +203,7 @@ def _data(
     detectors = list(comparison.detections)
     ids = torch.tensor([annotations.image_ids[i] for i in order], dtype=torch.int64)
     return {
-        "ids": [str(image_id) for image_id in ids.tolist()],  # scripts round integers above 2^53
+        "ids": [str(annotations.shown_ids[i]) for i in order],  # scripts round integers above 2^53
         "names": [annotations.file_names[i] for i in order],
         "rankings": [
             {

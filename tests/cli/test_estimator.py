@@ -292,7 +292,7 @@ BAD: dict[str, tuple[Sequence[object], str]] = {
         "other.json: results[0] (image_id 99): 'image_id' is 99",
     ),
     "no images": (("--detections", "{}/empty.json"), "empty.json: names no image, so there is nothing to rank"),
-    "names and ids": (("--detections", "{}/mixed.json"), "mixed.json: results[1] (image_id 'b')"),
+    "names and half numbers": (("--detections", "{}/mixed.json"), "mixed.json: results[1] (image_id 1.5)"),
     "unknown label": (("--labels", "person"), "No category is named 'person'. Choose from: '1', '2'"),
 }  # fmt: skip
 
@@ -303,7 +303,7 @@ def test_bad_input_is_refused_in_one_line(coco: Path, run: Run, options: Sequenc
     write_calibration(Platt(1.0), coco / "good.json")
     for name, results in {
         "above": [result | {"score": 1.5}], "other": [result | {"image_id": 99}], "fewer": [result], "empty": [],
-        "named": [result | {"image_id": "one.png"}], "mixed": [result, result | {"image_id": "b"}],
+        "named": [result | {"image_id": "one.png"}], "mixed": [result | {"image_id": "b"}, result | {"image_id": 1.5}],
     }.items():  # fmt: skip
         (coco / f"{name}.json").write_text(json.dumps(results))
     before = sorted(coco.rglob("*"))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hardest_metrics.data import read_annotations, read_detections, read_image_list
+from hardest_metrics.data import image_number, read_annotations, read_detections, read_image_list
 from hardest_metrics.data.formats import parse_detections
 from hardest_metrics.data.image_list import categories_of, image_list_of
 
@@ -65,7 +65,7 @@ def test_labels_that_are_no_labels_do_not_matter(coco: Path) -> None:
         ([], "is a list, but COCO annotations are an object"),
         ({"annotations": []}, "has no 'images'"),
         ({"images": [{"id": 1, "file_name": "a"}] * 2}, r"images\[1\] .* an id that no entry before it has"),
-        ({"images": [{"id": 1}]}, "has no 'file_name'"),
+        ({"images": [{"id": 1, "file_name": 2}]}, "'file_name' is 2, but must be text"),
     ],
 )
 def test_what_is_no_list_is_refused(tmp_path: Path, document: Any, message: str) -> None:
@@ -102,6 +102,18 @@ def test_the_id_of_a_name_depends_on_the_name_alone() -> None:
     assert all(0 <= image_id < 2**53 for image_id in many.image_ids)
 
 
+def test_programs_that_number_numeric_names_alone_mix_numbers_and_names() -> None:
+    images = image_list_of([results(key)[0] | {"file_name": f"{key}.jpg"} for key in ("b", 7, "a")], "results.json")
+    assert images.shown_ids == [7, "a", "b"]
+    assert images.image_ids == [7, image_number("a"), image_number("b")]
+    assert images.file_names == ["7.jpg", "a.jpg", "b.jpg"]
+
+
+def test_categories_may_be_text() -> None:
+    images = image_list_of(results(7, label="car"), "results.json")  # type: ignore[arg-type]
+    assert images.categories == {image_number("car"): "car"}
+
+
 def test_what_hardest_exports_is_numbered_by_place() -> None:
     images = image_list_of(exported([3, 1], [], [2]), "detections.json")
     assert images.image_ids == [0, 1, 2]
@@ -126,10 +138,12 @@ def test_no_results_name_no_image() -> None:
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        (results(1, "a"), r"results\[1\] \(image_id 'a'\): 'image_id' is 'a', but must be an integer"),
-        (results("a", 1), r"results\[1\] \(image_id 1\): 'image_id' is 1, but must be a file name"),
         (results(1.5), r"results\[0\] .* must be an integer of at most 64 bits"),
-        (results(1, label="car"), "'category_id' is 'car'"),  # type: ignore[arg-type]
+        (results(1, label=None), "'category_id' is None"),  # type: ignore[arg-type]
+        (
+            [results(1)[0] | {"file_name": name} for name in ("1.jpg", "01.jpg")],
+            r"results\[1\] \(image_id 1\): 'file_name' is '01.jpg', but an entry before it has '1.jpg' for the same",
+        ),
         ([{"category_id": 1}], r"results\[0\]: has no 'image_id'"),
         ({"images": []}, "holds COCO annotations, not results"),
         ("detections", "results must be a list, but is a string"),

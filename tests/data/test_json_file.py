@@ -94,6 +94,41 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
         load_json(str(tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"images": [], "annotations": [{"id": 1}], "annotations": []}', "an object in which 'annotations' stands tw"),
+        ('[{"image_id": 7, "score": 0.1, "score": 0.9}]', "an object with 'image_id' 7 in which 'score' stands twice"),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused_not_read_once(tmp_path: Path, content: str, message: str) -> None:
+    with pytest.raises(ValueError, match=rf"twice\.json: JSON has {message}.* Remove all but one"):
+        load_json(written(tmp_path / "twice.json", content))
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"PK\x03\x04\x00\x00", "a zip archive, such as torch.save writes"),
+        (b"\x89PNG\r\n\x1a\n", "a picture"),
+        (b"PAR1\x15", "a Parquet file"),
+        (b"\x80\x04\x95", "a Python pickle"),
+        ("\n<annotation/>", "XML or HTML"),
+    ],
+)
+def test_a_file_that_is_no_json_is_named_as_what_it_is(tmp_path: Path, content: bytes | str, kind: str) -> None:
+    with pytest.raises(ValueError, match=rf"other\.json: is {kind}, not JSON"):
+        load_json(written(tmp_path / "other.json", content))
+
+
+def test_a_refusal_says_how_many_entries_are_like_it() -> None:
+    entries = Entries("a.json", "results", [{"score": score} for score in (0.5, 60, 70, 80)], "image_id")
+    with pytest.raises(ValueError, match=r"results\[1\]: 'score' is 60, .* \(and 2 more of 4 like it\)\."):
+        entries.scores("score")
+    with pytest.raises(ValueError, match=r"results\[0\]: has no 'bbox' \(and 3 more of 4 like it\)\. Add"):
+        entries.boxes("bbox")
+
+
 def test_entries_that_are_no_list_of_objects_are_refused() -> None:
     with pytest.raises(ValueError, match=r"a\.json: results must be a list, but is an object"):
         Entries("a.json", "results", {}, "image_id")
@@ -108,7 +143,12 @@ def test_integers_are_exact_to_64_bits() -> None:
     assert entries.integers("id").tolist() == ids
 
 
-@pytest.mark.parametrize("value", [1.0, 1.5, True, "1", None, [1], 2**63, float("nan")])
+def test_whole_floats_are_integers_as_far_as_floats_are_exact() -> None:
+    entries = Entries("a.json", "images", [{"id": value} for value in (3.0, 2**53 + 1, -1.0)], "id")
+    assert entries.integers("id").tolist() == [3, 2**53 + 1, -1]
+
+
+@pytest.mark.parametrize("value", [2.0**53, 1.5, True, "1", None, [1], 2**63, float("nan")])
 def test_what_is_no_integer_is_refused(value: object) -> None:
     entries = Entries("a.json", "images", [{"id": 1}, {"id": value}], "id")
     with pytest.raises(ValueError, match=r"images\[1\] \(id .*\): 'id' is .*, but must be an integer"):

@@ -42,7 +42,7 @@ def test_labels_and_ids_are_alphabetical(tmp_path: Path) -> None:
     annotations = read_voc_annotations(make(tmp_path, FILES))
     assert annotations.categories == {1: "ant", 2: "car", 3: "zebra"}
     assert annotations.image_ids == [1, 2, 3]
-    assert annotations.file_names == ["a.jpg", "b.jpg", "c.jpg"]
+    assert annotations.file_names == ["a", "b", "c"], "nothing says which extensions the files have"
     assert annotations.image_sizes == [None, (480, 640), (480, 640)]
     assert [target["labels"].tolist() for target in annotations.target] == [[1], [3, 2], []]
 
@@ -67,7 +67,7 @@ def test_labels_and_ids_mean_the_same_in_every_split(tmp_path: Path) -> None:
     validation = read_voc_annotations(folder, "val")
     assert validation.categories == everything.categories
     assert validation.image_ids == [3, 2]
-    assert validation.file_names == ["c.jpg", "b.jpg"]
+    assert validation.file_names == ["c", "b"]
     assert [target["image_id"] for target in validation.target] == [3, 2]
     assert read_voc_annotations(folder, "train").image_ids == [1]
 
@@ -82,11 +82,70 @@ def test_the_folder_of_xml_files_itself_is_understood(tmp_path: Path, monkeypatc
 
 @pytest.mark.parametrize(
     ("filename", "expected"),
-    [("a.png", "a.png"), (r"C:\set\a.JPG", "a.JPG"), ("/set/a.jpeg", "a.jpeg"), ("other.png", "a.jpg"), ("a", "a.jpg")],
+    [
+        ("a.png", "a.png"),
+        (r"C:\set\a.JPG", "a.JPG"),
+        ("/set/a.jpeg", "a.jpeg"),
+        ("other.png", "a"),
+        ("a", "a"),
+        ("a.1", "a"),
+    ],
 )
 def test_the_file_name_is_that_of_the_xml_file(tmp_path: Path, filename: str, expected: str) -> None:
     annotations = read_voc_annotations(make(tmp_path, {"a": xml(filename=filename)}))
     assert annotations.file_names == [expected]
+
+
+@pytest.mark.parametrize("images", ["JPEGImages", "images", "Annotations"])
+@pytest.mark.parametrize(
+    ("filename", "there", "expected"),
+    [
+        ("", ["a.png"], "a.png"),
+        ("a", ["a.JPG"], "a.JPG"),
+        ("a.jpg", ["a.png"], "a.png"),
+        ("a.jpg", ["a.png", "a.jpg"], "a.jpg"),
+        ("other.png", ["a.png", "other.png"], "a.png"),
+        ("other.png", ["other.png"], "other.png"),
+        ("a.jpg", [], "a.jpg"),
+    ],
+)
+def test_extensions_are_looked_up_among_the_images(
+    tmp_path: Path, images: str, filename: str, there: list[str], expected: str
+) -> None:
+    folder = make(tmp_path, {"a": xml(filename=filename)})
+    (folder / images).mkdir(exist_ok=True)
+    for name in there:
+        (folder / images / name).touch()
+    assert read_voc_annotations(folder).file_names == [expected]
+
+
+def test_every_xml_file_counts_but_hidden_ones(tmp_path: Path) -> None:
+    folder = make(tmp_path, {"a": xml(filename="a.png")}, val="sub/c\n")
+    labels = folder / "Annotations"
+    (labels / "sub").mkdir()
+    (labels / ".git").mkdir()
+    (labels / "b.XML").write_text(xml(xml_object("car")))
+    (labels / "sub" / "c.xml").write_text(xml(xml_object("bus"), filename="c.png"))
+    for hidden in ("._a.xml", ".git/d.xml"):
+        (labels / hidden).write_bytes(b"\x00\x05\x16\x07")
+    annotations = read_voc_annotations(folder)
+    assert annotations.file_names == ["a.png", "b", "sub/c.png"]
+    assert annotations.categories == {1: "bus", 2: "car"}
+    assert read_voc_annotations(folder, "val").image_ids == [3]
+    (labels / "a.XML").write_text(xml())
+    with pytest.raises(ValueError, match=r"a\.XML and a\.xml: both are labels of the same image"):
+        read_voc_annotations(folder)
+
+
+def test_a_class_split_is_of_the_images_that_hold_the_class(tmp_path: Path) -> None:
+    files = {name: xml() for name in ("000001", "000002", "000003", "my 1", "my -1")}
+    folder = make(
+        tmp_path, files, car_val="000001 -1\n000002  1\n000003  0\nmy 1  1\n", spaces="my 1\nmy -1\n",
+        bom="\ufeff000002\r\n000001\r\n",
+    )  # fmt: skip
+    assert read_voc_annotations(folder, "car_val").image_ids == [2, 3, 5]
+    assert read_voc_annotations(folder, "spaces").image_ids == [5, 4]
+    assert read_voc_annotations(folder, "bom").image_ids == [2, 1]
 
 
 def test_parts_of_an_object_are_no_objects(tmp_path: Path) -> None:
@@ -150,7 +209,7 @@ def test_a_bad_file_is_refused_with_its_name_and_object(tmp_path: Path, content:
 
 
 def test_a_split_that_does_not_fit_is_refused(tmp_path: Path) -> None:
-    folder = make(tmp_path, FILES, train="a\n", lost="a\nd\n", twice="a\nb\na\n", flags="a  1\n")
+    folder = make(tmp_path, FILES, train="a\n", lost="a\nd\n", twice="a\nb\na\n", flags="a  1\nb 2\n")
     with pytest.raises(FileNotFoundError, match=r"test\.txt: no such split\. Choose from: flags, lost, tr"):
         read_voc_annotations(folder, "test")
     with pytest.raises(ValueError, match=r"lost\.txt: image 'd' has no d\.xml in .*Add the file or remove"):

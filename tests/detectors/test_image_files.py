@@ -47,6 +47,16 @@ def test_a_coco_file_gives_ids_order_and_sizes_and_needs_no_labels(tmp_path: Pat
     ]
 
 
+def test_ids_and_names_are_those_of_the_file_whatever_they_are(tmp_path: Path) -> None:
+    """Results carry the ids on: what is text in the annotations is text there."""
+    save(tmp_path / "a.png")
+    save(tmp_path / "b.JPG")
+    entries = [{"id": "x", "file_name": "val\\a.png"}, {"id": 3.0, "file_name": "b"}]
+    (tmp_path / "info.json").write_text(json.dumps({"images": entries}))
+    images = coco_images(tmp_path / "info.json", tmp_path)
+    assert [(image.image_id, image.path.name) for image in images] == [("x", "a.png"), (3, "b.JPG")]
+
+
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
     (tmp_path / "info.json").write_text('{"images": [{"id": 3, "file_name": "a.png"}]}')
     (tmp_path / "empty.json").write_text('{"images": []}')
@@ -73,6 +83,11 @@ def test_nothing_outside_the_folder_is_found(tmp_path: Path) -> None:
     for name in (str(tmp_path / "outside" / "secret.png"), "../outside/secret.png", "b/../../outside/secret.png"):
         with pytest.raises(ImageNotFoundError, match=r"but image 1 has this name.*Let `images` name"):
             find_image(folder, name, 1)
+    (folder / "d.png").symlink_to(tmp_path / "outside" / "secret.png")
+    for name in ("../outside/secret", str(tmp_path / "outside" / "secret"), "d", "d" * 253, "", "/", ".."):
+        with pytest.raises(ImageNotFoundError, match=r"but image 1 has this name"):
+            find_image(folder, name, 1)
+    (folder / "d.png").unlink()
     assert [image.name for image in folder_images(folder)] == ["a.png"]
     (folder / "inside").symlink_to(folder)  # the same images once more
     (folder / "b.png").symlink_to(folder / "a.png")
