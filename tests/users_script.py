@@ -24,10 +24,18 @@ whole: Ranking = metric.summary().ranking
 mean = FalseNegatives(reduction="mean")
 mean.update([{**box, "scores": torch.tensor([0.9])}], [box])
 value: float = mean.compute().item()
-largest: Tensor = FalsePositives(lambda errors, _: errors.box_area, reduction="max").compute()
+maximum = FalsePositives(lambda errors, _: errors.box_area, reduction="max")
+maximum.update([{**box, "scores": torch.tensor([0.9])}], [box])
+largest: Tensor = maximum.compute()
 
 estimate = ExpectedHardness(TotalFalse("overlap"))
 estimate.update([{**box, "scores": torch.tensor([0.9]), "image_id": 3}])
 estimated: Ranking = estimate.compute()
-total: Tensor = ScoreSampling(mean, reduction="sum").compute()
-unsure: Ranking = Uncertainty("max_uncertainty").compute()
+
+sampled = ScoreSampling(mean, reduction="sum")
+sampled.update([{**box, "scores": torch.tensor([0.9])}])
+total: Tensor = sampled.compute()
+
+uncertainty = Uncertainty("max_uncertainty")
+uncertainty.update([{**box, "scores": torch.tensor([0.9])}])
+unsure: Ranking = uncertainty.compute()
