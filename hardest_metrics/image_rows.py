@@ -13,9 +13,10 @@ from torchmetrics.utilities.distributed import gather_all_tensors
 from torchmetrics.utilities.exceptions import TorchMetricsUserError
 
 from hardest_metrics.functional.eager import eager, without_autocast
+from hardest_metrics.promises import following_device, require_equal_settings, whole_or_not_at_all
 from hardest_metrics.rows import Column as Column
 from hardest_metrics.rows import Rows as Rows
-from hardest_metrics.rows import each_of_several, each_once, joint, numbered_once, without_ids
+from hardest_metrics.rows import each_of_several, each_once, joint, numbered_once, with_chunk, without_ids
 
 
 class Reading:
@@ -177,7 +178,7 @@ class ImageRows(Metric, ABC):
         chunks = state["image_ids"]
         device = chunks[-1].device if chunks else self.device
         new = {
-            name: _with_chunk(state[name], values.to(device, dtype))
+            name: with_chunk(state[name], values.to(device, dtype))
             for name, dtype, values in (
                 ("image_ids", torch.int64, rows.image_ids),
                 *((name, self.columns[name].dtype, values) for name, values in rows.columns.items()),
@@ -274,7 +275,7 @@ class ImageRows(Metric, ABC):
         group = process_group or self.process_group
         gather = functools.partial(dist_sync_fn, group=group)
         # Every process gathers first and checks all parts then: all raise, or none, and none is left waiting
-        _require_equal(gather(_as_bytes(_without_tag(self.settings), self.device)))
+        require_equal_settings(_without_tag(self.settings), gather, self.device)
         images = self._images()
         all_ids = gather(images.image_ids)
         columns = {name: gather(values.contiguous()) for name, values in images.columns.items()}
@@ -353,60 +354,6 @@ def _on_step(member: ImageRows, reading: Reading) -> Any:
         return member.compute()
     finally:
         state.update(before)
-
-
-def whole_or_not_at_all(metric: Metric, update: Callable[..., Any]) -> Callable[..., Any]:
-    """A metric's update that also leaves torchmetrics' bookkeeping as it was where it refuses a batch."""
-
-    @functools.wraps(update)
-    def updated(*args: Any, **kwargs: Any) -> None:
-        bookkeeping = metric._update_count, metric._computed
-        try:
-            update(*args, **kwargs)
-        except BaseException:
-            metric._update_count, metric._computed = bookkeeping
-            raise
-
-    return updated
-
-
-def following_device(fn: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    """What a module applies to its tensors, without its change of dtype: ids and sums must stay exact."""
-
-    def moved_only(tensor: Tensor) -> Tensor:
-        moved = fn(tensor)
-        return moved if moved.dtype == tensor.dtype else tensor.to(moved.device)
-
-    return moved_only
-
-
-def _with_chunk(chunks: list[Tensor], new: Tensor) -> list[Tensor]:
-    """A new list with `new` at its end, chunks joined so that their sizes at least halve from one to the next.
-
-    A small tensor of its own for every batch would cost over 1,000 bytes; this way there are only about
-    log2 of the number of images, at the cost of copying each row about as often.
-    """
-    if chunks and not len(new):
-        return chunks  # without any, an empty one stands for itself: MetricCollection takes no chunks for equal to all
-    chunks = list(chunks)
-    while chunks and len(chunks[-1]) <= len(new):
-        new = torch.cat((chunks.pop(), new))
-    return [*chunks, new]
-
-
-def _as_bytes(text: str, device: torch.device) -> Tensor:
-    return torch.tensor(list(text.encode()), dtype=torch.uint8, device=device)
-
-
-def _require_equal(gathered: Sequence[Tensor]) -> None:
-    """Refuse processes of which the settings differ."""
-    settings = [bytes(part.tolist()).decode() for part in gathered]
-    for number, other in enumerate(settings):
-        if other != settings[0]:
-            raise ValueError(
-                f"Process {number} ranks by {other}, but process 0 by {settings[0]}: compute metrics of equal settings"
-                " on all processes, in the same order."
-            )
 
 
 def _without_tag(name: str) -> str:

@@ -37,9 +37,15 @@ class Rows(NamedTuple):
     image_ids: Tensor
     columns: Mapping[str, Tensor]
 
+    def to(self, device: torch.device) -> "Rows":
+        """The same on another device."""
+        return Rows(self.image_ids.to(device), {name: values.to(device) for name, values in self.columns.items()})
+
 
 def joint(parts: Sequence[Rows]) -> Rows:
     """The images of several parts, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
     return Rows(
         torch.cat([part.image_ids for part in parts]),
         {name: torch.cat([part.columns[name] for part in parts]) for name in parts[0].columns},
@@ -102,3 +108,17 @@ def each_of_several(parts: Sequence[Rows], columns: Mapping[str, Column]) -> Row
             index = position.reshape(-1, *[1] * (values.ndim - 1)).expand_as(values)
             kept[name] = scatter_extreme_(kept[name], index, values, "amax")
     return Rows(unique, kept)
+
+
+def with_chunk(chunks: list[Tensor], new: Tensor) -> list[Tensor]:
+    """A new list with `new` at its end, chunks joined so that their sizes at least halve from one to the next.
+
+    A small tensor of its own for every batch would cost over 1,000 bytes; this way there are only about
+    log2 of the number of images, at the cost of copying each row about as often.
+    """
+    if chunks and not len(new):
+        return chunks  # without any, an empty one stands for itself: MetricCollection takes no chunks for equal to all
+    chunks = list(chunks)
+    while chunks and len(chunks[-1]) <= len(new):
+        new = torch.cat((chunks.pop(), new))
+    return [*chunks, new]

@@ -11,7 +11,7 @@ from hardest_metrics.calibration.fit import Judged, right_or_wrong
 from hardest_metrics.functional.estimation import Calibration, Uncalibrated
 from hardest_metrics.functional.matching import Query
 from hardest_metrics.functional.packing import BoxFormat, ImageDict, check_box_format
-from hardest_metrics.image_rows import following_device, whole_or_not_at_all
+from hardest_metrics.promises import following_device, whole_or_not_at_all
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

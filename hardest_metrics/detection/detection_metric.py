@@ -14,6 +14,7 @@ from hardest_metrics.functional.eager import without_autocast
 from hardest_metrics.functional.packing import ImageDict
 from hardest_metrics.image_rows import Reading, Rows
 from hardest_metrics.metric import HardnessMetric, ReductionT
+from hardest_metrics.rows import joint
 
 
 class DetectionMetric(HardnessMetric[ReductionT]):
@@ -89,13 +90,9 @@ class DetectionMetric(HardnessMetric[ReductionT]):
         readings = self._waiting.readings
         if readings:
             with torch.no_grad(), without_autocast():
-                measure_all(readings)
-                parts = list(map(self._own, readings))
+                parts = list(map(self._own, measure_all(readings)))
                 device = next(iter(parts[-1].columns.values())).device
-                ids = torch.cat([part.image_ids.to(device) for part in parts])
-                names = parts[0].columns
-                columns = {name: torch.cat([part.columns[name].to(device) for part in parts]) for name in names}
-                self._append(Rows(ids, columns))
+                self._append(joint([part.to(device) for part in parts]))
             self._waiting = Waiting()  # not before all went well
 
     def _forget(self) -> None:

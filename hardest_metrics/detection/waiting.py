@@ -5,6 +5,7 @@ and on another device as many launches and some transfers. So small batches are 
 """
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -36,24 +37,35 @@ class Packed(Reading):
         super().__init__(batch.image_ids, {})
         self._batch: Batch | None = batch
         self._asked, self._measure = tuple(asked), measure
+        self._together = Reading(batch.image_ids, {})  # what it was measured in, and where in that its images begin
+        self._start = 0
         self.number_of_images = len(batch)
         self.number_of_boxes = len(batch.detections) + len(batch.ground_truth)
 
     @property
     def measured(self) -> Mapping[Hashable, Tensor]:
         """What was asked for, by name, ``(N, ...)`` each."""
-        measure_all([self])
-        return self._measured
+        if self._batch is not None:
+            measure_all([self])
+        measured = self._together.measured
+        if len(self._together.image_ids) == self.number_of_images:
+            return measured
+        own = slice(self._start, self._start + self.number_of_images)
+        return {name: values[own] for name, values in measured.items()}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Packed":
         return self  # what it tells never changes
 
 
-def measure_all(readings: Sequence[Packed]) -> None:
+def measure_all(readings: Sequence[Packed]) -> Sequence[Reading]:
     """Measure batches that nobody has measured yet, all that can be at once.
 
     Args:
         readings: of metrics that read alike.
+
+    Returns:
+        What they tell, in the same order; as one reading where they were measured as one. So the metrics of a
+        collection, for which the same batches wait, need not each join them.
     """
     alike: dict[tuple[Any, ...], list[tuple[Packed, Batch]]] = {}
     for reading in readings:
@@ -64,12 +76,20 @@ def measure_all(readings: Sequence[Packed]) -> None:
             alike.setdefault(kind, []).append((reading, reading._batch))
     for pairs in alike.values():
         first, _ = pairs[0]
-        measured = first._measure(Batch.joined([batch for _, batch in pairs]), first._asked)
-        sizes = [len(batch) for _, batch in pairs]
-        parts = {name: values.split(sizes) for name, values in measured.items()}
-        for number, (reading, _) in enumerate(pairs):
-            reading._measured = {name: part[number] for name, part in parts.items()}
+        batch = Batch.joined([batch for _, batch in pairs])
+        together = Reading(batch.image_ids, first._measure(batch, first._asked))
+        for (reading, _), start in zip(pairs, _starts([reading for reading, _ in pairs]), strict=False):
+            reading._together, reading._start = together, start
             reading._batch, reading.number_of_boxes = None, 0
+    whole = readings[0]._together
+    *starts, end = _starts(readings)
+    joined = end == len(whole.image_ids) and all(reading._together is whole for reading in readings)
+    return [whole] if joined and starts == [reading._start for reading in readings] else readings
+
+
+def _starts(readings: Sequence[Packed]) -> list[int]:
+    """Where each begins if they stand one after the other, and where the last ends."""
+    return list(accumulate((reading.number_of_images for reading in readings), initial=0))
 
 
 class Waiting(NamedTuple):

@@ -13,7 +13,7 @@ from torchmetrics.utilities.distributed import gather_all_tensors
 
 from hardest_metrics.functional.transferability.inputs import checked_boxes, checked_features, checked_labels
 from hardest_metrics.functional.transferability.statistics import FeatureStatistics
-from hardest_metrics.image_rows import following_device, whole_or_not_at_all
+from hardest_metrics.promises import following_device, whole_or_not_at_all
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
