@@ -11,7 +11,7 @@ from benchmarks.peers import Native, confident, pycocotools
 from benchmarks.workloads import Scenes
 from hardest_metrics import HardnessMetric, Ranking, TotalFalse
 from hardest_metrics.functional import Query, pack
-from hardest_metrics.functional.estimation import ScoreSampler
+from hardest_metrics.functional.detection.estimation import ScoreSampler
 
 
 def hardness(ranking: Ranking) -> dict[int, float]:

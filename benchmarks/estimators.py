@@ -9,7 +9,7 @@ from benchmarks.timing import Section, Task, compared, race
 from benchmarks.workloads import coco_sized
 from hardest_metrics import TotalFalse
 from hardest_metrics.detection import Estimator, ExpectedHardness, FastScoreSampling, ScoreSampling
-from hardest_metrics.functional.weighting import WeightingName
+from hardest_metrics.functional.detection.weighting import WeightingName
 
 N_SAMPLES = 10
 

@@ -17,8 +17,8 @@ from benchmarks.workloads import Scenes, coco_sized
 from hardest_metrics import Ranking, TotalFalse
 from hardest_metrics.detection import ExpectedHardness, ScoreSampling
 from hardest_metrics.functional import Query, errors_of, match, pack
-from hardest_metrics.functional.hardness import weighted_sums
-from hardest_metrics.functional.weighting import WEIGHTINGS
+from hardest_metrics.functional.detection.hardness import weighted_sums
+from hardest_metrics.functional.detection.weighting import WEIGHTINGS
 
 _N_SAMPLES = 10
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import torch
 from torch import Tensor
 
-from hardest_metrics.functional.agreement import join
+from hardest_metrics.alignment import join
 from hardest_metrics.image_rows import Column, ImageRows, Reading, Rows
 from hardest_metrics.ranking import Ranking
 
@@ -62,7 +62,7 @@ class Agreement(ImageRows):
 
         Raises:
             TypeError, ValueError: if the two don't hold the same images, see
-                :func:`~hardest_metrics.functional.agreement.join`, hardness is beyond float32, or the measure adds up
+                :func:`~hardest_metrics.alignment.join`, hardness is beyond float32, or the measure adds up
                 true hardness and some is negative; the metric is as it was before.
         """
         self._take(self._read(list(self.needs.values()), estimated, true))

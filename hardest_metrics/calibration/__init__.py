@@ -7,7 +7,7 @@ from hardest_metrics.calibration.curves import Isotonic, Platt
 from hardest_metrics.calibration.file import read_calibration, write_calibration
 from hardest_metrics.calibration.fit import Method, fit_calibration, right_or_wrong
 from hardest_metrics.calibration.reliability import DetectionCalibration, Reliability, reliability
-from hardest_metrics.functional.estimation import Calibration
+from hardest_metrics.functional.detection.estimation import Calibration
 from hardest_metrics.plot.reliability import plot_reliability
 
 __all__ = [

@@ -7,7 +7,7 @@ from hashlib import sha256
 import torch
 from torch import Tensor
 
-from hardest_metrics.functional.estimation import Calibration
+from hardest_metrics.functional.detection.estimation import Calibration
 
 #: Scores nearer to 0 and 1 are taken for this far away: their logit is finite. float32 has no number nearer to 1.
 _NEAREST = 2.0**-24

@@ -9,8 +9,8 @@ import numpy as np
 from torch import Tensor
 
 from hardest_metrics.calibration.curves import Isotonic, Platt, logit
-from hardest_metrics.functional.matching import Outcome, Query, match
-from hardest_metrics.functional.packing import BoxFormat, ImageDict, pack
+from hardest_metrics.functional.detection.matching import Outcome, Query, match
+from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict, pack
 
 Method = Literal["platt", "temperature", "isotonic"]
 

@@ -8,9 +8,9 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from hardest_metrics.calibration.fit import Judged, right_or_wrong
-from hardest_metrics.functional.estimation import Calibration, Uncalibrated
-from hardest_metrics.functional.matching import Query
-from hardest_metrics.functional.packing import BoxFormat, ImageDict, check_box_format
+from hardest_metrics.functional.detection.estimation import Calibration, Uncalibrated
+from hardest_metrics.functional.detection.matching import Query
+from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict, check_box_format
 from hardest_metrics.promises import following_device, whole_or_not_at_all
 
 if TYPE_CHECKING:

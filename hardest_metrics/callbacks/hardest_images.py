@@ -22,8 +22,8 @@ from hardest_metrics.callbacks.participants import Participants
 from hardest_metrics.callbacks.top_images import Snapshot, TopImages
 from hardest_metrics.collection import HardnessCollection
 from hardest_metrics.data import atomic_write, write_ranking
-from hardest_metrics.functional.matching import Query
-from hardest_metrics.functional.packing import ImageDict
+from hardest_metrics.functional.detection.matching import Query
+from hardest_metrics.functional.detection.packing import ImageDict
 from hardest_metrics.metric import AnyHardnessMetric, HardnessMetric, Summary
 from hardest_metrics.plot import (
     MAX_TILES,

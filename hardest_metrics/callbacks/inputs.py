@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from hardest_metrics.functional.packing import ImageDict
+from hardest_metrics.functional.detection.packing import ImageDict
 
 
 class Inputs(NamedTuple):

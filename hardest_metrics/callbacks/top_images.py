@@ -7,8 +7,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from hardest_metrics.functional.detection.packing import ImageDict
 from hardest_metrics.functional.ids import NO_ID
-from hardest_metrics.functional.packing import ImageDict
 from hardest_metrics.metric import AnyHardnessMetric
 from hardest_metrics.ranking import Ranking
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hardest_metrics.calibration import Reliability
     from hardest_metrics.comparison.folds import Fold
     from hardest_metrics.functional import Query
-    from hardest_metrics.functional.packing import ImageDict
+    from hardest_metrics.functional.detection.packing import ImageDict
 
 
 def parser() -> ArgumentParser:

@@ -37,7 +37,7 @@ from hardest_metrics.names import DEFINITIONS, OF_LOGITS, UNCERTAINTIES, WEIGHTI
 
 if TYPE_CHECKING:
     from hardest_metrics.functional import Query
-    from hardest_metrics.functional.packing import ImageDict
+    from hardest_metrics.functional.detection.packing import ImageDict
     from hardest_metrics.ranking import Ranking
 
 

@@ -11,7 +11,7 @@ from hardest_metrics.cli.terminal import counted
 if TYPE_CHECKING:
     from hardest_metrics.detection import BoxErrors
     from hardest_metrics.functional import Query
-    from hardest_metrics.functional.packing import ImageDict
+    from hardest_metrics.functional.detection.packing import ImageDict
     from hardest_metrics.ranking import Ranking
 
 #: In the words of the summary line, which images have any of what is counted.

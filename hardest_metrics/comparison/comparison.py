@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hardest_metrics.data.annotations import Annotations
-from hardest_metrics.functional.matching import Query
-from hardest_metrics.functional.packing import ImageDict
+from hardest_metrics.functional.detection.matching import Query
+from hardest_metrics.functional.detection.packing import ImageDict
 from hardest_metrics.ranking import Ranking
 
 if TYPE_CHECKING:

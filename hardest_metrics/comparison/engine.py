@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import torch
 
+from hardest_metrics.alignment import join
 from hardest_metrics.calibration import Method
 from hardest_metrics.collection import HardnessCollection
 from hardest_metrics.comparison.comparison import LABELS, Comparison, RankedBy
@@ -18,9 +19,9 @@ from hardest_metrics.comparison.store import Store, content_key
 from hardest_metrics.data.annotations import Annotations
 from hardest_metrics.detection.box_errors import BoxErrors
 from hardest_metrics.detection.naming import DEFINITIONS, make_estimator
-from hardest_metrics.functional.agreement import MEASURES, join
-from hardest_metrics.functional.matching import Query
-from hardest_metrics.functional.packing import ImageDict
+from hardest_metrics.functional.agreement import MEASURES
+from hardest_metrics.functional.detection.matching import Query
+from hardest_metrics.functional.detection.packing import ImageDict
 from hardest_metrics.metric import HardnessMetric
 from hardest_metrics.names import WEIGHTINGS
 from hardest_metrics.ranking import Ranking

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 
 from hardest_metrics.calibration import Isotonic, Method, Platt, fit_calibration
-from hardest_metrics.functional.matching import Query
-from hardest_metrics.functional.packing import ImageDict
+from hardest_metrics.functional.detection.matching import Query
+from hardest_metrics.functional.detection.packing import ImageDict
 
 Calibration = Platt | Isotonic
 

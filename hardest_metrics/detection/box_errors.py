@@ -10,12 +10,12 @@ from torchmetrics import Metric
 
 from hardest_metrics.detection.detection_metric import DetectionMetric
 from hardest_metrics.detection.waiting import MOST_IMAGES, Packed
-from hardest_metrics.functional.boxes import Batch
-from hardest_metrics.functional.hardness import error_sums, known_weighting, named_weighting, require_sizes
-from hardest_metrics.functional.matching import AreaName, Query
+from hardest_metrics.functional.detection.boxes import Batch
+from hardest_metrics.functional.detection.hardness import error_sums, known_weighting, named_weighting, require_sizes
+from hardest_metrics.functional.detection.matching import AreaName, Query
+from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict, check_box_format, pack
+from hardest_metrics.functional.detection.weighting import Weighting, WeightingName
 from hardest_metrics.functional.order import Array, as_array, as_tensor
-from hardest_metrics.functional.packing import BoxFormat, ImageDict, check_box_format, pack
-from hardest_metrics.functional.weighting import Weighting, WeightingName
 from hardest_metrics.image_rows import Column, Reading
 from hardest_metrics.metric import Columns, ReductionT
 

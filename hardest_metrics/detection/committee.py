@@ -10,13 +10,19 @@ from torch import Tensor
 
 from hardest_metrics.detection.box_errors import Definition
 from hardest_metrics.detection.estimators import Estimator, Statistic
-from hardest_metrics.functional.boxes import Batch
-from hardest_metrics.functional.committee import ConfidentMembers, SampledMembers, check_members
+from hardest_metrics.functional.detection.boxes import Batch
+from hardest_metrics.functional.detection.committee import ConfidentMembers, SampledMembers, check_members
+from hardest_metrics.functional.detection.estimation import (
+    Calibration,
+    Sampler,
+    check_n_samples,
+    check_seed,
+    sampled_moments,
+)
+from hardest_metrics.functional.detection.hardness import named_weighting
+from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict, no_labels, pack
 from hardest_metrics.functional.eager import without_autocast
-from hardest_metrics.functional.estimation import Calibration, Sampler, check_n_samples, check_seed, sampled_moments
-from hardest_metrics.functional.hardness import named_weighting
 from hardest_metrics.functional.ids import NO_ID
-from hardest_metrics.functional.packing import BoxFormat, ImageDict, no_labels, pack
 from hardest_metrics.image_rows import Reading
 from hardest_metrics.metric import ReductionT
 

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from hardest_metrics.detection.pieces import in_pieces
 from hardest_metrics.detection.waiting import Packed, Waiting, measure_all
+from hardest_metrics.functional.detection.packing import ImageDict
 from hardest_metrics.functional.eager import without_autocast
-from hardest_metrics.functional.packing import ImageDict
 from hardest_metrics.image_rows import Reading, Rows
 from hardest_metrics.metric import HardnessMetric, ReductionT
 from hardest_metrics.rows import joint

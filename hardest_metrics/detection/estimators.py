@@ -10,8 +10,8 @@ from torchmetrics import Metric
 
 from hardest_metrics.detection.box_errors import BoxErrors, Definition, ErrorKind
 from hardest_metrics.detection.detection_metric import DetectionMetric
-from hardest_metrics.functional.boxes import Batch
-from hardest_metrics.functional.estimation import (
+from hardest_metrics.functional.detection.boxes import Batch
+from hardest_metrics.functional.detection.estimation import (
     Associate,
     Calibration,
     Sampler,
@@ -23,8 +23,8 @@ from hardest_metrics.functional.estimation import (
     own_detection,
     sampled_moments,
 )
-from hardest_metrics.functional.hardness import named_weighting, require_sizes
-from hardest_metrics.functional.packing import ImageDict, ids_alone, pack
+from hardest_metrics.functional.detection.hardness import named_weighting, require_sizes
+from hardest_metrics.functional.detection.packing import ImageDict, ids_alone, pack
 from hardest_metrics.image_rows import Column, Reading
 from hardest_metrics.metric import Columns, ReductionT
 

@@ -8,7 +8,7 @@ from hardest_metrics.detection.box_errors import BoxErrors, FalseNegatives, Fals
 from hardest_metrics.detection.committee import CommitteeHardness
 from hardest_metrics.detection.estimators import ExpectedHardness, FastScoreSampling, ScoreSampling, Statistic
 from hardest_metrics.detection.uncertainty import Measure, Uncertainty
-from hardest_metrics.functional.estimation import Calibration
+from hardest_metrics.functional.detection.estimation import Calibration
 from hardest_metrics.metric import HardnessMetric
 from hardest_metrics.names import ESTIMATORS, OF_LOGITS, UNCERTAINTIES
 

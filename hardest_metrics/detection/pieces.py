@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hardest_metrics.functional.detection.packing import ImageDict
 from hardest_metrics.functional.ids import NO_ID
-from hardest_metrics.functional.packing import ImageDict
 
 #: Fewer images are not worth it.
 MANY = 1280

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from hardest_metrics.detection.detection_metric import DetectionMetric
-from hardest_metrics.functional.estimation import Calibration, Uncalibrated, participants, probabilities
-from hardest_metrics.functional.matching import AreaName, Query
-from hardest_metrics.functional.packing import BoxFormat, ImageDict, check_box_format, ids_alone, pack
-from hardest_metrics.functional.uncertainty import OF_LOGITS, OF_SCORES, ImageReduction, image_uncertainty
+from hardest_metrics.functional.detection.estimation import Calibration, Uncalibrated, participants, probabilities
+from hardest_metrics.functional.detection.matching import AreaName, Query
+from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict, check_box_format, ids_alone, pack
+from hardest_metrics.functional.detection.uncertainty import OF_LOGITS, OF_SCORES, ImageReduction, image_uncertainty
 from hardest_metrics.image_rows import Column, Reading
 from hardest_metrics.metric import Columns, ReductionT
 
@@ -25,7 +25,8 @@ class Uncertainty(DetectionMetric[ReductionT]):
     - ``"binary_entropy"``, ``"binary_evidential"`` and ``"max_uncertainty"`` (1 - score) by its score.
 
     An image without detections has hardness 0; scores of exactly 0 and 1 have finite uncertainty. The measures are
-    those that Ayers, Sadeghi et al. (AAAI 2023) compare with, see :mod:`hardest_metrics.functional.uncertainty`.
+    those that Ayers, Sadeghi et al. (AAAI 2023) compare with, see
+    :mod:`hardest_metrics.functional.detection.uncertainty`.
 
     Args:
         measure: of one detection.

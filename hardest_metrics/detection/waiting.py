@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from hardest_metrics.functional.boxes import Batch
+from hardest_metrics.functional.detection.boxes import Batch
 from hardest_metrics.image_rows import Reading
 
 #: At most so many images and boxes wait; a box takes some 100 bytes.

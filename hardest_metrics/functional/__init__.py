@@ -1,27 +1,35 @@
 """Hardness as pure functions: tensors in, tensors out."""
 
 from hardest_metrics.functional import transferability
-from hardest_metrics.functional.boxes import Batch, Boxes, Detections, GroundTruth
-from hardest_metrics.functional.estimation import (
+from hardest_metrics.functional.detection import (
+    Batch,
+    Boxes,
+    Detections,
+    Errors,
+    GroundTruth,
+    Matches,
+    Outcome,
     PseudoGroundTruth,
+    Query,
     Sampler,
     ScoreSampler,
+    TruePositives,
     by_matching,
+    error_sums,
+    errors_of,
     expected_moments,
+    false_negatives,
+    false_positives,
+    match,
+    no_labels,
+    none,
+    overlap,
     own_detection,
+    pack,
+    pixel,
     sampled_moments,
+    total_false,
 )
-from hardest_metrics.functional.hardness import error_sums, false_negatives, false_positives, total_false
-from hardest_metrics.functional.matching import Matches, Outcome, Query, match
-from hardest_metrics.functional.packing import no_labels, pack
-from hardest_metrics.functional.retrieval import (
-    QueryScores,
-    nearest_neighbours,
-    score_queries,
-    score_ranked,
-    topk_scores,
-)
-from hardest_metrics.functional.weighting import Errors, TruePositives, errors_of, none, overlap, pixel
 
 __all__ = [
     "Batch",

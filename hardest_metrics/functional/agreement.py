@@ -1,7 +1,7 @@
 """How well an estimate of hardness agrees with the truth: functions of two aligned tensors.
 
 Each takes ``estimated (N,)`` and ``true (N,)``, the hardness of the same images in the same order, and gives a scalar,
-the higher the better. Two rankings are brought into that form by :func:`join`.
+the higher the better. Two rankings are brought into that form by :func:`hardest_metrics.alignment.join`.
 
 - Nothing depends on the order of the images. Images of equal estimate are met in any order, each order as likely as
   another: what a measure counts at their places is the mean of their truth.
@@ -20,49 +20,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics.functional.classification import binary_auroc, binary_average_precision
 
-from hardest_metrics.ranking import Ranking
-
 #: The shares of the images that the paper takes for the hardest.
 SHARES = (0.05, 0.1, 0.25, 0.5)
-
-_SHOWN = 3
-
-
-def join(estimated: Ranking, true: Ranking) -> tuple[Tensor, Tensor]:
-    """Align two rankings of the same images.
-
-    Args:
-        estimated: of any order.
-        true: of any order.
-
-    Returns:
-        ``(N,)`` estimated and ``(N,)`` true hardness, both by ascending image id, on the device of `estimated`.
-
-    Raises:
-        TypeError: if an argument is not a :class:`~hardest_metrics.Ranking`, or its ids are not integers.
-        ValueError: if a ranking holds an image twice or a hardness that is not finite, or if one of them lacks images
-            of the other. An image that is missing has no rank: leaving it out, or putting it last, would change what
-            is measured, so that is for the caller to do.
-
-    Example:
-        >>> estimated = Ranking(torch.tensor([7, 3, 5]), torch.tensor([0.9, 0.5, 0.1]))
-        >>> true = Ranking(torch.tensor([3, 7, 5]), torch.tensor([2.0, 1.0, 0.0]))
-        >>> join(estimated, true)
-        (tensor([0.5000, 0.1000, 0.9000]), tensor([2., 0., 1.]))
-    """
-    estimated_ids, estimated_hardness = _by_id(estimated, "estimated")
-    true_ids, true_hardness = (part.to(estimated_ids.device) for part in _by_id(true, "true"))
-    for name, ids, other, others_ids in (
-        ("true", true_ids, "estimated", estimated_ids),
-        ("estimated", estimated_ids, "true", true_ids),
-    ):
-        missing = others_ids[~torch.isin(others_ids, ids, assume_unique=True)]
-        if len(missing):
-            raise ValueError(
-                f"`{name}` lacks {_images(missing)} of the {len(others_ids)} images that `{other}` ranks:"
-                " rank the same images in both, or leave these out of the other."
-            )
-    return estimated_hardness, true_hardness
 
 
 def spearman(estimated: Tensor, true: Tensor) -> Tensor:
@@ -323,34 +282,6 @@ MEASURES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "recall@25%": partial(budget_recall, budget=0.25, share=0.1),
     "median_query_count": median_query_count,
 }
-
-
-def _by_id(ranking: Ranking, name: str) -> tuple[Tensor, Tensor]:
-    """Ids, ascending, and hardness of a ranking whose images are each there once."""
-    if not isinstance(ranking, Ranking):
-        raise TypeError(f"`{name}` must be a `Ranking`, but is {type(ranking).__name__}: make one with `Ranking.of`.")
-    ids = ranking.image_ids
-    if ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool:
-        raise TypeError(f"`{name}` has ids of {ids.dtype}, but ids must be integers: give int64, which holds them all.")
-    ids, order = ids.long().sort()
-    hardness = ranking.hardness[order]
-    again = ids[1:][ids[1:] == ids[:-1]].unique()
-    if len(again):
-        raise ValueError(f"`{name}` ranks {_images(again)} more than once: give different images different ids.")
-    wrong = ids[~hardness.isfinite()]
-    if len(wrong):
-        raise ValueError(
-            f"`{name}` has no finite hardness for {_images(wrong)}: leave out of both rankings what could not be"
-            " measured."
-        )
-    return ids, hardness
-
-
-def _images(ids: Tensor) -> str:
-    """``image 3``, or ``5 images (3, 4, 8, ...)``."""
-    if len(ids) == 1:
-        return f"image {int(ids)}"
-    return f"{len(ids)} images ({', '.join(map(str, ids[:_SHOWN].tolist()))}{', ...' if len(ids) > _SHOWN else ''})"
 
 
 def _checked(estimated: Tensor, true: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from hardest_metrics.functional.agreement import join, spearman
+from hardest_metrics.alignment import join
+from hardest_metrics.functional.agreement import spearman
 from hardest_metrics.plot.axes import given_or_new
 from hardest_metrics.ranking import Ranking
 
@@ -27,7 +28,7 @@ def plot_correlation(rankings: Mapping[str, Ranking], ax: "Axes | None" = None) 
     Raises:
         ModuleNotFoundError: if matplotlib is not installed.
         ValueError: if there are no rankings, or if two don't rank the same images, see
-            :func:`~hardest_metrics.functional.agreement.join`.
+            :func:`~hardest_metrics.alignment.join`.
 
     Example:
         >>> import torch

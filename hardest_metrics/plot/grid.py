@@ -16,8 +16,8 @@ import torch
 from PIL import ExifTags, Image, ImageDraw, ImageOps
 from torch import Tensor
 
-from hardest_metrics.functional.matching import Outcome, Query, match
-from hardest_metrics.functional.packing import BoxFormat, ImageDict, no_labels, pack
+from hardest_metrics.functional.detection.matching import Outcome, Query, match
+from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict, no_labels, pack
 from hardest_metrics.plot.lettering import font_of_size, shortened
 
 #: An image as it is to be drawn: ``(3, H, W)`` or ``(1, H, W)`` uint8, or the path of a picture.

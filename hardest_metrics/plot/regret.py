@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from hardest_metrics.functional.agreement import cumulative_hardness, join
+from hardest_metrics.alignment import join
+from hardest_metrics.functional.agreement import cumulative_hardness
 from hardest_metrics.plot.axes import given_or_new, line_styles
 from hardest_metrics.ranking import Ranking
 
@@ -35,7 +36,7 @@ def plot_regret(
     Raises:
         ModuleNotFoundError: if matplotlib is not installed.
         ValueError: if `estimated` and `true` don't rank the same images, see
-            :func:`~hardest_metrics.functional.agreement.join`, or if `true` has no hardness at all.
+            :func:`~hardest_metrics.alignment.join`, or if `true` has no hardness at all.
 
     Example:
         >>> import torch

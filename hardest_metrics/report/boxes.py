@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hardest_metrics.functional.boxes import Batch
-from hardest_metrics.functional.matching import Outcome, Query, match
-from hardest_metrics.functional.packing import ImageDict, no_labels, pack
+from hardest_metrics.functional.detection.boxes import Batch
+from hardest_metrics.functional.detection.matching import Outcome, Query, match
+from hardest_metrics.functional.detection.packing import ImageDict, no_labels, pack
 
 #: Detections below the query's score threshold that are shown of an image: those of highest score.
 MOST_BELOW = 20

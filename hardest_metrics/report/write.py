@@ -23,7 +23,7 @@ from hardest_metrics.data.atomic import atomic_write, remove_unfinished
 from hardest_metrics.data.digest import content_digest
 from hardest_metrics.data.json_file import PathLike
 from hardest_metrics.data.lock import alone
-from hardest_metrics.functional.matching import Query
+from hardest_metrics.functional.detection.matching import Query
 from hardest_metrics.report.boxes import MOST_BELOW, shown_boxes
 from hardest_metrics.report.page import data_uri, render
 from hardest_metrics.report.pictures import Picture, pictures

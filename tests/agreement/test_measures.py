@@ -15,6 +15,7 @@ from hardest_metrics.agreement import (
     MedianQueryCount,
     Spearman,
 )
+from hardest_metrics.alignment import join
 from hardest_metrics.functional import agreement as functions
 from tests.agreement.test_base import measured, pair
 
@@ -42,6 +43,6 @@ def test_a_measure_is_the_function_of_its_name(metric: Any, function: Any, seed:
     rankings = pair(seed)
     metric.reset()
     value = measured(metric, rankings).compute().item()
-    assert value == pytest.approx(function(*functions.join(*rankings)).item(), abs=1e-6)
+    assert value == pytest.approx(function(*join(*rankings)).item(), abs=1e-6)
     assert metric.higher_is_better
     assert metric.plot_lower_bound <= value <= metric.plot_upper_bound

@@ -13,7 +13,7 @@ from PIL import Image
 from hardest_metrics import detection, functional
 from hardest_metrics.cli import main, program, ranked
 from hardest_metrics.data import read_annotations, read_detections
-from hardest_metrics.functional.weighting import WEIGHTINGS
+from hardest_metrics.functional.detection.weighting import WEIGHTINGS
 from tests.cli.commands import Run, rank, ranking_of
 
 # What is ranked

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from hardest_metrics import Ranking
+from hardest_metrics.alignment import join
 from hardest_metrics.comparison import LABELS, Comparison, Kept, compare, engine
 from hardest_metrics.comparison.engine import ALL_DEFINITIONS
 from hardest_metrics.comparison.estimates import ESTIMATES
@@ -15,7 +16,7 @@ from hardest_metrics.comparison.store import Store
 from hardest_metrics.data import Annotations, read_annotations, read_detections
 from hardest_metrics.detection import CommitteeHardness, ExpectedHardness, ScoreSampling, TotalFalse, Uncertainty
 from hardest_metrics.functional import Query
-from hardest_metrics.functional.agreement import MEASURES, join, spearman
+from hardest_metrics.functional.agreement import MEASURES, spearman
 from tests.comparison.conftest import Make
 from tests.scenes import Image
 

@@ -7,7 +7,7 @@ import pytest
 
 from hardest_metrics.data import json_file
 from hardest_metrics.data.json_file import Entries, load_json
-from hardest_metrics.functional import packing
+from hardest_metrics.functional.detection import packing
 
 CONTENT = '[{"id": 9007199254740993, "name": "caf\\u00e9 é", "ok": true, "x": -1.5e-3}, null, []]\n'
 

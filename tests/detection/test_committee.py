@@ -11,7 +11,7 @@ from torchmetrics import MetricCollection
 from hardest_metrics import FalseNegatives, FalsePositives, Ranking, TotalFalse
 from hardest_metrics.calibration import Isotonic, Platt
 from hardest_metrics.detection import BoxErrors, CommitteeHardness, ScoreSampling
-from hardest_metrics.functional.weighting import WEIGHTINGS
+from hardest_metrics.functional.detection.weighting import WEIGHTINGS
 from tests.scenes import BIG_ID, Image, Scenery, detected
 
 DEFINITIONS: tuple[type[BoxErrors], ...] = (FalsePositives, FalseNegatives, TotalFalse)

@@ -30,7 +30,7 @@ from hardest_metrics.functional import (
     pack,
     sampled_moments,
 )
-from hardest_metrics.functional.weighting import WEIGHTINGS
+from hardest_metrics.functional.detection.weighting import WEIGHTINGS
 from tests.scenes import BIG_ID, Image, Scenery, detected
 
 DEFINITIONS: tuple[type[BoxErrors], ...] = (FalsePositives, FalseNegatives, TotalFalse)

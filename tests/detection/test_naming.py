@@ -12,8 +12,8 @@ from hardest_metrics.detection.box_errors import ErrorKind
 from hardest_metrics.detection.estimators import Statistic
 from hardest_metrics.detection.naming import DEFINITIONS, make_estimator
 from hardest_metrics.detection.uncertainty import Measure
-from hardest_metrics.functional.uncertainty import OF_LOGITS
-from hardest_metrics.functional.weighting import WEIGHTINGS
+from hardest_metrics.functional.detection.uncertainty import OF_LOGITS
+from hardest_metrics.functional.detection.weighting import WEIGHTINGS
 
 ARGUMENTS: dict[str, Any] = {
     "n_samples": 3,

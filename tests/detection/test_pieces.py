@@ -18,7 +18,7 @@ from hardest_metrics.detection import (
 )
 from hardest_metrics.detection.pieces import in_pieces
 from hardest_metrics.functional import pack
-from hardest_metrics.functional.packing import ImageDict
+from hardest_metrics.functional.detection.packing import ImageDict
 from hardest_metrics.image_rows import Column
 from tests.scenes import Scenery, detected, false_alarms
 

@@ -14,7 +14,7 @@ from hardest_metrics import FalseNegatives, FalsePositives, HardnessCollection, 
 from hardest_metrics.detection import box_errors, waiting
 from hardest_metrics.detection.waiting import Packed, Waiting, measure_all
 from hardest_metrics.functional import Query, match, pack
-from hardest_metrics.functional.boxes import Batch as Boxes
+from hardest_metrics.functional.detection.boxes import Batch as Boxes
 from tests.scenes import Batch, detected, epoch, false_alarms, labelled
 
 

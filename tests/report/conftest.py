@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Dialog, Page, Request, 
 from hardest_metrics.comparison import LABELS, Comparison, RankedBy, compare
 from hardest_metrics.data import Annotations
 from hardest_metrics.functional import Query
-from hardest_metrics.functional.packing import ImageDict
+from hardest_metrics.functional.detection.packing import ImageDict
 from hardest_metrics.ranking import Ranking
 from hardest_metrics.report import write_report
 

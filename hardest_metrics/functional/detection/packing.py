@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hardest_metrics.functional.boxes import (
+from hardest_metrics.functional.detection.boxes import (
     SCORE_DTYPES,
     Batch,
     Detections,

@@ -11,9 +11,10 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from torchvision.ops import box_convert
 
-from hardest_metrics.functional import Matches, Outcome, Query, boxes, match, pack
-from hardest_metrics.functional.matching import AREA_RANGES, rank
-from hardest_metrics.functional.packing import no_labels
+from hardest_metrics.functional import Matches, Outcome, Query, match, pack
+from hardest_metrics.functional.detection import boxes
+from hardest_metrics.functional.detection.matching import AREA_RANGES, rank
+from hardest_metrics.functional.detection.packing import no_labels
 from tests.scenes import Batch, Image, Scenery, detected, labelled
 
 TP, FP, FN = Outcome.TRUE_POSITIVE, Outcome.FALSE_POSITIVE, Outcome.FALSE_NEGATIVE

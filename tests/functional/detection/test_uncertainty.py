@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hardest_metrics.data import read_coco_annotations, read_hardest_detections
 from hardest_metrics.functional import no_labels, pack
-from hardest_metrics.functional.uncertainty import (
+from hardest_metrics.functional.detection.uncertainty import (
     OF_LOGITS,
     OF_SCORES,
     binary_entropy,

@@ -23,7 +23,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from hardest_metrics.functional.boxes import Detections, GroundTruth, iou, shared_areas
+from hardest_metrics.functional.detection.boxes import Detections, GroundTruth, iou, shared_areas
 from hardest_metrics.functional.eager import eager
 from hardest_metrics.functional.order import ascending_order, positions, rows_at, runs
 from hardest_metrics.functional.reduction import scatter_extreme_

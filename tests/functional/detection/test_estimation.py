@@ -19,14 +19,14 @@ from hardest_metrics.functional import (
     ScoreSampler,
     by_matching,
     error_sums,
-    estimation,
     expected_moments,
     no_labels,
     own_detection,
     pack,
     sampled_moments,
 )
-from hardest_metrics.functional.weighting import WEIGHTINGS
+from hardest_metrics.functional.detection import estimation
+from hardest_metrics.functional.detection.weighting import WEIGHTINGS
 from tests.scenes import BIG_ID, Image, detected
 
 NAMES: Any = tuple(WEIGHTINGS)

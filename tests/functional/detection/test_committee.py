@@ -5,7 +5,7 @@ import torch
 
 from hardest_metrics.calibration import Platt
 from hardest_metrics.functional import Batch, Query, no_labels, pack
-from hardest_metrics.functional.committee import ConfidentMembers, SampledMembers, check_members
+from hardest_metrics.functional.detection.committee import ConfidentMembers, SampledMembers, check_members
 from tests.scenes import BIG_ID, detected
 
 

@@ -13,8 +13,9 @@ from torch import Tensor
 from torchvision.ops import box_convert
 from torchvision.tv_tensors import BoundingBoxes
 
-from hardest_metrics.functional import boxes, pack, total_false
-from hardest_metrics.functional.boxes import iou, ragged_pairs, shared_areas
+from hardest_metrics.functional import pack, total_false
+from hardest_metrics.functional.detection import boxes
+from hardest_metrics.functional.detection.boxes import iou, ragged_pairs, shared_areas
 from hardest_metrics.functional.ids import NO_ID
 from tests.scenes import BIG_ID, Image, Scenery, detected, labelled
 

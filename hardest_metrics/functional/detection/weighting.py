@@ -12,8 +12,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from hardest_metrics.functional.boxes import Batch, Boxes, shared_areas
-from hardest_metrics.functional.matching import Matches, Outcome
+from hardest_metrics.functional.detection.boxes import Batch, Boxes, shared_areas
+from hardest_metrics.functional.detection.matching import Matches, Outcome
 from hardest_metrics.functional.order import positions, rows_at, runs
 
 WeightingName = Literal["none", "pixel", "overlap"]

@@ -5,12 +5,12 @@ from collections.abc import Collection, Sequence
 import torch
 from torch import Tensor
 
-from hardest_metrics.functional.boxes import Batch
+from hardest_metrics.functional.detection.boxes import Batch
+from hardest_metrics.functional.detection.matching import AreaName, Matches, Query, match
+from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict, pack
+from hardest_metrics.functional.detection.weighting import WEIGHTINGS, Errors, Weighting, WeightingName, errors_of
 from hardest_metrics.functional.eager import eager
 from hardest_metrics.functional.ids import NO_ID
-from hardest_metrics.functional.matching import AreaName, Matches, Query, match
-from hardest_metrics.functional.packing import BoxFormat, ImageDict, pack
-from hardest_metrics.functional.weighting import WEIGHTINGS, Errors, Weighting, WeightingName, errors_of
 
 #: Weights stay below this, so that sums of them are finite in float32.
 _MOST = 1e30

@@ -17,12 +17,12 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from hardest_metrics.functional.boxes import Batch, Detections, GroundTruth, shared_areas
+from hardest_metrics.functional.detection.boxes import Batch, Detections, GroundTruth, shared_areas
+from hardest_metrics.functional.detection.hardness import weighted_sums
+from hardest_metrics.functional.detection.matching import Matches, Outcome, Query, match, rank
+from hardest_metrics.functional.detection.weighting import Weighting, WeightingName
 from hardest_metrics.functional.eager import eager
-from hardest_metrics.functional.hardness import weighted_sums
-from hardest_metrics.functional.matching import Matches, Outcome, Query, match, rank
 from hardest_metrics.functional.order import positions, runs
-from hardest_metrics.functional.weighting import Weighting, WeightingName
 from hardest_metrics.names import MOST_SAMPLES
 
 #: Boxes that the samples worked on at the same time hold together: about 300 MB of working memory.

@@ -5,17 +5,17 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from hardest_metrics.functional.boxes import Batch
-from hardest_metrics.functional.estimation import (
+from hardest_metrics.functional.detection.boxes import Batch
+from hardest_metrics.functional.detection.estimation import (
     Calibration,
     PseudoGroundTruth,
     ScoreSampler,
     Uncalibrated,
     hash_of,
 )
-from hardest_metrics.functional.matching import Query
+from hardest_metrics.functional.detection.matching import Query
+from hardest_metrics.functional.detection.packing import ImageDict
 from hardest_metrics.functional.order import ascending_order, positions
-from hardest_metrics.functional.packing import ImageDict
 
 
 class ConfidentMembers:

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 from torchvision.ops import box_convert
 
-from hardest_metrics.functional import pack, packing
-from hardest_metrics.functional.packing import BoxFormat, no_labels
+from hardest_metrics.functional import pack
+from hardest_metrics.functional.detection import packing
+from hardest_metrics.functional.detection.packing import BoxFormat, no_labels
 from hardest_metrics.input_warning import InputWarning
 
 PIXELS = torch.tensor([[48.0, 40, 90, 90], [10, 10, 20, 30]])

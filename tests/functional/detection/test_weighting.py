@@ -10,7 +10,6 @@ from hardest_metrics.functional import (
     Matches,
     Outcome,
     Query,
-    boxes,
     errors_of,
     match,
     none,
@@ -18,6 +17,7 @@ from hardest_metrics.functional import (
     pack,
     pixel,
 )
+from hardest_metrics.functional.detection import boxes
 from tests.scenes import Scenery, detected, labelled
 
 

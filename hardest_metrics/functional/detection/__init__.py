@@ -1,0 +1,53 @@
+"""Detectors' errors as pure functions: packed boxes, matched to objects, weighed, expected and added up."""
+
+from hardest_metrics.functional.detection.boxes import Batch, Boxes, Detections, GroundTruth
+from hardest_metrics.functional.detection.estimation import (
+    PseudoGroundTruth,
+    Sampler,
+    ScoreSampler,
+    by_matching,
+    expected_moments,
+    own_detection,
+    sampled_moments,
+)
+from hardest_metrics.functional.detection.hardness import error_sums, false_negatives, false_positives, total_false
+from hardest_metrics.functional.detection.matching import Matches, Outcome, Query, match
+from hardest_metrics.functional.detection.packing import no_labels, pack
+from hardest_metrics.functional.detection.weighting import (
+    Errors,
+    TruePositives,
+    errors_of,
+    none,
+    overlap,
+    pixel,
+)
+
+__all__ = [
+    "Batch",
+    "Boxes",
+    "Detections",
+    "Errors",
+    "GroundTruth",
+    "Matches",
+    "Outcome",
+    "PseudoGroundTruth",
+    "Query",
+    "Sampler",
+    "ScoreSampler",
+    "TruePositives",
+    "by_matching",
+    "error_sums",
+    "errors_of",
+    "expected_moments",
+    "false_negatives",
+    "false_positives",
+    "match",
+    "no_labels",
+    "none",
+    "overlap",
+    "own_detection",
+    "pack",
+    "pixel",
+    "sampled_moments",
+    "total_false",
+]
