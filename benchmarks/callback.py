@@ -168,8 +168,9 @@ class Timed(HardestImages):
 class DrawingNothing(Timed):
     """Ranks, logs and keeps the hardest images, but draws and writes nothing."""
 
-    def _show(self, *arguments: Any) -> None:
-        pass
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._showing.show = lambda *arguments: None  # type: ignore[method-assign]
 
 
 class Drawn(Dataset[tuple[Tensor, dict[str, Any]]]):
@@ -227,7 +228,7 @@ def memory(number: int) -> tuple[int, int, int, int]:
     class Watch(Callback):
         def on_validation_batch_end(self, *arguments: Any) -> None:
             nonlocal most, pixels
-            for held in callback._loaders.values():
+            for held in callback._collecting._loaders.values():
                 kept = [snapshot for _, snapshot in held.top._snapshots.values()]
                 most, pixels = max(most, len(kept)), max(pixels, sum(map(_nbytes, kept)))
 
@@ -235,7 +236,7 @@ def memory(number: int) -> tuple[int, int, int, int]:
             nonlocal ranking
             gc.collect()
             python.append(tracemalloc.get_traced_memory()[0])
-            for held in callback._loaders.values():
+            for held in callback._collecting._loaders.values():
                 ranking = sum(
                     _nbytes([metric.image_ids, metric.errors, metric.weighted]) for metric in held.metrics.values()
                 )

@@ -1,6 +1,8 @@
 """Lightning callbacks."""
 
+from hardest_metrics.callbacks.evaluation import EvaluationCallback
 from hardest_metrics.callbacks.hardest_images import HardestImages
-from hardest_metrics.callbacks.inputs import Inputs, inputs_of
+from hardest_metrics.callbacks.showing import Finished, Showing
+from hardest_metrics.detection.inputs import Inputs, inputs_of
 
-__all__ = ["HardestImages", "Inputs", "inputs_of"]
+__all__ = ["EvaluationCallback", "Finished", "HardestImages", "Inputs", "Showing", "inputs_of"]

@@ -14,8 +14,8 @@ from torch import Tensor
 from torchvision.ops import box_convert, clip_boxes_to_image
 from torchvision.transforms.functional import resize
 
-from hardest_metrics.callbacks.inputs import Inputs, ToInputs
 from hardest_metrics.data.identity import image_number, posix
+from hardest_metrics.detection.inputs import Inputs, ToInputs
 
 _Size = tuple[float, float]  # height, width
 

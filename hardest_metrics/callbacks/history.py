@@ -1,6 +1,7 @@
 """For how long images have been hard: what stays, what is new, what was solved."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -64,3 +65,59 @@ class History:
 
 
 _NOTHING = Validation(0, 0, torch.empty(0, dtype=torch.int64))
+
+
+class Histories:
+    """A history for each tag and set of images: of images that were never measured together nothing stays hard.
+
+    Args:
+        window: how many validations each keeps.
+    """
+
+    #: of how many sets a tag keeps the history: of those measured last
+    MOST_SETS = 8
+
+    def __init__(self, window: int = 10) -> None:
+        self.window = window
+        self._of_tag: dict[str, dict[str, History]] = {}
+
+    def add(self, tag: str, image_ids: Tensor, validation: Validation) -> tuple[History, bool]:
+        """Add the newest validation.
+
+        Args:
+            tag: names stage, metric and loader.
+            image_ids: ``(N,)`` int64, of all images that were measured.
+            validation: which of them were hard.
+
+        Returns:
+            The history of these images, and whether the tag was of other images so far.
+        """
+        of_sets = self._of_tag.setdefault(tag, {})
+        key = hashlib.sha256(image_ids.cpu().sort().values.numpy().tobytes()).hexdigest()[:16]
+        if _ANY_SET in of_sets:
+            of_sets[key] = of_sets.pop(_ANY_SET)
+        others = bool(of_sets) and key not in of_sets
+        of_sets[key] = history = of_sets.pop(key, None) or History(self.window)  # the newest last
+        history.add(validation)
+        for oldest in list(of_sets)[: -self.MOST_SETS]:
+            del of_sets[oldest]
+        return history, others
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain ints and tensors, by tag and set of images."""
+        return {
+            tag: {key: history.state_dict() for key, history in of_sets.items()}
+            for tag, of_sets in self._of_tag.items()
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from where :meth:`state_dict` was taken, or from a checkpoint of 0.1.0."""
+        for tag, of_sets in state.items():
+            given = of_sets if isinstance(of_sets, Mapping) else {_ANY_SET: of_sets}
+            self._of_tag[tag] = {key: History(self.window) for key in given}
+            for key, history in self._of_tag[tag].items():
+                history.load_state_dict(given[key])
+
+
+#: Instead of a set, in checkpoints of 0.1.0: it is taken to be the next one measured.
+_ANY_SET = ""

@@ -19,8 +19,9 @@ class Report(NamedTuple):
         ranking: of all images.
         rows: of the hardest images, by column, as in the file of the ranking.
         grid: the picture of the hardest images; None for none.
-        tiles: the pictures of which the grid is made, by image id.
+        pictures: of the hardest images, a picture a row; None where there is none.
         files: what was written to disk.
+        folder: what that of artifacts is called.
     """
 
     tag: str
@@ -28,8 +29,9 @@ class Report(NamedTuple):
     ranking: Ranking
     rows: Mapping[str, Sequence[Any]]
     grid: Image.Image | None
-    tiles: Mapping[int, Image.Image]
+    pictures: Sequence[Image.Image | None]
     files: Sequence[Path]
+    folder: str
 
 
 def show(logger: Any, report: Report) -> None:
@@ -68,8 +70,7 @@ def _tensorboard(logger: Any, report: Report) -> None:
 def _wandb(logger: Any, report: Report) -> None:
     import wandb
 
-    image_ids = report.rows["image_id"]
-    pictures = [wandb.Image(report.tiles[image_id]) if image_id in report.tiles else None for image_id in image_ids]
+    pictures = [None if picture is None else wandb.Image(picture) for picture in report.pictures]
     columns = {**report.rows, "image": pictures}
     table = wandb.Table(columns=list(columns), data=[list(row) for row in zip(*columns.values(), strict=True)])
     logger.experiment.log({f"{report.tag}/hardest": table, "trainer/global_step": report.step})
@@ -77,7 +78,7 @@ def _wandb(logger: Any, report: Report) -> None:
 
 def _mlflow(logger: Any, report: Report) -> None:
     for file in report.files:
-        logger.experiment.log_artifact(logger.run_id, str(file), artifact_path=f"hardest_images/{report.tag}")
+        logger.experiment.log_artifact(logger.run_id, str(file), artifact_path=f"{report.folder}/{report.tag}")
 
 
 _SHOW = {"TensorBoardLogger": _tensorboard, "WandbLogger": _wandb, "MLFlowLogger": _mlflow}

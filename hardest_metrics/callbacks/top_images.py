@@ -3,16 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from hardest_metrics.functional.detection.packing import ImageDict
+from hardest_metrics.adapter import Examples
 from hardest_metrics.functional.ids import NO_ID
 from hardest_metrics.metric import AnyHardnessMetric
 from hardest_metrics.ranking import Ranking
-
-_BOX_KEYS = ("boxes", "scores", "labels", "iscrowd", "area")
 
 
 class Snapshot(NamedTuple):
@@ -20,13 +17,11 @@ class Snapshot(NamedTuple):
 
     Attributes:
         image: ``(3, H, W)`` or ``(1, H, W)`` uint8 on the CPU.
-        preds: its predictions, on the CPU.
-        target: its labels, on the CPU; empty where there are none.
+        about: what its domain draws on it.
     """
 
     image: Tensor
-    preds: dict[str, Tensor]
-    target: dict[str, Tensor]
+    about: Any
 
 
 class TopImages:
@@ -44,19 +39,14 @@ class TopImages:
         self._snapshots: dict[int, tuple[float, Snapshot]] = {}
         self._seen = 0
 
-    def add(
-        self,
-        metrics: Mapping[str, AnyHardnessMetric],
-        preds: Sequence[ImageDict],
-        target: Sequence[ImageDict],
-        images: Sequence[Tensor] | Tensor,
-    ) -> None:
-        """Take in the batch that the metrics were just updated with."""
+    def add(self, metrics: Mapping[str, AnyHardnessMetric], examples: Examples) -> None:
+        """Take in the batch that the metrics were just updated with, and that has images."""
+        assert examples.images is not None
         position: dict[int, int] = {}
-        totals = [0.0] * len(preds)
+        totals = [0.0] * examples.number
         for name, metric in metrics.items():
             newest: Any = metric.newest
-            ids, hardness = (column.tolist() for column in newest(len(preds)))
+            ids, hardness = (column.tolist() for column in newest(examples.number))
             ids = [self._seen + index if image_id == NO_ID else image_id for index, image_id in enumerate(ids)]
             position = {image_id: index for index, image_id in enumerate(ids)}
             totals = [total + value for total, value in zip(totals, hardness, strict=True)]
@@ -65,18 +55,15 @@ class TopImages:
                 known[image_id] = max(value, known.get(image_id, value))
             hardest = sorted(known.items(), key=lambda item: (-item[1], item[0]))[: self.k]
             self._hardness[name] = dict(hardest)
-        self._seen += len(preds)
+        self._seen += examples.number
 
         wanted = set().union(*self._hardness.values())
         self._snapshots = {image_id: kept for image_id, kept in self._snapshots.items() if image_id in wanted}
         for image_id in wanted & position.keys():
             index = position[image_id]
             if image_id not in self._snapshots or self._snapshots[image_id][0] < totals[index]:
-                image = self._to_uint8(images[index])
-                self._snapshots[image_id] = (
-                    totals[index],
-                    Snapshot(image, _boxes_of(preds[index]), _boxes_of(target[index])),
-                )
+                snapshot = Snapshot(self._to_uint8(examples.images[index]), examples.keep(index))
+                self._snapshots[image_id] = totals[index], snapshot
 
     def gather(self, rankings: Sequence[Ranking], group: Any | None = None) -> dict[int, Snapshot]:
         """Snapshots of the hardest images of all processes, on the first process of the group; elsewhere none.
@@ -103,8 +90,3 @@ class TopImages:
                 if image_id not in best or kept[0] > best[image_id][0]:
                     best[image_id] = kept
         return {image_id: snapshot for image_id, (_, snapshot) in best.items()}
-
-
-def _boxes_of(image: ImageDict) -> dict[str, Tensor]:
-    # clones: a view would keep the whole batch alive
-    return {key: torch.clone(image[key]).cpu().as_subclass(Tensor) for key in _BOX_KEYS if key in image}

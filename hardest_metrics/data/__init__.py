@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hardest_metrics.data.image_list import read_image_list
     from hardest_metrics.data.inaturalist import INaturalist2018
     from hardest_metrics.data.online_products import OnlineProducts
-    from hardest_metrics.data.ranking_file import write_ranking
+    from hardest_metrics.data.ranking_file import ImageNames, encode_ranking, write_ranking
     from hardest_metrics.data.voc import read_voc_annotations
 
 __all__ = [
@@ -38,8 +38,10 @@ __all__ = [
     "HierarchicalImage",
     "HierarchicalImages",
     "INaturalist2018",
+    "ImageNames",
     "OnlineProducts",
     "atomic_write",
+    "encode_ranking",
     "image_number",
     "read_annotations",
     "read_coco_annotations",
@@ -73,6 +75,8 @@ _HOMES = {
     "read_voc_annotations": "voc",
     "write_coco_subset": "coco_subset",
     "write_image_list": "coco_subset",
+    "ImageNames": "ranking_file",
+    "encode_ranking": "ranking_file",
     "write_ranking": "ranking_file",
 }
 

@@ -6,13 +6,27 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hardest_metrics.data.annotations import Annotations
 from hardest_metrics.data.atomic import atomic_write
 from hardest_metrics.data.json_file import PathLike
 from hardest_metrics.data.spreadsheet import inert
 from hardest_metrics.ranking import Ranking
+
+
+class ImageNames(NamedTuple):
+    """What images are called.
+
+    Attributes:
+        image_ids: the numbers by which metrics know them.
+        shown_ids: what a file shows for each, a number or text.
+        file_names: likewise; None for no such column.
+    """
+
+    image_ids: Sequence[int]
+    shown_ids: Sequence[int | str]
+    file_names: Sequence[str] | None = None
 
 
 def write_ranking(
@@ -56,36 +70,11 @@ def write_ranking(
         1,7,2.5
         2,3,0.1
     """
-    encoders = {".csv": _csv, ".json": _json, ".parquet": _parquet}
     suffix = Path(path).suffix.lower()
-    if suffix not in encoders:
-        raise ValueError(f"{path}: a ranking is written as {', '.join(encoders)}. Use one of these suffixes.")
-
-    image_ids = ranking.image_ids.tolist()
-    table: dict[str, list[Any]] = {
-        "rank": list(range(1, len(image_ids) + 1)),
-        "image_id": image_ids,
-        # numpy prints the fewest digits for the dtype at hand
-        "hardness": [float(str(hardness)) for hardness in ranking.hardness.cpu().numpy()],
-    }
-    if annotations is not None:
-        places = _places(image_ids, annotations)
-        shown = annotations.shown_ids
-        table["image_id"] = [shown[place] for place in places]
-        if any(isinstance(image_id, str) for image_id in table["image_id"]):
-            table["image_id"] = list(map(str, table["image_id"]))  # a column is of one type
-        table["file_name"] = [annotations.file_names[place] for place in places]
-    for name, values in (columns or {}).items():
-        if len(values) != len(image_ids) or name in table:
-            raise ValueError(
-                f"`columns` {name!r} must be a new one with {len(image_ids)} values, one an image,"
-                f" but has {len(values)}."
-            )
-        table[name] = list(values)
-    if for_spreadsheets and suffix == ".csv":
-        table = {inert(name): list(map(inert, values)) for name, values in table.items()}
+    if suffix not in _ENCODERS:
+        raise ValueError(f"{path}: a ranking is written as {', '.join(_ENCODERS)}. Use one of these suffixes.")
     try:
-        content = encoders[suffix](table)
+        content = encode_ranking(ranking, suffix, annotations, columns, for_spreadsheets)
     except UnicodeEncodeError as error:
         raise ValueError(
             f"{path}: {error.object[:200]!r} holds half a character, which {suffix[1:]} cannot hold. Rename the image,"
@@ -95,7 +84,53 @@ def write_ranking(
         file.write(content)
 
 
-def _places(image_ids: list[int], annotations: Annotations) -> list[int]:
+def encode_ranking(
+    ranking: Ranking,
+    suffix: str,
+    names: ImageNames | Annotations | None = None,
+    columns: Mapping[str, Sequence[Any]] | None = None,
+    for_spreadsheets: bool = False,
+) -> bytes:
+    """The content of the file that :func:`write_ranking` writes.
+
+    Args:
+        ranking: what to write.
+        suffix: ``.csv``, ``.json`` or ``.parquet``.
+        names: where file names, and ids that are text, come from.
+        columns: as there.
+        for_spreadsheets: as there.
+
+    Raises:
+        ModuleNotFoundError, ValueError: as there; UnicodeEncodeError for a name that the format cannot hold.
+    """
+    image_ids = ranking.image_ids.tolist()
+    table: dict[str, list[Any]] = {
+        "rank": list(range(1, len(image_ids) + 1)),
+        "image_id": image_ids,
+        # numpy prints the fewest digits for the dtype at hand
+        "hardness": [float(str(hardness)) for hardness in ranking.hardness.cpu().numpy()],
+    }
+    if names is not None:
+        places = _places(image_ids, names)
+        shown = names.shown_ids
+        table["image_id"] = [shown[place] for place in places]
+        if any(isinstance(image_id, str) for image_id in table["image_id"]):
+            table["image_id"] = list(map(str, table["image_id"]))  # a column is of one type
+        if names.file_names is not None:
+            table["file_name"] = [names.file_names[place] for place in places]
+    for name, values in (columns or {}).items():
+        if len(values) != len(image_ids) or name in table:
+            raise ValueError(
+                f"`columns` {name!r} must be a new one with {len(image_ids)} values, one an image,"
+                f" but has {len(values)}."
+            )
+        table[name] = list(values)
+    if for_spreadsheets and suffix == ".csv":
+        table = {inert(name): list(map(inert, values)) for name, values in table.items()}
+    return _ENCODERS[suffix](table)
+
+
+def _places(image_ids: list[int], annotations: ImageNames | Annotations) -> list[int]:
     place = {image_id: place for place, image_id in enumerate(annotations.image_ids)}
     unknown = next((image_id for image_id in image_ids if image_id not in place), None)
     if unknown is not None:
@@ -144,3 +179,6 @@ def _parquet(columns: dict[str, list[Any]]) -> bytes:
     content = io.BytesIO()
     parquet.write_table(pa.table(arrays), content)
     return content.getvalue()
+
+
+_ENCODERS = {".csv": _csv, ".json": _json, ".parquet": _parquet}

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from functools import partial
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
@@ -15,6 +15,9 @@ from hardest_metrics.functional.eager import without_autocast
 from hardest_metrics.image_rows import Reading, Rows
 from hardest_metrics.metric import HardnessMetric, ReductionT
 from hardest_metrics.rows import joint
+
+if TYPE_CHECKING:
+    from hardest_metrics.detection.adapter import DetectionAdapter
 
 
 class DetectionMetric(HardnessMetric[ReductionT]):
@@ -35,6 +38,13 @@ class DetectionMetric(HardnessMetric[ReductionT]):
     _threads: ClassVar[int] = 4
 
     _waiting: Waiting = Waiting()
+
+    @property
+    def adapter(self) -> "DetectionAdapter":
+        """How a callback understands, keeps and draws images."""
+        from hardest_metrics.detection.adapter import DetectionAdapter  # needs Pillow, which a metric does not
+
+        return DetectionAdapter()
 
     @abstractmethod
     def _measure(

@@ -47,7 +47,8 @@ def test_trainers_of_both_packages_run_it(tmp_path: Path, package: Any, module: 
     resumed = HardestImages(TotalFalse(), top_k=2)
     run = package.Trainer(default_root_dir=tmp_path, callbacks=[resumed], **{**TRAINER, "max_epochs": 2})
     run.fit(module(), scenes(), scenes(), ckpt_path=best.best_model_path)
-    assert [entry["epoch"] for entry in resumed.state_dict()["val/TotalFalse"]] == [0, 1]
+    (history,) = resumed.state_dict()["val/TotalFalse"].values()
+    assert [entry["epoch"] for entry in history] == [0, 1]
     run.test(module(), scenes(), verbose=False)
     assert "test-TotalFalse-epoch=002-step=000004" in files(tmp_path)
 
@@ -84,7 +85,7 @@ def test_command_lines_of_both_packages_build_it_from_a_file(tmp_path: Path, cli
     assert callback.metrics["TotalFalse"].weighting == "pixel"
     assert (callback.top_k, callback.every_n_epochs) == (3, 2)
     assert callback.class_names == {1: "car", 2: "bus"}
-    assert callback.mean == [0.5, 0.5, 0.5]
+    assert callback._collecting._pixels.mean == [0.5, 0.5, 0.5]
     assert len(list((tmp_path / "pictures").glob("*.png"))) == 1
 
 

@@ -17,8 +17,8 @@ from torchmetrics.detection import MeanAveragePrecision
 
 from hardest_metrics import FalseNegatives, FalsePositives, HardestImages, TotalFalse, cli
 from hardest_metrics.callbacks import Inputs
-from hardest_metrics.callbacks import hardest_images as source
 from hardest_metrics.callbacks.top_images import TopImages
+from hardest_metrics.detection import adapter as source
 from hardest_metrics.plot import draw_image
 from tests.callbacks.runs import SIZE, Module, Scenes, detections, files, ranked, rows, scenes, trainer
 

@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
 from hardest_metrics import FalseNegatives, HardestImages, TotalFalse
-from hardest_metrics.callbacks.history import History, Validation
+from hardest_metrics.callbacks.history import Histories, History, Validation
 from tests.callbacks.runs import Module, detections, ranked, rows, scenes, trainer
 
 # Lightning warns of few workers and of its own and torch's deprecations.
@@ -87,8 +87,11 @@ def plain(value: Any) -> bool:
 
 
 def entries(state: dict[str, Any]) -> dict[str, list[tuple[int, int, list[int]]]]:
-    """A state that compares by value."""
-    return {tag: [(e["epoch"], e["step"], e["image_ids"].tolist()) for e in history] for tag, history in state.items()}
+    """A state that compares by value: of each tag the history of the images measured last."""
+    return {
+        tag: [(e["epoch"], e["step"], e["image_ids"].tolist()) for e in list(of_sets.values())[-1]]
+        for tag, of_sets in state.items()
+    }
 
 
 def test_a_checkpoint_holds_plain_values_of_every_callback_by_itself(tmp_path: Path) -> None:
@@ -105,7 +108,7 @@ def test_a_checkpoint_holds_plain_values_of_every_callback_by_itself(tmp_path: P
         assert plain(state)
         assert entries(state) == entries(callback.state_dict())
     assert sorted(saved[callbacks[0].state_key]) == ["val/a", "val/a/loader_1", "val/b", "val/b/loader_1"]
-    assert {len(tag) for tag in saved[callbacks[1].state_key].values()} == {2}
+    assert {len(history) for of_sets in saved[callbacks[1].state_key].values() for history in of_sets.values()} == {2}
 
 
 def test_the_key_of_a_state_stays_the_same_from_run_to_run() -> None:
@@ -190,13 +193,46 @@ def test_loaders_and_stages_have_histories_of_their_own(tmp_path: Path) -> None:
     run = trainer(tmp_path, callback, max_epochs=2)
     run.fit(Module(), scenes(), [scenes(), scenes(5, first_id=40)])
     run.test(Module(), scenes(6, first_id=60), verbose=False)
-    state = callback.state_dict()
+    state = entries(callback.state_dict())
     assert {tag: len(history) for tag, history in state.items()} == {
         "val/TotalFalse": 2,
         "val/TotalFalse/loader_1": 2,
         "test/TotalFalse": 1,
     }
-    assert min(min(entry["image_ids"].tolist()) for entry in state["test/TotalFalse"]) >= 60
+    assert min(min(image_ids) for *_, image_ids in state["test/TotalFalse"]) >= 60
+
+
+def test_another_set_of_images_has_a_history_of_its_own(tmp_path: Path) -> None:
+    """What is still hard of images that were never seen says nothing."""
+    callback = HardestImages(TotalFalse(), top_k=6)
+    run = trainer(tmp_path, callback)
+    for _ in range(2):
+        run.test(Module(), scenes(8), verbose=False)
+    with pytest.warns(UserWarning, match="finds other images under test/TotalFalse than before"):
+        run.test(Module(), scenes(8, first_id=4), verbose=False)
+    run.test(Module(), scenes(8), verbose=False)
+    tables = [
+        tmp_path / f"hardest_images/test-TotalFalse-epoch=000-step=000000{v}.csv" for v in ("", "-v1", "-v2", "-v3")
+    ]
+    found = [[row for row in rows(table) if row["status"]] for table in tables]
+    assert [{row["status"] for row in table} for table in found] == [{"new"}, {"still"}, {"new"}, {"still"}]
+    assert [{row["hard_for"] for row in table} for table in found] == [{"1"}, {"2"}, {"1"}, {"3"}]
+    assert [ranked(table) for table in tables[:2]] == [ranked(tables[3])] * 2
+
+
+def test_the_history_of_a_checkpoint_of_the_first_release_is_taken_up() -> None:
+    histories = Histories()
+    histories.load_state_dict({"val/a": history([1, 2]).state_dict()})
+    taken_up, others = histories.add("val/a", torch.arange(5), Validation(1, 10, torch.tensor([2, 3])))
+    assert taken_up.statuses([1, 2, 3]) == ["solved", "still", "new"]
+    assert not others
+
+
+def test_only_so_many_sets_of_images_are_remembered() -> None:
+    histories = Histories()
+    for number in range(3 * Histories.MOST_SETS):
+        histories.add("val/a", torch.arange(number + 1), Validation(0, number, torch.tensor([0])))
+    assert len(histories.state_dict()["val/a"]) == Histories.MOST_SETS
 
 
 def test_detections_are_told_apart_by_epoch() -> None:

@@ -134,7 +134,7 @@ def test_weights_and_biases_gets_a_table_with_pictures(tmp_path: Path, monkeypat
     # What an artifact is made of lies in a folder of its own until it is uploaded
     staged = {hashlib.sha256(path.read_bytes()).hexdigest(): path for path in (tmp_path / "data").rglob("tmp*")}
     tables = [json.loads(path.read_text()) for path in staged.values() if path.read_bytes()[:1] == b"{"]
-    (ranking,) = tmp_path.glob("hardest_images/val-all-*.csv")
+    (ranking,) = tmp_path.glob(f"tests/{logger.version}/hardest_images/val-all-*.csv")
     (rows_,) = [table["data"] for table in tables if [tuple(row[1:3]) for row in table["data"]] == ranked(ranking)[:3]]
     assert tables[0]["columns"] == ["rank", "image_id", "hardness", "hard_for", "status", "image"]
     for *_, image in rows_:

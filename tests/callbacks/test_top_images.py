@@ -7,7 +7,10 @@ import torch
 from torch import Tensor
 
 from hardest_metrics import FalseNegatives, FalsePositives, HardnessMetric, TotalFalse
+from hardest_metrics.adapter import Examples
+from hardest_metrics.callbacks import Inputs
 from hardest_metrics.callbacks.top_images import TopImages
+from hardest_metrics.detection.adapter import DetectionAdapter
 from tests.scenes import Batch, Scenery, false_alarms
 
 
@@ -17,6 +20,10 @@ def to_uint8(image: Tensor) -> Tensor:
 
 def metrics_() -> dict[str, HardnessMetric]:
     return {"fp": FalsePositives(), "fn": FalseNegatives(), "both": TotalFalse(weighting="pixel")}
+
+
+def examples(preds: Any, target: Any, images: Tensor) -> Examples:
+    return DetectionAdapter().examples(Inputs(preds, target, images))
 
 
 def batches(number: int, size: int = 8) -> list[Batch]:
@@ -34,7 +41,7 @@ def test_at_the_end_the_hardest_images_of_every_metric_are_there(k: int, backwar
     for preds, target in batches(12)[:: -1 if backwards else 1]:
         for metric in metrics.values():
             metric.update(preds, target)
-        top.add(metrics, preds, target, torch.rand(len(preds), 3, 4, 5))
+        top.add(metrics, examples(preds, target, torch.rand(len(preds), 3, 4, 5)))
         assert len(top._snapshots) <= k * len(metrics)  # at any time
     rankings = [metric.summary().ranking for metric in metrics.values()]
     wanted = {image_id for ranking in rankings for image_id in ranking.top(k).image_ids.tolist()}
@@ -50,10 +57,10 @@ def test_a_snapshot_is_of_its_own_memory_on_the_cpu() -> None:
     for image, boxes in zip(preds, flat.split([len(image["boxes"]) for image in preds]), strict=True):
         image["boxes"] = boxes
     metric.update(preds, target)
-    top.add({"": metric}, preds, target, everything)
+    top.add({"": metric}, examples(preds, target, everything))
     for snapshot in top.gather([metric.summary().ranking]).values():
         assert snapshot.image.dtype == torch.uint8
-        for tensor in (snapshot.image, *snapshot.preds.values(), *snapshot.target.values()):
+        for tensor in (snapshot.image, *snapshot.about.preds.values(), *snapshot.about.target.values()):
             assert tensor.device.type == "cpu"
             assert tensor.untyped_storage().nbytes() == tensor.nbytes
 
@@ -63,13 +70,13 @@ def test_a_snapshot_stays_as_it_was_when_the_batch_is_changed() -> None:
     preds, target = false_alarms(2)
     images = torch.full((1, 3, 4, 5), 7, dtype=torch.uint8)
     metric.update(preds, target)
-    top.add({"": metric}, preds, target, images)
+    top.add({"": metric}, examples(preds, target, images))
     boxes = preds[0]["boxes"].clone()
     images.zero_()
     preds[0]["boxes"].zero_()
     (snapshot,) = top.gather([metric.summary().ranking]).values()
     assert (snapshot.image == 7).all()
-    assert torch.equal(snapshot.preds["boxes"], boxes)
+    assert torch.equal(snapshot.about.preds["boxes"], boxes)
 
 
 def test_inference_tensors_are_taken() -> None:
@@ -77,7 +84,7 @@ def test_inference_tensors_are_taken() -> None:
     with torch.inference_mode():
         preds, target = Scenery().draw(5, seed=0)
         metric.update(preds, target)
-        top.add({"": metric}, preds, target, torch.rand(5, 3, 4, 5))
+        top.add({"": metric}, examples(preds, target, torch.rand(5, 3, 4, 5)))
     assert len(top.gather([metric.summary().ranking])) == 2
 
 
@@ -92,7 +99,7 @@ def test_only_images_that_matter_are_converted() -> None:
     for first_id, counts in ((0, (5, 4)), (2, (1, 0, 3)), (5, (6, 2))):
         preds, target = false_alarms(*counts, first_id=first_id)
         metric.update(preds, target)
-        top.add({"": metric}, preds, target, torch.rand(len(counts), 3, 4, 5))
+        top.add({"": metric}, examples(preds, target, torch.rand(len(counts), 3, 4, 5)))
     assert len(converted) == 3
     assert set(top.gather([metric.summary().ranking])) == {0, 5}
 
@@ -104,7 +111,7 @@ def test_an_image_met_again_is_kept_once_as_it_was_hardest() -> None:
         metric = TotalFalse()
         preds, target = false_alarms(count, first_id=9)
         metric.update(preds, target)
-        top.add({"": metric}, preds, target, torch.full((1, 3, 2, 2), value, dtype=torch.uint8))
+        top.add({"": metric}, examples(preds, target, torch.full((1, 3, 2, 2), value, dtype=torch.uint8)))
     ((image_id, snapshot),) = top.gather([metric.summary().ranking]).items()
     assert image_id == 9
     assert (snapshot.image == 2).all()
@@ -115,5 +122,5 @@ def test_of_images_equally_hard_those_of_the_lowest_ids_are_kept() -> None:
     for first_id in (8, 4, 0):
         preds, target = false_alarms(1, 1, first_id=first_id)
         metric.update(preds, target)
-        top.add({"": metric}, preds, target, torch.rand(2, 3, 2, 2))
+        top.add({"": metric}, examples(preds, target, torch.rand(2, 3, 2, 2)))
     assert set(top.gather([metric.summary().ranking])) == {0, 1}

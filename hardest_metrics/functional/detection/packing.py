@@ -290,7 +290,15 @@ class _Side:
             values = [image.get(key, part) for image, part in zip(self.images, parts, strict=True)]
         else:
             return default
+        if default is not None and list in set(map(type, values)):  # as torchvision's COCO sets give them
+            values = [self._from_list(key, index, value, default.device) for index, value in enumerate(values)]
         return self._cat(key, values, (), dtypes)
+
+    def _from_list(self, key: str, index: int, value: Any, device: torch.device) -> Any:
+        try:
+            return torch.tensor(value, device=device) if isinstance(value, list) else value
+        except (RuntimeError, TypeError, ValueError):
+            raise TypeError(f"{self.at(index, key)} must hold one number a box, but is {str(value)[:60]}.") from None
 
     def _values(self, key: str) -> list[Any]:
         try:

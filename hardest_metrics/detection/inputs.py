@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from hardest_metrics.adapter import described
 from hardest_metrics.functional.detection.packing import ImageDict
 
 
@@ -78,8 +79,8 @@ def inputs_of(outputs: Any, batch: Any) -> Inputs:
 def not_found(missing: str, outputs: Any, batch: Any, remedy: str = "") -> ValueError:
     """The error to raise where predictions or labels are missing."""
     return ValueError(
-        f"HardestImages finds no {missing}: the step returned {_shape_of(outputs)} for a batch that is"
-        f" {_shape_of(batch)}. {remedy}Return {{'preds': [...], 'target': [...]}} from it, with one dict an image"
+        f"HardestImages finds no {missing}: the step returned {described(outputs)} for a batch that is"
+        f" {described(batch)}. {remedy}Return {{'preds': [...], 'target': [...]}} from it, with one dict an image"
         " ('boxes', 'labels', and 'scores' in 'preds'), or pass `to_inputs=` a function (outputs, batch) -> Inputs."
     )
 
@@ -113,15 +114,3 @@ def _is_images(value: Any) -> bool:
     if isinstance(value, Tensor):
         return value.ndim == 4
     return isinstance(value, list | tuple) and all(isinstance(item, Tensor) and item.ndim == 3 for item in value)
-
-
-def _shape_of(value: Any) -> str:
-    """What a value looks like, in a few words."""
-    if isinstance(value, Mapping):
-        return f"a dict with {sorted(map(str, value))}"
-    if isinstance(value, list | tuple):
-        kinds = ", ".join(type(item).__name__ for item in value[:4]) + (", ..." if len(value) > 4 else "")
-        return f"a {type(value).__name__} of {len(value)} ({kinds})"
-    if isinstance(value, Tensor):
-        return f"a tensor of shape {tuple(value.shape)}"
-    return "nothing" if value is None else f"a {type(value).__name__}"

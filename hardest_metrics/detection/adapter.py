@@ -1,0 +1,127 @@
+"""How a callback understands, keeps and draws images of detectors."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from hardest_metrics.adapter import Adapter, Examples, Kept
+from hardest_metrics.data.identity import image_number
+from hardest_metrics.detection.inputs import Inputs, inputs_of, not_found
+from hardest_metrics.functional.detection.matching import Query
+from hardest_metrics.functional.detection.packing import ImageDict
+from hardest_metrics.plot import detection_boxes, draw_grid, draw_image, outcome_boxes, tile_size
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from hardest_metrics.metric import AnyHardnessMetric
+
+#: The labels of an image without objects.
+_NOTHING = {"boxes": torch.empty(0, 4), "labels": torch.empty(0, dtype=torch.int64)}
+
+_BOX_KEYS = ("boxes", "scores", "labels", "iscrowd", "area")
+
+
+class DetectionAdapter(Adapter):
+    """Of lists of dicts, one an image; drawn are the boxes that the metric's query counts, by what became of them."""
+
+    def inputs(self, outputs: Any, batch: Any) -> Inputs:
+        """As :func:`~hardest_metrics.callbacks.inputs_of`."""
+        return inputs_of(outputs, batch)
+
+    def examples(self, inputs: Any) -> Examples:
+        """Images and labels, these with the images' sizes; one without boxes among labelled ones has no objects."""
+        if not isinstance(inputs, tuple) or not 2 <= len(inputs) <= 4:
+            raise TypeError(f"`to_inputs` must give Inputs(preds, target, images), but gave a {type(inputs).__name__}.")
+        given = Inputs(*inputs)
+        number = len(given.preds)
+        if given.images is not None and len(given.images) != number:
+            raise ValueError(f"HardestImages got {len(given.images)} images, but predictions for {number}.")
+        names: dict[int, str] = {}
+        files: dict[int, str] = {}
+        preds = [_numbered(image, names, files) for image in given.preds]
+        labelled: bool | None = False
+        target: Sequence[ImageDict] = [{} for _ in preds]
+        if given.target is not None:
+            target = [_numbered(image, names, files) for image in given.target]
+            labelled = any("boxes" in image for image in target) or None
+        target = _with_sizes(preds, target, given.images)
+        if labelled is not False:
+            # torchvision's COCO sets give nothing but the id of an image without annotations
+            target = [image if "boxes" in image else {**_NOTHING, **image} for image in target]
+
+        def keep(place: int) -> _Boxes:
+            return _Boxes(_boxes_of(preds[place]), _boxes_of(target[place]))
+
+        return Examples(number, (preds, target), {"members": given.members}, labelled, given.images, keep, names, files)
+
+    def without_labels(self, name: str, metric: "AnyHardnessMetric", outputs: Any, batch: Any) -> Exception:
+        """Names the estimate that does without."""
+        remedy = (
+            f"{name!r} needs them; where there are none, estimate it: ExpectedHardness({type(metric).__name__}()). "
+        )
+        return not_found("labels", outputs, batch, remedy)
+
+    def tiles(
+        self, metric: "AnyHardnessMetric", kept: Sequence[Kept], class_names: Mapping[int, str] | None
+    ) -> "list[Image]":
+        """Each image with its boxes: judged by its labels, or all alike where the metric needs none."""
+        preds, target = [one.about.preds for one in kept], [one.about.target for one in kept]
+        query: Query = getattr(metric, "query", Query())
+        box_format: Any = getattr(metric, "box_format", "xyxy")
+        if metric.needs_labels:
+            boxes = outcome_boxes(preds, target, query, box_format)
+        else:
+            boxes = detection_boxes(preds, query, box_format)
+        size = tile_size(len(kept))
+        return [
+            draw_image(one.image, drawn, one.caption, class_names, size) for one, drawn in zip(kept, boxes, strict=True)
+        ]
+
+    def grid(self, metric: "AnyHardnessMetric", tiles: "Sequence[Image]", title: str) -> "Image":
+        """With the legend of outcomes, or of detections that no labels judge."""
+        return draw_grid(tiles, title, judged=metric.needs_labels)
+
+
+class _Boxes(NamedTuple):
+    """The boxes of an image, on the CPU; of labels none where there are none."""
+
+    preds: dict[str, Tensor]
+    target: dict[str, Tensor]
+
+
+def _boxes_of(image: ImageDict) -> dict[str, Tensor]:
+    # clones: a view would keep the whole batch alive
+    given = {key: torch.as_tensor(image[key]) for key in _BOX_KEYS if key in image}
+    return {key: values.clone().cpu().as_subclass(Tensor) for key, values in given.items()}
+
+
+def _numbered(image: ImageDict, names: dict[int, str], files: dict[int, str]) -> ImageDict:
+    """The image with a number for its id, where that is text; what it is called goes to `names` and `files`."""
+    image_id, file_name = image.get("image_id"), image.get("file_name")
+    if isinstance(image_id, str):
+        number = image_number(image_id)
+        if names.setdefault(number, image_id) != image_id:
+            raise ValueError(f"The ids {names[number]!r} and {image_id!r} have the same number: rename one image.")
+        image = {**image, "image_id": number}
+    if isinstance(file_name, str) and image_id is not None:
+        files[int(image["image_id"])] = file_name
+    return image
+
+
+def _with_sizes(
+    preds: Sequence[ImageDict], target: Sequence[ImageDict], images: Sequence[Tensor] | Tensor | None
+) -> Sequence[ImageDict]:
+    """Labels with the size of each image, where neither side gives one: that of its tensor, padding included."""
+    if images is None or len(images) != len(target):
+        return target
+    return [
+        labels if _has_size(labels) or _has_size(pred) else {**labels, "image_size": tuple(images[place].shape[-2:])}
+        for place, (pred, labels) in enumerate(zip(preds, target, strict=False))
+    ]
+
+
+def _has_size(image: ImageDict) -> bool:
+    return "image_size" in image or hasattr(image.get("boxes"), "canvas_size")
