@@ -9,8 +9,6 @@ from torch import Tensor
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from hardest_metrics.metric import AnyHardnessMetric
-
 
 class Examples(NamedTuple):
     """A batch as the metrics of a domain take it, and what there is to show of it.
@@ -77,18 +75,35 @@ class Adapter(ABC):
         """
 
     @abstractmethod
-    def without_labels(self, name: str, metric: "AnyHardnessMetric", outputs: Any, batch: Any) -> Exception:
-        """The error to raise where a metric needs labels and there are none."""
+    def without_labels(self, name: str, metric: Any, outputs: Any, batch: Any) -> Exception:
+        """The error to raise where a metric needs labels and there are none.
+
+        Args:
+            name: of the metric.
+            metric: itself.
+            outputs: what the step returned.
+            batch: what it was given.
+        """
 
     @abstractmethod
-    def tiles(
-        self, metric: "AnyHardnessMetric", kept: Sequence[Kept], class_names: Mapping[int, str] | None
-    ) -> "list[Image]":
-        """A picture of each of the hardest images, made to stand together in :meth:`grid`."""
+    def tiles(self, metric: Any, kept: Sequence[Kept], class_names: Mapping[int, str] | None) -> "list[Image]":
+        """A picture of each of the hardest images, made to stand together in :meth:`grid`.
+
+        Args:
+            metric: that they are hard for.
+            kept: these images, hardest first.
+            class_names: the name of each label; None for numbers.
+        """
 
     @abstractmethod
-    def grid(self, metric: "AnyHardnessMetric", tiles: "Sequence[Image]", title: str) -> "Image":
-        """The pictures in one, under a title and a legend."""
+    def grid(self, metric: Any, tiles: "Sequence[Image]", title: str) -> "Image":
+        """The pictures in one, under a title and a legend.
+
+        Args:
+            metric: as in :meth:`tiles`.
+            tiles: what that gave.
+            title: text of any number of lines.
+        """
 
 
 def described(value: Any) -> str:

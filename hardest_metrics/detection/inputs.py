@@ -48,6 +48,10 @@ def inputs_of(outputs: Any, batch: Any) -> Inputs:
       no pictures.
     - Members of a committee: the entry ``"members"`` of what the step returned.
 
+    torchvision's ``wrap_dataset_for_transforms_v2`` gives boxes and labels alone unless asked for more: without
+    ``target_keys=("boxes", "labels", "image_id", "iscrowd", "area")`` crowds count as objects that were missed. An
+    image without annotations, of which it gives the id alone, has no objects where other images are labelled.
+
     Args:
         outputs: what `validation_step`, `test_step` or `predict_step` returned.
         batch: what it was given.

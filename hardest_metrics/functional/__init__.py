@@ -30,6 +30,13 @@ from hardest_metrics.functional.detection import (
     sampled_moments,
     total_false,
 )
+from hardest_metrics.functional.retrieval import (
+    QueryScores,
+    nearest_neighbours,
+    score_queries,
+    score_ranked,
+    topk_scores,
+)
 
 __all__ = [
     "Batch",

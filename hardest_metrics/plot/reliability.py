@@ -1,6 +1,6 @@
 """How far stated probabilities are from how often detections are right."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
@@ -11,12 +11,28 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from hardest_metrics.calibration import Reliability
+
+class Bins(Protocol):
+    """What is drawn, see :class:`hardest_metrics.calibration.Reliability`."""
+
+    @property
+    def number(self) -> Tensor:
+        """``(B,)`` int64."""
+
+    @property
+    def probability(self) -> Tensor:
+        """``(B,)`` float64."""
+
+    @property
+    def precision(self) -> Tensor:
+        """``(B,)`` float64."""
+
+    @property
+    def error(self) -> float:
+        """Expected calibration error."""
 
 
-def plot_reliability(
-    reliability: "Reliability", ax: "Axes | None" = None, label: str | None = None
-) -> "tuple[Figure, Axes]":
+def plot_reliability(reliability: Bins, ax: "Axes | None" = None, label: str | None = None) -> "tuple[Figure, Axes]":
     """Draw the precision of detections over their probability, a marker a bin.
 
     Bars show the 95 % confidence interval of each precision (Wilson's): long where detections are few.
