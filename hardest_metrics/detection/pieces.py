@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
+from threading import Lock
 from typing import Any
 
 import torch
@@ -64,6 +65,11 @@ def in_pieces(
     return (image_ids, columns) if sound else measure(preds, target)
 
 
+#: How many threads torch had, once for each thread that is in :func:`_threads`.
+_BEFORE: list[int] = []
+_LOCK = Lock()
+
+
 @contextmanager
 def _threads(number: int) -> Iterator[Callable[..., Iterable[Any]]]:
     """A `map` on so many threads, each of which does its calls of torch alone.
@@ -71,7 +77,10 @@ def _threads(number: int) -> Iterator[Callable[..., Iterable[Any]]]:
     These take some ten microseconds each. To share one with a further thread takes longer than it saves, by far where
     another program has the other core.
     """
-    of_torch = torch.get_num_threads()
+    with _LOCK:
+        # what a thread of the user's finds while another one is in here is not what there was
+        of_torch = _BEFORE[0] if _BEFORE else torch.get_num_threads()
+        _BEFORE.append(of_torch)
     try:
         if number == 1:
             torch.set_num_threads(1)
@@ -81,3 +90,5 @@ def _threads(number: int) -> Iterator[Callable[..., Iterable[Any]]]:
                 yield pool.map
     finally:
         torch.set_num_threads(of_torch)  # for this thread, and for all that are yet to start
+        with _LOCK:
+            _BEFORE.pop()

@@ -1,6 +1,8 @@
 """A large batch is measured in pieces and on several threads, and nobody can tell."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any, ClassVar
 
 import pytest
@@ -133,3 +135,33 @@ def test_a_committee_is_asked_about_the_whole_batch() -> None:
     for index in range(20):
         alone.update(preds[index : index + 1], target[index : index + 1], members=[[preds[19 - index]]])
     assert torch.equal(metric.compute()[1], alone.compute()[1])
+
+
+def test_torch_keeps_its_threads_when_several_threads_measure() -> None:
+    """One may begin while another one is at it, and end later: what threads find that are started then is the same."""
+    before = torch.get_num_threads()
+    first_is_in, second_is_in, first_is_out = Event(), Event(), Event()
+
+    def measure(preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> tuple[Tensor, dict[Any, Tensor]]:
+        ids = torch.tensor([image["image_id"] for image in target])
+        if ids[0] == 0:
+            first_is_in.set()
+            second_is_in.wait(9)
+        elif ids[0] == 100:
+            second_is_in.set()
+            first_is_out.wait(9)
+        return ids, {"number": torch.zeros(len(ids))}
+
+    def first() -> None:
+        in_pieces(measure, *false_alarms(*range(30)), 29, 1)
+        first_is_out.set()
+
+    def second() -> None:
+        first_is_in.wait(9)
+        in_pieces(measure, *false_alarms(*range(30), first_id=100), 29, 1)
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(first), pool.submit(second)]:
+            done.result()
+    with ThreadPoolExecutor(1) as later:
+        assert later.submit(torch.get_num_threads).result() == before
