@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from typing_extensions import TypeVar
 
+from hardest_metrics.arithmetic import only_with_reduction
 from hardest_metrics.image_rows import ImageRows, Rows
 from hardest_metrics.ranking import Ranking
 
@@ -43,6 +44,7 @@ class Summary(NamedTuple):
     share_in_error: float
 
 
+@only_with_reduction
 class HardnessMetric(ImageRows, Generic[ReductionT]):
     """Gives every image a hardness and ranks the images by it.
 
@@ -160,13 +162,13 @@ class HardnessMetric(ImageRows, Generic[ReductionT]):
         return (hardness.mean() if self.reduction == "mean" else hardness.max()).float()
 
     def plot(
-        self, val: Ranking | Tensor | Sequence[Tensor] | None = None, ax: "Axes | None" = None
+        self, val: Ranking | Tensor | Sequence[Ranking] | Sequence[Tensor] | None = None, ax: "Axes | None" = None
     ) -> "tuple[Figure, Axes]":
         """Draw how hardness is distributed over the images.
 
         Args:
-            val: the ranking to draw; None for that of all images so far, also where `reduction` is set. One or
-                several scalars are drawn as torchmetrics draws them.
+            val: the ranking to draw, or a list of them, such as of each epoch; None for that of all images so far, also
+                where `reduction` is set. One or several scalars are drawn as torchmetrics draws them.
             ax: what to draw on; None for a new figure.
 
         Raises:
@@ -184,9 +186,9 @@ class HardnessMetric(ImageRows, Generic[ReductionT]):
 
         if val is None:
             val = self.summary().ranking
-        if not isinstance(val, Ranking):
-            return cast("tuple[Figure, Axes]", self._plot(val, ax))
-        return plot_distribution(val, ax=ax, name=type(self).__name__)
+        if isinstance(val, Ranking) or (isinstance(val, Sequence) and all(isinstance(one, Ranking) for one in val)):
+            return plot_distribution(cast("Ranking | Sequence[Ranking]", val), ax=ax, name=type(self).__name__)
+        return cast("tuple[Figure, Axes]", self._plot(cast("Tensor | Sequence[Tensor]", val), ax))
 
     def summary(self) -> Summary:
         """The ranking of all images so far and what it says of the set, whatever `reduction` is.

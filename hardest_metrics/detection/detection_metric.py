@@ -65,6 +65,11 @@ class DetectionMetric(HardnessMetric[ReductionT]):
         with torch.no_grad(), without_autocast():
             self._take(self._read(list(self.needs.values()), preds, target))
 
+    def _setting(self, name: str) -> object:
+        # settings of the query are given by their own names
+        holder = self if hasattr(self, name) or not hasattr(self, "query") else self.query
+        return getattr(holder, name)
+
     def _read(self, asked: Sequence[Hashable], preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> Reading:
         measure = partial(self._measure, asked)
         if not self.by_image:
