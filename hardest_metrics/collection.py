@@ -3,12 +3,14 @@
 from collections.abc import Hashable
 from typing import Any
 
-from torchmetrics import Metric, MetricCollection
+import torch
+from torchmetrics import Metric
 
 from hardest_metrics.image_rows import ImageRows, Reading, read_together, values_of
+from hardest_metrics.promises import DependableCollection
 
 
-class HardnessCollection(MetricCollection):
+class HardnessCollection(DependableCollection):
     """A :class:`~torchmetrics.MetricCollection` that measures each batch once for all members that read it alike.
 
     Members that read batches alike (in detection those of one query) are measured together, in `update`, in `forward`
@@ -16,6 +18,8 @@ class HardnessCollection(MetricCollection):
     stay apart. Nine definitions cost little more than one; in a plain MetricCollection they give the same numbers, at
     the cost of three by `update` (those of equal weighting share a state) and of nine by `forward` and in a single
     call.
+
+    Members may have any name, also one that other modules keep for themselves, such as ``"train"``.
 
     A batch that one member refuses leaves all hardness metrics as they were. Metrics of other kinds may be members,
     each of them fed for itself; then `forward` feeds every member for itself, too.
@@ -50,6 +54,7 @@ class HardnessCollection(MetricCollection):
             for member in members.values():
                 member.add(reading)
 
+    @torch.jit.unused
     def forward(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Add a batch to all members and give its value under each of them."""
         if not all(isinstance(member, ImageRows) for member in self._modules.values()):

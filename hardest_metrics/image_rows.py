@@ -2,8 +2,7 @@
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, ClassVar, cast
 
 import torch
@@ -13,27 +12,11 @@ from torchmetrics.utilities.distributed import gather_all_tensors
 from torchmetrics.utilities.exceptions import TorchMetricsUserError
 
 from hardest_metrics.functional.eager import eager, without_autocast
-from hardest_metrics.promises import following_device, require_equal_settings, whole_or_not_at_all
+from hardest_metrics.promises import DependableMetric, require_equal_settings
 from hardest_metrics.rows import Column as Column
+from hardest_metrics.rows import Reading as Reading
 from hardest_metrics.rows import Rows as Rows
 from hardest_metrics.rows import each_of_several, each_once, joint, numbered_once, with_chunk, without_ids
-
-
-class Reading:
-    """A batch as metrics that read it alike see it; several of them may hold one, so it is never changed.
-
-    Args:
-        image_ids: ``(N,)`` int64, :data:`~hardest_metrics.functional.ids.NO_ID` for images without.
-        measured: what was asked for, by name, ``(N, ...)`` each.
-    """
-
-    def __init__(self, image_ids: Tensor, measured: Mapping[Hashable, Tensor]) -> None:
-        self.image_ids, self._measured = image_ids, measured
-
-    @property
-    def measured(self) -> Mapping[Hashable, Tensor]:
-        """What was asked for, by name, ``(N, ...)`` each."""
-        return self._measured
 
 
 class _State:
@@ -52,7 +35,7 @@ class _State:
         vars(metric)[self._name] = value
 
 
-class ImageRows(Metric, ABC):
+class ImageRows(DependableMetric, ABC):
     """A metric that keeps of every image its id and some named values.
 
     A subclass declares :attr:`columns`, has an `update` of its own that ends in ``self._take(self._read(...))``, says
@@ -64,6 +47,7 @@ class ImageRows(Metric, ABC):
     - Images without ids are numbered by position: 0, 1, 2, ...
     - A batch that is refused leaves the metric as it was, in `update` and in `forward`.
     - The state follows the metric's device, never its dtype.
+    - One metric is for one thread; several metrics may be fed by several.
 
     Args:
         settings: names everything that the state depends on, as a call: ``"box_errors(weighting='pixel')"``. Metrics of
@@ -138,6 +122,7 @@ class ImageRows(Metric, ABC):
         """The value of all images so far."""
         return self._value(self._images_once())
 
+    @torch.jit.unused
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Add a batch and give the value of that batch alone.
 
@@ -251,23 +236,7 @@ class ImageRows(Metric, ABC):
     # What follows makes torchmetrics' machinery keep the promises of the class docstring
 
     def _wrap_update(self, update: Callable[..., Any]) -> Callable[..., Any]:
-        return eager(whole_or_not_at_all(self, super()._wrap_update(update)))
-
-    @contextmanager
-    def sync_context(
-        self,
-        dist_sync_fn: Callable[..., Any] | None = None,
-        process_group: Any | None = None,
-        should_sync: bool = True,
-        should_unsync: bool = True,
-        distributed_available: Callable[..., bool] | None = None,
-    ) -> Generator[None, None, None]:
-        """As :meth:`torchmetrics.Metric.sync_context`, but also an error leaves the metric unsynced."""
-        self.sync(dist_sync_fn, process_group, should_sync, distributed_available)
-        try:
-            yield
-        finally:
-            self.unsync(should_unsync=self._is_synced and should_unsync)
+        return eager(super()._wrap_update(update))
 
     def _sync_dist(
         self, dist_sync_fn: Callable[..., list[Tensor]] = gather_all_tensors, process_group: Any | None = None
@@ -291,9 +260,6 @@ class ImageRows(Metric, ABC):
             if seen:
                 images = each_of_several(seen, self.columns)
         self._replace(images)
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], *args: Any, **kwargs: Any) -> "ImageRows":
-        return cast("ImageRows", super()._apply(following_device(fn), *args, **kwargs))
 
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, local_metadata: Any, strict: bool,

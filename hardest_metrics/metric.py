@@ -1,17 +1,18 @@
 """The base of everything that gives images a hardness and ranks them by it."""
 
-import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple, cast, get_args, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, cast, get_args, overload
 
-import numpy as np
 import torch
 from torch import Tensor
 from typing_extensions import TypeVar
 
+from hardest_metrics.adapter import Adapter
+from hardest_metrics.arithmetic import only_with_reduction
 from hardest_metrics.image_rows import ImageRows, Rows
 from hardest_metrics.ranking import Ranking
+from hardest_metrics.summary import Summary as Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,23 +27,7 @@ ReductionT = TypeVar("ReductionT", bound=Reduction | None, covariant=True, defau
 Columns = Mapping[str, Tensor]
 
 
-class Summary(NamedTuple):
-    """A ranking and what it says of the set as a whole.
-
-    Attributes:
-        ranking: of all images.
-        mean: of their hardness; NaN of no images.
-        p95: the 95th percentile of their hardness, interpolated; NaN of no images.
-        share_in_error: of images that the definition counts as in error: in detection those with any error that
-            the query counts, whatever its weight; by default those of hardness above 0. NaN of no images.
-    """
-
-    ranking: Ranking
-    mean: float
-    p95: float
-    share_in_error: float
-
-
+@only_with_reduction
 class HardnessMetric(ImageRows, Generic[ReductionT]):
     """Gives every image a hardness and ranks the images by it.
 
@@ -88,6 +73,11 @@ class HardnessMetric(ImageRows, Generic[ReductionT]):
 
     #: whether images are measured against labels
     needs_labels: ClassVar[bool] = True
+
+    @property
+    def adapter(self) -> Adapter | None:
+        """How a callback understands, keeps and draws images; None where no callback collects them."""
+        return None
 
     def __init__(
         self,
@@ -159,14 +149,30 @@ class HardnessMetric(ImageRows, Generic[ReductionT]):
             return hardness.new_tensor(torch.nan).float()
         return (hardness.mean() if self.reduction == "mean" else hardness.max()).float()
 
+    def newest(self, number: int) -> tuple[Tensor, Tensor]:
+        """Ids and hardness of the images that the last update added, in the order given; where each has its own.
+
+        Args:
+            number: how many images it added.
+
+        Returns:
+            ``(number,)`` int64, :data:`~hardest_metrics.functional.ids.NO_ID` for images without id, and
+            ``(number,)`` float32.
+        """
+        # chunks grow at their end: the last one holds the last update whole
+        start = len(self.image_ids[-1]) - number
+        columns = {name: getattr(self, name)[-1][start:] for name in self.columns}
+        _, hardness = self._ranked(Rows(self.image_ids[-1][start:], columns))
+        return self.image_ids[-1][start:].clone(), hardness.clone()
+
     def plot(
-        self, val: Ranking | Tensor | Sequence[Tensor] | None = None, ax: "Axes | None" = None
+        self, val: Ranking | Tensor | Sequence[Ranking] | Sequence[Tensor] | None = None, ax: "Axes | None" = None
     ) -> "tuple[Figure, Axes]":
         """Draw how hardness is distributed over the images.
 
         Args:
-            val: the ranking to draw; None for that of all images so far, also where `reduction` is set. One or
-                several scalars are drawn as torchmetrics draws them.
+            val: the ranking to draw, or a list of them, such as of each epoch; None for that of all images so far, also
+                where `reduction` is set. One or several scalars are drawn as torchmetrics draws them.
             ax: what to draw on; None for a new figure.
 
         Raises:
@@ -184,9 +190,9 @@ class HardnessMetric(ImageRows, Generic[ReductionT]):
 
         if val is None:
             val = self.summary().ranking
-        if not isinstance(val, Ranking):
-            return cast("tuple[Figure, Axes]", self._plot(val, ax))
-        return plot_distribution(val, ax=ax, name=type(self).__name__)
+        if isinstance(val, Ranking) or (isinstance(val, Sequence) and all(isinstance(one, Ranking) for one in val)):
+            return plot_distribution(cast("Ranking | Sequence[Ranking]", val), ax=ax, name=type(self).__name__)
+        return cast("tuple[Figure, Axes]", self._plot(cast("Tensor | Sequence[Tensor]", val), ax))
 
     def summary(self) -> Summary:
         """The ranking of all images so far and what it says of the set, whatever `reduction` is.
@@ -207,13 +213,8 @@ class HardnessMetric(ImageRows, Generic[ReductionT]):
             rows = self._images_once()
             image_ids, values = self._ranked(rows)
             (ranking,) = _rankings(image_ids, values[None])
-            in_error = self._in_error(rows.columns, values).double()
-        hardness = ranking.hardness.double()
-        if not len(hardness):
-            return Summary(ranking, math.nan, math.nan, math.nan)
-        # numpy's, as torch's takes 16 million values at most
-        p95 = float(np.quantile(hardness.cpu().numpy(), 0.95))
-        return Summary(ranking, float(hardness.mean()), p95, float(in_error.mean()))
+            in_error = self._in_error(rows.columns, values)
+        return Summary.of(ranking, in_error)
 
 
 def _rankings(image_ids: Tensor, hardness: Tensor) -> list[Ranking]:

@@ -1,14 +1,20 @@
 """The ranking: the one value that crosses from how hardness is computed to what is done with it."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from hardest_metrics.functional.order import ascending_order, descending_order
+from hardest_metrics.presentation import ranking_table, ranking_text
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+def unsqueezed(values: Any) -> Any:
+    """``(1,)`` where torchmetrics squeezed it to ``()``, as in all that `compute` returns; anything else as it is."""
+    return values.reshape(1) if isinstance(values, Tensor) and not values.ndim else values
 
 
 class _Ranking(NamedTuple):
@@ -42,10 +48,8 @@ class Ranking(_Ranking):
     __slots__ = ()
 
     def __new__(cls, image_ids: Tensor, hardness: Tensor) -> "Ranking":
-        """Restore ``(1,)``, which torchmetrics squeezes to ``()`` in all that `compute` returns."""
-        if image_ids.ndim == 1 == hardness.ndim:
-            return super().__new__(cls, image_ids, hardness)
-        return super().__new__(cls, image_ids.reshape(-1), hardness.reshape(-1))
+        """Restore vectors of one image, and take whatever a function that maps over tensors made of them."""
+        return super().__new__(cls, unsqueezed(image_ids), unsqueezed(hardness))
 
     @classmethod
     def of(cls, image_ids: Tensor, hardness: Tensor) -> "Ranking":
@@ -94,7 +98,7 @@ class Ranking(_Ranking):
         """Whether both hold the same images in the same order with exactly the same hardness."""
         if not isinstance(other, Ranking):
             return False
-        return all(torch.equal(ours, theirs) for ours, theirs in zip(self, other, strict=True))
+        return all(map(_equal, self, other))
 
     def __ne__(self, other: object) -> bool:
         return not self == other
@@ -102,9 +106,19 @@ class Ranking(_Ranking):
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        shown = 3
-        head = zip(self.image_ids[:shown].tolist(), self.hardness[:shown].tolist(), strict=True)
-        images = ", ".join(f"{image_id} ({hardness:.4g})" for image_id, hardness in head)
-        number = len(self.image_ids)
-        more = ", ..." if number > shown else ""
-        return f"Ranking({number} images, hardest first: {images}{more})" if number else "Ranking(0 images)"
+        return ranking_text(*self) if self._of_tensors else super().__repr__()
+
+    def _repr_html_(self) -> str | None:
+        """The hardest images as a table, for notebooks."""
+        return ranking_table(*self) if self._of_tensors else None
+
+    @property
+    def _of_tensors(self) -> bool:
+        parts: tuple[Any, ...] = self
+        return all(isinstance(part, Tensor) and part.ndim == 1 for part in parts)
+
+
+def _equal(ours: object, theirs: object) -> bool:
+    if isinstance(ours, Tensor) and isinstance(theirs, Tensor):
+        return torch.equal(ours, theirs)
+    return type(ours) is type(theirs) and ours == theirs

@@ -1,6 +1,6 @@
 """What is known of images, by id and named column: put together, and each image held once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -40,6 +40,23 @@ class Rows(NamedTuple):
     def to(self, device: torch.device) -> "Rows":
         """The same on another device."""
         return Rows(self.image_ids.to(device), {name: values.to(device) for name, values in self.columns.items()})
+
+
+class Reading:
+    """A batch as metrics that read it alike see it; several of them may hold one, so it is never changed.
+
+    Args:
+        image_ids: ``(N,)`` int64, :data:`~hardest_metrics.functional.ids.NO_ID` for images without.
+        measured: what was asked for, by name, ``(N, ...)`` each.
+    """
+
+    def __init__(self, image_ids: Tensor, measured: Mapping[Hashable, Tensor]) -> None:
+        self.image_ids, self._measured = image_ids, measured
+
+    @property
+    def measured(self) -> Mapping[Hashable, Tensor]:
+        """What was asked for, by name, ``(N, ...)`` each."""
+        return self._measured
 
 
 def joint(parts: Sequence[Rows]) -> Rows:

@@ -2,9 +2,10 @@
 
 import copy
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import matplotlib.pyplot as plt
 import pytest
 import torch
 from torch import Tensor
@@ -272,3 +273,78 @@ def test_members_of_a_plain_collection_may_go_on_in_this_one() -> None:
     metrics = HardnessCollection(dict(plain.items(copy_state=False)))
     metrics.update(*batches[3])
     assert metrics.compute() == alone(batches[:4])
+
+
+#: Names of classes of data sets, each also that of something a module or collection has.
+RESERVED = ["train", "eval", "type", "forward", "update", "compute", "prefix", "postfix", "training", "half", "reset"]
+
+
+@pytest.mark.parametrize("name", RESERVED)
+def test_a_member_may_have_a_name_that_torch_keeps_for_itself(name: str) -> None:
+    def built() -> HardnessCollection:
+        return HardnessCollection({name: TotalFalse(), "bus": FalsePositives("pixel")})
+
+    metrics = built()
+    assert set(metrics) == {name, "bus"}
+    for batch in epoch((3, 2)):
+        metrics.update(*batch)
+        metrics(*batch)
+    expected: Any = TotalFalse()
+    for batch in epoch((3, 2)):
+        expected.update(*batch)
+    assert metrics.compute()[name] == expected.compute()
+    assert repr(metrics).splitlines()[1:-1] == [f"  ({n}): {metrics[n]}" for n in sorted({name, "bus"})]
+
+    metrics.persistent(True)
+    saved = metrics.state_dict()
+    loaded = built()
+    loaded.load_state_dict(saved)
+    for each in (loaded, copy.deepcopy(metrics), pickle.loads(pickle.dumps(metrics)), metrics.clone()):
+        assert each.compute() == metrics.compute()
+
+    prefixed = metrics.clone(prefix="val_", postfix="_x")
+    assert set(prefixed.compute()) == {f"val_{name}_x", "val_bus_x"}
+    assert metrics.train().training
+    assert not metrics.eval().training
+    assert metrics.to("cpu") is metrics
+    assert set(dict(metrics.named_children())) == {name, "bus"}
+    metrics.reset()
+    assert not metrics[name].update_called
+    metrics[name] = FalsePositives()
+    del metrics[name]
+    assert set(metrics) == {"bus"}
+
+
+def test_a_model_may_hold_members_of_such_names() -> None:
+    model: Any = torch.nn.Module()
+    model.metrics = HardnessCollection([TotalFalse()])
+    model.metrics.add_metrics({"train": FalsePositives()})
+    assert not model.eval().metrics["train"].training
+    assert sum("train" in name.split(".") for name, _ in model.named_modules()) == 1
+
+
+@pytest.fixture
+def _no_figures() -> Iterator[None]:
+    yield
+    plt.close("all")
+
+
+@pytest.mark.usefixtures("_no_figures")
+def test_rankings_of_several_epochs_are_drawn_together_or_each_for_itself() -> None:
+    metrics = HardnessCollection({"all": TotalFalse(), "mean": TotalFalse(reduction="mean")}, prefix="v_")
+    values = [metrics(*false_alarms(*counts)) for counts in ((0, 2), (4, 8), (1, 1))]
+    for _, axes in (metrics.plot(values, together=True), metrics.plot(values, together=True, ax=plt.subplots()[1])):
+        drawn = {line.get_label(): line.get_ydata().tolist() for line in axes.get_lines()}
+        assert drawn["v_all"] == drawn["v_mean"] == [2, 7, 2]  # one missed object an image besides
+    first, second = metrics.plot(values)
+    assert len(first[1].patches) == 3
+    assert second[1].get_lines()[0].get_ydata().tolist() == [2, 7, 2]
+
+
+@pytest.mark.usefixtures("_no_figures")
+def test_one_epoch_is_drawn_together_or_each_for_itself() -> None:
+    metrics = HardnessCollection({"all": TotalFalse(), "mean": TotalFalse(reduction="mean")})
+    metrics.update(*false_alarms(0, 2))
+    _, axes = metrics.plot(together=True)
+    assert {line.get_label(): line.get_ydata()[0] for line in axes.get_lines()} == {"all": 2, "mean": 2}
+    assert len(metrics.plot()) == 2

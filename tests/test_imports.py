@@ -3,7 +3,10 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
+
+import hardest_metrics
 
 #: Modules that each take more than a tenth of a second.
 HEAVY = {
@@ -61,3 +64,25 @@ print(json.dumps([*sys.modules]))
 """)
     assert "hardest_metrics.cli" in loaded
     assert not {"torch", "torchmetrics", "torchvision", "PIL", *HEAVY} & set(loaded)
+
+
+def test_packages_are_found_by_name_after_the_first_import() -> None:
+    folder = Path(hardest_metrics.__file__).parent
+    packages = sorted(path.parent.name for path in folder.glob("*/__init__.py"))
+    assert {"calibration", "data", "functional", "losses", "plot"} <= set(packages)
+    shown = shown_by(f"""
+import json, hardest_metrics
+for name in {packages}:
+    assert getattr(hardest_metrics, name).__name__ == f"hardest_metrics.{{name}}"
+print(json.dumps([hardest_metrics.calibration.Platt(1.0).slope, dir(hardest_metrics)]))
+""")
+    assert shown[0] == 1
+    assert {*packages, *hardest_metrics.__all__} <= set(shown[1])
+    # type checkers can't follow: they are told of each
+    source = Path(hardest_metrics.__file__).read_text()
+    assert [name for name in packages if f"import {name} as {name}\n" not in source] == []
+
+
+def test_names_that_nothing_has_are_refused() -> None:
+    for name in ("detections", "rows_of", "_lazy_", "py"):
+        assert not hasattr(hardest_metrics, name)

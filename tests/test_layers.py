@@ -10,11 +10,11 @@ ROOT = Path(hardest_metrics.__file__).parent
 
 #: From the ground up. Folders and files of one line know nothing of each other.
 LAYERS: list[set[str]] = [
-    {"_lazy", "names", "input_warning", "promises", "__version__"},
+    {"_lazy", "adapter", "arithmetic", "input_warning", "names", "presentation", "__version__"},
     {"functional"},
     {"ranking"},
-    {"rows", "alignment", "adapter"},
-    {"image_rows", "data"},
+    {"alignment", "promises", "rows", "summary"},
+    {"data", "image_rows"},
     {"plot"},
     {"metric"},
     {"collection", "agreement", "losses", "transferability", "calibration"},

@@ -2,13 +2,16 @@
 
 import copy
 import pickle
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
-from hardest_metrics import Ranking
+from hardest_metrics import Ranking, Summary
 from tests.scenes import BIG_ID
 
 IDS = torch.tensor([5, BIG_ID, 3])
@@ -72,6 +75,7 @@ def test_the_text_shows_the_hardest_three() -> None:
     assert repr(RANKING) == f"Ranking(3 images, hardest first: 5 (2.5), {BIG_ID} (1), 3 (0))"
     many = Ranking.of(torch.arange(1000), torch.arange(1000) / 3)
     assert str(many) == "Ranking(1000 images, hardest first: 999 (333), 998 (332.7), 997 (332.3), ...)"
+    assert repr(RANKING.top(1)) == "Ranking(1 image, hardest first: 5 (2.5))"
     assert repr(RANKING.top(0)) == "Ranking(0 images)"
 
 
@@ -99,3 +103,38 @@ def test_what_maps_over_tensors_gives_a_ranking_again() -> None:
     squeezed = apply_to_collection({"a": [RANKING.top(1)]}, Tensor, torch.squeeze)["a"][0]
     assert type(squeezed) is Ranking
     assert squeezed == RANKING.top(1)
+
+
+#: What people map over the tensors of a result, and what it makes of a vector of three.
+MAPPED: dict[str, tuple[Callable[[Tensor], Any], Callable[[Tensor], Any]]] = {
+    "lists": (Tensor.tolist, Tensor.tolist),
+    "numbers": (lambda tensor: float(tensor.sum()), lambda tensor: float(tensor.sum())),
+    "arrays": (lambda tensor: tensor.numpy().tolist(), Tensor.tolist),
+    "shapes": (lambda tensor: tensor.shape, lambda tensor: tensor.shape),
+    "text": (str, str),
+    "scalars": (Tensor.sum, lambda tensor: tensor.sum()[None]),
+    "matrices": (lambda tensor: tensor[None], lambda tensor: tensor[None]),
+}
+
+
+@pytest.mark.parametrize("kind", MAPPED)
+@pytest.mark.parametrize("tree", [False, True])
+def test_functions_that_give_something_else_than_vectors_can_be_mapped(kind: str, tree: bool) -> None:
+    function, expected = MAPPED[kind]
+    results = {"epoch": [RANKING]}
+    mapped: Any = tree_map(function, results) if tree else apply_to_collection(results, Tensor, function)
+    (result,) = mapped["epoch"]
+    assert type(result) is Ranking
+    assert result == Ranking(expected(RANKING.image_ids), expected(RANKING.hardness))
+    assert result != RANKING
+    assert repr(result).startswith("Ranking(")
+    assert pickle.loads(pickle.dumps(result)) == result
+    if kind != "scalars":
+        assert result._repr_html_() is None
+
+
+def test_a_ranking_with_its_summary_can_be_mapped() -> None:
+    summary = Summary(RANKING, 1.0, 2.0, 0.5)
+    assert tree_map(lambda value: value, summary) == summary
+    shapes: Any = apply_to_collection(summary, Tensor, lambda tensor: len(tensor))
+    assert shapes == Summary(Ranking(3, 3), 1.0, 2.0, 0.5)  # type: ignore[arg-type]

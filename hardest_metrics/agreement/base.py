@@ -32,7 +32,7 @@ class Agreement(ImageRows):
         kwargs: see :class:`torchmetrics.Metric`.
     """
 
-    columns: ClassVar = {"estimated": Column(), "true": Column()}
+    columns: ClassVar[Mapping[str, Column]] = {"estimated": Column(), "true": Column()}
 
     higher_is_better = True
     plot_upper_bound = 1.0

@@ -1,6 +1,6 @@
 """How far stated probabilities are from how often detections are right."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import torch
@@ -11,7 +11,8 @@ from hardest_metrics.calibration.fit import Judged, right_or_wrong
 from hardest_metrics.functional.detection.estimation import Calibration, Uncalibrated
 from hardest_metrics.functional.detection.matching import Query
 from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict, check_box_format
-from hardest_metrics.promises import following_device, whole_or_not_at_all
+from hardest_metrics.promises import DependableMetric
+from hardest_metrics.ranking import unsqueezed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,8 +43,8 @@ class Reliability(_Reliability):
     def __new__(
         cls, edges: Tensor, number: Tensor, probability: Tensor, precision: Tensor, error: float
     ) -> "Reliability":
-        """Restore ``(1,)``, which torchmetrics squeezes to ``()`` in all that `compute` returns."""
-        return super().__new__(cls, edges, number.reshape(-1), probability.reshape(-1), precision.reshape(-1), error)
+        """Restore vectors of one bin, and take whatever a function that maps over tensors made of them."""
+        return super().__new__(cls, edges, unsqueezed(number), unsqueezed(probability), unsqueezed(precision), error)
 
 
 def reliability(
@@ -79,7 +80,7 @@ def reliability(
     return _compared(_sums(right_or_wrong(preds, target, query, box_format), calibration, bins))
 
 
-class DetectionCalibration(Metric):
+class DetectionCalibration(DependableMetric):
     """Compare probabilities with how often detections are right, batch by batch: :func:`reliability` as a metric.
 
     What it keeps is three numbers a bin, in float64 whatever the dtype of the model. Images that several processes see,
@@ -121,12 +122,13 @@ class DetectionCalibration(Metric):
         super().__init__(**kwargs)
         _check_bins(bins)
         check_box_format(box_format)
-        self.calibration: Calibration = Uncalibrated() if calibration is None else calibration
-        self.query = Query() if query is None else query
+        self.calibration = calibration
+        self.query = query
         self.box_format = box_format
         self.bins = bins
         # Named after all that it depends on: others of that name may share it, and no others can be merged or loaded
-        self._state_name = f"sums({self.calibration.settings}, {self.query}, box_format={box_format!r}, bins={bins})"
+        asked = f"{(calibration or Uncalibrated()).settings}, {query or Query()}"
+        self._state_name = f"sums({asked}, box_format={box_format!r}, bins={bins})"
         self.add_state(self._state_name, torch.zeros(3, bins, dtype=torch.float64), dist_reduce_fx="sum")
 
     def update(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> None:
@@ -143,6 +145,7 @@ class DetectionCalibration(Metric):
         sums = _sums(judged, self.calibration, self.bins).to(self.device)
         setattr(self, self._state_name, getattr(self, self._state_name) + sums)
 
+    @torch.jit.unused
     def forward(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> Reliability:
         """Add a batch of images and give the comparison over that batch alone.
 
@@ -186,26 +189,31 @@ class DetectionCalibration(Metric):
         self._computed = None
 
     def plot(
-        self, val: Reliability | None = None, ax: "Axes | None" = None, label: str | None = None
+        self,
+        val: Reliability | Sequence[Reliability] | None = None,
+        ax: "Axes | None" = None,
+        label: str | None = None,
     ) -> "tuple[Figure, Axes]":
         """Draw the reliability diagram, see :func:`hardest_metrics.plot.plot_reliability`.
 
         Args:
-            val: what `compute` or `forward` gave; None for what `compute` gives now.
+            val: what `compute` or `forward` gave; a list of these for a line each; None for what `compute` gives now.
             ax: what to draw on; None for a new figure.
-            label: what the legend calls it.
+            label: what the legend calls it; of a list, numbered from 0, by default as steps.
 
         Raises:
             ModuleNotFoundError: if matplotlib is not installed.
+            ValueError: if the list is empty.
         """
         from hardest_metrics.plot import plot_reliability
 
-        return plot_reliability(self.compute() if val is None else val, ax, label)
-
-    # What follows makes torchmetrics' machinery keep the promises of the docstrings
-
-    def _wrap_update(self, update: Callable[..., Any]) -> Callable[..., Any]:
-        return whole_or_not_at_all(self, super()._wrap_update(update))
+        if val is None or isinstance(val, Reliability):
+            return plot_reliability(self.compute() if val is None else val, ax, label)
+        if not val:
+            raise ValueError("`val` is an empty list: give what `compute` or `forward` gave, or None.")
+        for step, result in enumerate(val):
+            figure, ax = plot_reliability(result, ax, f"{label or 'step'} {step}")
+        return figure, cast("Axes", ax)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
         loaded = prefix + self._state_name in state_dict
@@ -214,9 +222,6 @@ class DetectionCalibration(Metric):
             setattr(self, self._state_name, getattr(self, self._state_name).to(self.device))
             self._computed = None
             self._update_count = max(self._update_count, 1)
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], *args: Any, **kwargs: Any) -> "DetectionCalibration":
-        return cast("DetectionCalibration", super()._apply(following_device(fn), *args, **kwargs))
 
 
 def _check_bins(bins: int) -> None:

@@ -45,8 +45,7 @@ class TopImages:
         position: dict[int, int] = {}
         totals = [0.0] * examples.number
         for name, metric in metrics.items():
-            newest: Any = metric.newest
-            ids, hardness = (column.tolist() for column in newest(examples.number))
+            ids, hardness = (column.tolist() for column in metric.newest(examples.number))
             ids = [self._seen + index if image_id == NO_ID else image_id for index, image_id in enumerate(ids)]
             position = {image_id: index for index, image_id in enumerate(ids)}
             totals = [total + value for total, value in zip(totals, hardness, strict=True)]

@@ -66,7 +66,7 @@ class BoxErrors(DetectionMetric[ReductionT]):
         ValueError: if an argument is out of its range.
     """
 
-    columns: ClassVar = {"errors": Column((2,)), "weighted": Column((2,))}
+    columns: ClassVar[Mapping[str, Column]] = {"errors": Column((2,)), "weighted": Column((2,))}
 
     kind: ClassVar[ErrorKind]
     errors: list[Tensor]
@@ -190,7 +190,7 @@ class FalsePositives(BoxErrors[ReductionT]):
         >>> metric = FalsePositives(weighting="pixel")
         >>> metric.update(preds, target)
         >>> metric.compute()
-        Ranking(1 images, hardest first: 42 (0.125))
+        Ranking(1 image, hardest first: 42 (0.125))
     """
 
     kind = "false_positives"
@@ -234,7 +234,7 @@ class TotalFalse(BoxErrors[ReductionT]):
         >>> metric = TotalFalse()
         >>> metric.update(preds, target)
         >>> metric.compute()
-        Ranking(1 images, hardest first: 42 (2))
+        Ranking(1 image, hardest first: 42 (2))
     """
 
     kind = "total_false"

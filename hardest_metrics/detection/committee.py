@@ -61,7 +61,7 @@ class CommitteeHardness(Estimator[ReductionT]):
         >>> metric = CommitteeHardness(TotalFalse())
         >>> metric.update([{**box, "image_id": 7}], members=[[box], [other]])  # one agrees, one does not
         >>> metric.compute()
-        Ranking(1 images, hardest first: 7 (1))
+        Ranking(1 image, hardest first: 7 (1))
     """
 
     _members: Sequence[Sequence[ImageDict]] = ()  # of the batch that is being read

@@ -12,7 +12,7 @@ from hardest_metrics.detection.pieces import in_pieces
 from hardest_metrics.detection.waiting import Packed, Waiting, measure_all
 from hardest_metrics.functional.detection.packing import ImageDict
 from hardest_metrics.functional.eager import without_autocast
-from hardest_metrics.image_rows import Reading, Rows
+from hardest_metrics.image_rows import Reading
 from hardest_metrics.metric import HardnessMetric, ReductionT
 from hardest_metrics.rows import joint
 
@@ -75,6 +75,11 @@ class DetectionMetric(HardnessMetric[ReductionT]):
         with torch.no_grad(), without_autocast():
             self._take(self._read(list(self.needs.values()), preds, target))
 
+    def _setting(self, name: str) -> object:
+        # settings of the query are given by their own names
+        holder = self if hasattr(self, name) or not hasattr(self, "query") else self.query
+        return getattr(holder, name)
+
     def _read(self, asked: Sequence[Hashable], preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> Reading:
         measure = partial(self._measure, asked)
         if not self.by_image:
@@ -108,19 +113,3 @@ class DetectionMetric(HardnessMetric[ReductionT]):
     def _forget(self) -> None:
         self._waiting = Waiting()
         super()._forget()
-
-    def newest(self, number: int) -> tuple[Tensor, Tensor]:
-        """Ids and hardness of the images that the last update added, in the order given.
-
-        Args:
-            number: how many images it added.
-
-        Returns:
-            ``(number,)`` int64, :data:`~hardest_metrics.functional.ids.NO_ID` for images without id, and
-            ``(number,)`` float32.
-        """
-        # chunks grow at their end: the last one holds the last update whole
-        start = len(self.image_ids[-1]) - number
-        columns = {name: getattr(self, name)[-1][start:] for name in self.columns}
-        _, hardness = self._ranked(Rows(self.image_ids[-1][start:], columns))
-        return self.image_ids[-1][start:].clone(), hardness.clone()

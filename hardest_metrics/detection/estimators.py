@@ -59,7 +59,9 @@ class Estimator(DetectionMetric[ReductionT]):
         ValueError: if an argument is out of its range.
     """
 
-    columns: ClassVar = {"moments": Column((len(_KINDS), 2))}
+    columns: ClassVar[Mapping[str, Column]] = {"moments": Column((len(_KINDS), 2))}
+    __jit_ignored_attributes__: ClassVar[list[str]] = [*DetectionMetric.__jit_ignored_attributes__, "definition"]
+
     needs_labels = False
     definition: Definition
     moments: list[Tensor]
@@ -186,18 +188,20 @@ class ScoreSampling(Estimator[ReductionT]):
         **kwargs: Any,
     ) -> None:
         check_n_samples(n_samples)
-        of_scores = ScoreSampler(seed, calibration or Uncalibrated())
-        users, sampler = sampler is not None, sampler or of_scores
-        settings = f"{self._name}(n_samples={n_samples}, sampler={sampler.settings}"
+        drawing = sampler or ScoreSampler(seed, calibration or Uncalibrated())
+        settings = f"{self._name}(n_samples={n_samples}, sampler={drawing.settings}"
         super().__init__(definition, settings, statistic, c, reduction, **kwargs)
-        self.by_image = self.by_image and not users  # who knows what else a sampler of the user's goes by
+        self.by_image = self.by_image and sampler is None  # who knows what else a sampler of the user's goes by
         self.n_samples = n_samples
+        self.seed = seed
+        self.calibration = calibration
         self.sampler = sampler
+        self._drawing = drawing
 
     def _moments(self, batch: Batch) -> Tensor:
         weighting = named_weighting(self.definition.weighting)
         return sampled_moments(
-            batch, self.definition.query, weighting, self.n_samples, self.sampler, type(self)._associate
+            batch, self.definition.query, weighting, self.n_samples, self._drawing, type(self)._associate
         )
 
 
@@ -216,7 +220,7 @@ class FastScoreSampling(ScoreSampling[ReductionT]):
         ...     [{"boxes": torch.rand(2, 4).cumsum(1), "scores": torch.ones(2), "labels": torch.tensor([1, 2])}]
         ... )
         >>> metric.compute()
-        Ranking(1 images, hardest first: 0 (0))
+        Ranking(1 image, hardest first: 0 (0))
     """
 
     _associate: Associate = staticmethod(own_detection)
@@ -254,7 +258,7 @@ class ExpectedHardness(Estimator[ReductionT]):
         >>> metric = ExpectedHardness(TotalFalse())
         >>> metric.update(preds)
         >>> metric.compute()
-        Ranking(1 images, hardest first: 0 (0.5))
+        Ranking(1 image, hardest first: 0 (0.5))
     """
 
     def __init__(
@@ -266,8 +270,7 @@ class ExpectedHardness(Estimator[ReductionT]):
         reduction: ReductionT = None,  # type: ignore[assignment]
         **kwargs: Any,
     ) -> None:
-        calibration = Uncalibrated() if calibration is None else calibration
-        settings = f"expected_hardness(calibration={calibration.settings}"
+        settings = f"expected_hardness(calibration={(calibration or Uncalibrated()).settings}"
         super().__init__(definition, settings, statistic, c, reduction, **kwargs)
         if callable(definition.weighting):
             raise ValueError(
@@ -276,5 +279,5 @@ class ExpectedHardness(Estimator[ReductionT]):
         self.calibration = calibration
 
     def _moments(self, batch: Batch) -> Tensor:
-        weighting = self.definition.weighting
-        return expected_moments(batch, self.definition.query, weighting, self.calibration)  # type: ignore[arg-type]
+        weighting, calibration = self.definition.weighting, self.calibration or Uncalibrated()
+        return expected_moments(batch, self.definition.query, weighting, calibration)  # type: ignore[arg-type]

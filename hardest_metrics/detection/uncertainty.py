@@ -54,10 +54,10 @@ class Uncertainty(DetectionMetric[ReductionT]):
         >>> metric = Uncertainty("max_uncertainty")
         >>> metric.update(preds)
         >>> metric.compute()
-        Ranking(1 images, hardest first: 0 (0.5))
+        Ranking(1 image, hardest first: 0 (0.5))
     """
 
-    columns: ClassVar = {"uncertainty": Column()}
+    columns: ClassVar[Mapping[str, Column]] = {"uncertainty": Column()}
     needs_labels = False
 
     def __init__(
@@ -75,11 +75,9 @@ class Uncertainty(DetectionMetric[ReductionT]):
     ) -> None:
         if measure not in get_args(Measure):
             raise ValueError(f"`measure` must be one of {get_args(Measure)}, but is {measure!r}.")
-        if image_reduction is None:
-            image_reduction = "max" if measure == "max_uncertainty" else "sum"
-        if image_reduction not in get_args(ImageReduction):
+        if image_reduction is not None and image_reduction not in get_args(ImageReduction):
             raise ValueError(
-                f"`image_reduction` must be one of {get_args(ImageReduction)}, but is {image_reduction!r}."
+                f"`image_reduction` must be one of {get_args(ImageReduction)} or None, but is {image_reduction!r}."
             )
         if calibration is not None and measure in OF_LOGITS:
             raise ValueError(
@@ -89,12 +87,14 @@ class Uncertainty(DetectionMetric[ReductionT]):
         check_box_format(box_format)
         query = Query(score_threshold, labels=labels, area_range=area_range, max_detections=max_detections)
         calibrated = "" if calibration is None else f", calibration={calibration.settings}"
-        settings = f"uncertainty({measure!r}, {image_reduction!r}, {query}, box_format={box_format!r}{calibrated})"
+        over_image = image_reduction or ("max" if measure == "max_uncertainty" else "sum")
+        settings = f"uncertainty({measure!r}, {over_image!r}, {query}, box_format={box_format!r}{calibrated})"
         super().__init__(settings, reduction, **kwargs)
         self.measure = measure
         self.image_reduction = image_reduction
+        self._over_image: ImageReduction = over_image
         self.query = query
-        self.calibration = Uncalibrated() if calibration is None else calibration
+        self.calibration = calibration
         self.box_format = box_format
 
     def update(self, preds: Sequence[ImageDict], target: Sequence[ImageDict] | None = None) -> None:
@@ -121,13 +121,13 @@ class Uncertainty(DetectionMetric[ReductionT]):
         batch = pack(preds, target, self.box_format)
         boxes = batch.detections
         if self.measure in OF_SCORES:
-            values = OF_SCORES[self.measure](probabilities(self.calibration, boxes.scores))
+            values = OF_SCORES[self.measure](probabilities(self.calibration or Uncalibrated(), boxes.scores))
         else:
             values = OF_LOGITS[self.measure](_logits(preds, self.measure).to(boxes.scores.device))
         kept = participants(boxes, self.query)
         kept = kept[self.query.counts_area(boxes.box_area.index_select(0, kept))]
         image = boxes.image.index_select(0, kept)
-        result = image_uncertainty(values.index_select(0, kept), image, len(batch), self.image_reduction)
+        result = image_uncertainty(values.index_select(0, kept), image, len(batch), self._over_image)
         return batch.image_ids, {"uncertainty": result.float()}
 
     def _hardness(self, columns: Columns) -> Tensor:

@@ -13,7 +13,7 @@ from torchmetrics.utilities.distributed import gather_all_tensors
 
 from hardest_metrics.functional.transferability.inputs import checked_boxes, checked_features, checked_labels
 from hardest_metrics.functional.transferability.statistics import FeatureStatistics
-from hardest_metrics.promises import following_device, whole_or_not_at_all
+from hardest_metrics.promises import DependableMetric
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +36,7 @@ class Statistics(Protocol):
 S = TypeVar("S", bound=Statistics)
 
 
-class TransferabilityMetric(Metric, Generic[S]):
+class TransferabilityMetric(DependableMetric, Generic[S]):
     """A score of a pretrained model for a target set: a scalar, the higher the better.
 
     A subclass is a class of statistics and a formula over them, :meth:`_score`. The statistics' fields are the
@@ -72,6 +72,7 @@ class TransferabilityMetric(Metric, Generic[S]):
         """The score of all objects so far, a float64 scalar; NaN where there is nothing to tell apart."""
         return self._score(self._statistics)
 
+    @torch.jit.unused
     def forward(self, *args: Any, **kwargs: Any) -> Tensor:
         """Add a batch, and give the score of that batch alone.
 
@@ -170,9 +171,6 @@ class TransferabilityMetric(Metric, Generic[S]):
         parts = [dict(zip(of_each, values, strict=True)) for values in zip(*of_each.values(), strict=True)]
         self._set(reduce(self._kind.merge, map(self._of_state, parts)))
 
-    def _wrap_update(self, update: Callable[..., Any]) -> Callable[..., Any]:
-        return whole_or_not_at_all(self, super()._wrap_update(update))
-
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
         loaded = prefix + self._fields[0] in state_dict
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
@@ -181,9 +179,6 @@ class TransferabilityMetric(Metric, Generic[S]):
                 setattr(self, name, _on(self.device, getattr(self, name)))
             self._computed = None
             self._update_count = max(self._update_count, 1)
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], *args: Any, **kwargs: Any) -> "TransferabilityMetric[S]":
-        return cast("TransferabilityMetric[S]", super()._apply(following_device(fn), *args, **kwargs))
 
 
 class FeatureMetric(TransferabilityMetric[FeatureStatistics]):

@@ -125,10 +125,6 @@ class HScore(FeatureMetric):
         super().__init__(**kwargs)
         self.shrinkage = shrinkage
 
-    def extra_repr(self) -> str:
-        """The settings."""
-        return f"shrinkage={self.shrinkage}"
-
     def _score(self, statistics: FeatureStatistics) -> Tensor:
         return regularized_h_score_of(statistics) if self.shrinkage else h_score_of(statistics)
 
@@ -237,10 +233,6 @@ class TransRate(TransferabilityMetric[ClassScatters]):
         if self.projection is not None:
             features = gaussian_projection(features.double(), self.projection)
         self._add(ClassScatters.of(features, target))
-
-    def extra_repr(self) -> str:
-        """The settings."""
-        return f"eps={self.eps}, projection={self.projection}"
 
     def _score(self, statistics: ClassScatters) -> Tensor:
         return transrate_of(statistics, self.eps)

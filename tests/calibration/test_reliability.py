@@ -8,7 +8,9 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pytest
 import torch
+from lightning_utilities.core.apply_func import apply_to_collection
 from torch import nn
+from torch.utils._pytree import tree_map
 from torchmetrics import MetricCollection
 
 from hardest_metrics.calibration import (
@@ -263,3 +265,33 @@ def test_the_metric_draws_its_diagram() -> None:
     names = [text.get_text().split(" (")[0] for text in ax.get_legend().get_texts()]  # type: ignore[union-attr]
     assert names == ["as stated", "all", "again"]
     plt.close(figure)
+
+
+def test_several_results_are_a_line_each() -> None:
+    metric = DetectionCalibration()
+    results = [metric(*example()) for _ in range(3)]
+    _, ax = metric.plot(results)
+    legend = [text.get_text() for text in ax.get_legend().get_texts()]  # type: ignore[union-attr]
+    assert [text.split(" (")[0] for text in legend] == ["as stated", "step 0", "step 1", "step 2"]
+    _, again = metric.plot(results[:1], ax, label="epoch")
+    assert again is ax
+    assert ax.get_legend().get_texts()[-1].get_text().startswith("epoch 0 (5)")  # type: ignore[union-attr]
+    plt.close("all")
+    with pytest.raises(ValueError, match="`val` is an empty list"):
+        metric.plot([])
+
+
+@pytest.mark.parametrize("bins", [1, 4])
+def test_functions_that_give_no_tensors_can_be_mapped(bins: int) -> None:
+    result = reliability(*example(), bins=bins)
+    for mapped in (
+        apply_to_collection(result, torch.Tensor, len),
+        tree_map(lambda value: value.numel() if isinstance(value, torch.Tensor) else value, result),
+    ):
+        assert type(mapped) is Reliability
+        assert tuple(mapped) == (bins + 1, bins, bins, bins, result.error)
+    squeezed = apply_to_collection(result, torch.Tensor, torch.squeeze)
+    assert [part.shape for part in squeezed[:4]] == [part.shape for part in result[:4]]
+    doubled = tree_map(lambda value: value * 2, result)
+    assert torch.equal(doubled.number, result.number * 2)
+    assert doubled.error == result.error * 2

@@ -59,7 +59,7 @@ def test_every_estimator_estimates_the_definition(name: str) -> None:
 def test_what_is_not_given_is_as_the_class_has_it() -> None:
     default = {name: parameter.default for name, parameter in inspect.signature(ScoreSampling).parameters.items()}
     metric: Any = make_estimator("score_sampling", TotalFalse())
-    assert (metric.n_samples, metric.sampler.seed, metric.c) == (default["n_samples"], default["seed"], default["c"])
+    assert (metric.n_samples, metric.seed, metric.c) == (default["n_samples"], default["seed"], default["c"])
     committee: Any = make_estimator("committee", TotalFalse())
     assert committee.n_samples is None
     committee = make_estimator("sampled_committee", TotalFalse())
@@ -70,8 +70,8 @@ def test_what_is_given_arrives() -> None:
     metric: Any = make_estimator(
         "score_sampling", TotalFalse(), n_samples=3, seed=7, calibration=Platt(0.5), statistic="bound", c=-1.0
     )
-    assert (metric.n_samples, metric.sampler.seed, metric.statistic, metric.c) == (3, 7, "bound", -1.0)
-    assert metric.sampler.calibration.slope == 0.5
+    assert (metric.n_samples, metric.seed, metric.statistic, metric.c) == (3, 7, "bound", -1.0)
+    assert metric.calibration.slope == 0.5
     committee: Any = make_estimator(
         "sampled_committee",
         TotalFalse(),
