@@ -1,5 +1,6 @@
 """The base of scores of retrieval: embeddings and labels of every image, and a formula over what follows from them."""
 
+import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
@@ -200,9 +201,12 @@ class RetrievalMetric(HardnessMetric[MeanT]):
         return self._result(rows, self._accepted(scored))
 
     def _values(self, members: Sequence[ImageRows], rows: Rows) -> list[Any]:
-        """For `forward`: a batch alone may well hold no two images of a class, which is no reason to refuse it."""
+        """For `forward`: a batch alone may well hold no two images of a class, or fewer than k. That is no error."""
         each = cast("Sequence[RetrievalMetric[Any]]", members)
-        return [member._result(rows, scored) for member, scored in zip(each, evaluate(each, rows.columns), strict=True)]
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "`k`: ")
+            found = evaluate(each, rows.columns)
+        return [member._result(rows, scored) for member, scored in zip(each, found, strict=True)]
 
     def _compute_together(self, members: Sequence[ImageRows]) -> None:
         compute_together(cast("Sequence[RetrievalMetric[Any]]", members))

@@ -94,11 +94,8 @@ def evaluate(members: Sequence[Asking], columns: Mapping[str, Tensor], sharing: 
     is_query, in_gallery = columns["role"].bool().unbind(1)
     queries, gallery = (chosen.nonzero().squeeze(1) for chosen in (is_query, in_gallery))
     for member in members:
-        if len(queries) and member.asked.levels > columns["labels"].shape[1]:
-            raise ValueError(
-                f"{member!r} needs labels of at least {member.asked.levels} levels, but they have"
-                f" {columns['labels'].shape[1]}."
-            )
+        if len(queries):
+            check_levels(member, columns["labels"])
     here = queries if sharing is None else queries.tensor_split(sharing.size)[sharing.rank]
     if len(queries) and len(gallery):
         scores = _scores(members, columns, here, gallery, in_gallery)
@@ -111,6 +108,14 @@ def evaluate(members: Sequence[Asking], columns: Mapping[str, Tensor], sharing: 
         tells = ~column.isnan()
         found.append(Scored(queries[tells], column[tells], int((~tells).sum())))
     return found
+
+
+def check_levels(member: Asking, labels: Tensor) -> None:
+    """Refuse labels ``(N, L)`` of fewer levels than a metric needs."""
+    if member.asked.levels > labels.shape[1]:
+        raise ValueError(
+            f"{member!r} needs labels of at least {member.asked.levels} levels, but they have {labels.shape[1]}."
+        )
 
 
 def itself_in(gallery: Tensor, in_gallery: Tensor, rows: Tensor) -> Tensor:
