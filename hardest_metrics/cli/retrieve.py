@@ -181,28 +181,27 @@ class _Ranked:
     """
 
     def __init__(self, queries: "LabelTable", rows: "Tensor", scores: "Tensor") -> None:
-        from hardest_metrics.ranking import Ranking
-
-        self.places = Ranking.of(rows, 1 - scores.float())  # with rows of the table of labels for ids
-        self._queries = queries
-        self._shown_ids: Sequence[Identifier] = queries.ids or range(len(queries.labels))
-
-    def write(self, path: str, for_spreadsheets: bool) -> None:
-        """Write the ranking."""
         import torch
 
-        from hardest_metrics.data import Annotations, write_ranking
         from hardest_metrics.data.identity import numbers_of
         from hardest_metrics.ranking import Ranking
 
-        source_ids = list(self._shown_ids)
-        numbers = numbers_of(source_ids)
-        annotations = None
-        if self._queries.file_names or any(isinstance(one, str) for one in source_ids):
-            files = self._queries.file_names or list(map(str, source_ids))
-            annotations = Annotations(numbers, files, [None] * len(files), {}, [], source_ids=source_ids)
-        ranking = Ranking(torch.tensor(numbers)[self.places.image_ids], self.places.hardness)
-        write_ranking(ranking, path, annotations, for_spreadsheets=for_spreadsheets)
+        self._queries = queries
+        self._shown_ids: list[Identifier] = queries.ids or list(range(len(queries.labels)))
+        self._numbers = numbers_of(self._shown_ids)
+        self.ranking = Ranking.of(torch.tensor(self._numbers)[rows], 1 - scores.float())
+        row_of = {number: row for row, number in enumerate(self._numbers)}
+        self.rows = [row_of[number] for number in self.ranking.image_ids.tolist()]  # of the table, hardest first
+
+    def write(self, path: str, for_spreadsheets: bool) -> None:
+        """Write the ranking."""
+        from hardest_metrics.data import Annotations, write_ranking
+
+        shown, annotations = self._shown_ids, None
+        if self._queries.file_names or any(isinstance(one, str) for one in shown):
+            files = self._queries.file_names or list(map(str, shown))
+            annotations = Annotations(self._numbers, files, [None] * len(files), {}, [], source_ids=shown)
+        write_ranking(self.ranking, path, annotations, for_spreadsheets=for_spreadsheets)
 
     def table(self, top_k: int) -> Table:
         """The hardest queries."""
@@ -211,7 +210,7 @@ class _Ranked:
         for column in ("rank", "image id", *(["file name"] if files else []), "class", "hardness"):
             left = column in ("file name", "class")
             table.add_column(column, justify="left" if left else "right", overflow="fold")
-        top = zip(*(column.tolist() for column in self.places.top(top_k)), strict=True)
+        top = zip(self.rows[:top_k], self.ranking.top(top_k).hardness.tolist(), strict=True)
         for rank, (row, hardness) in enumerate(top, start=1):
             texts = [str(self._shown_ids[row]), *([files[row]] if files else []), _class_name(self._queries, row)]
             table.add_row(str(rank), *(Text(printable(text)) for text in texts), f"{hardness:.5g}")
@@ -305,24 +304,27 @@ def _check_length(path: str, embeddings: "Tensor", labels_path: str, labels: "La
 
 def _grid(options: Namespace, ranking: _Ranked, data: _Set, neighbours: int) -> bytes:
     """The content of a PNG file that shows the hardest queries."""
+    import torch
+
     from hardest_metrics.detectors.image_files import find_image
     from hardest_metrics.functional.retrieval import nearest_neighbours
     from hardest_metrics.plot import draw_neighbours, encode_png
+    from hardest_metrics.ranking import Ranking
     from hardest_metrics.retrieval import NearestItems
     from hardest_metrics.retrieval.pictures import retrieved
 
     for path, table in ((options.labels, data.queries), (options.gallery_labels, data.items)):
         if table.file_names is None:
             raise ValueError(f"{path}: has no column 'file_name' or 'file', which `grid` needs. Add it.")
-    top = ranking.places.top(options.top_k)
-    hard = top.image_ids
+    hard = torch.tensor(ranking.rows[: options.top_k])
+    top = Ranking(hard, ranking.ranking.top(options.top_k).hardness)
     found = nearest_neighbours(
         data.embeddings[hard], data.queries.labels[hard], gallery=data.gallery, gallery_labels=data.items.labels,
         itself=data.itself[hard], k=neighbours, metric=options.similarity,
     )  # fmt: skip
     number = len(data.queries.labels)  # items are numbered after all queries
 
-    def known(place: int) -> tuple[LabelTable, int]:
+    def known(place: int) -> "tuple[LabelTable, int]":
         return (data.queries, place) if place < number else (data.items, place - number)
 
     def image_of(place: int) -> Path:

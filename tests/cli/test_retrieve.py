@@ -21,6 +21,7 @@ from hardest_metrics.retrieval import (
     PrecisionAt,
     RecallAt,
     RetrievalMetric,
+    Role,
 )
 from tests.cli.commands import Run, ranking_of, save_embeddings
 from tests.retrieval.examples import Examples, examples
@@ -47,9 +48,9 @@ def save(folder: Path, name: str, given: Examples, ids: bool = True) -> list[Any
     return [folder / f"{name}.npy", folder / f"{name}.csv"]
 
 
-def ranked(metric: RetrievalMetric[Any], *batches: tuple[Examples, str]) -> list[tuple[int, float]]:
+def ranked(metric: RetrievalMetric[Any], *batches: tuple[Examples, Role]) -> list[tuple[int, float]]:
     for batch, role in batches:
-        metric.update(*batch, role=role)  # type: ignore[arg-type]
+        metric.update(batch.embeddings, batch.labels, batch.image_ids, role)
     ranking = metric.compute()
     return list(zip(ranking.image_ids.tolist(), [np.float32(h) for h in ranking.hardness.tolist()], strict=True))
 
@@ -104,8 +105,8 @@ def test_names_of_classes_and_files_are_shown_and_drawn(coco: Path, run: Run) ->
     assert "4 queries, 1 without a positive left out" in printed
     lines = out.read_text().splitlines()
     assert lines[0] == "rank,image_id,hardness,file_name"
-    assert lines[1].startswith("1,3,")
-    assert lines[1].endswith(",deep/folder/[three].png")
+    assert lines[1].startswith("1,2,0.4523")
+    assert lines[1].endswith(",two.png")
     with Image.open(grid) as picture:
         assert picture.height > 3 * 160
 
