@@ -69,15 +69,26 @@ class HardnessCollection(DependableCollection):
                 member._forward_cache = values[name]
         return {self._set_name(name): values[name] for name in self._modules}
 
+    def compute(self) -> dict[str, Any]:
+        """The value under each member."""
+        for members in self._alike():
+            first, *_ = members.values()
+            first._compute_together(list(members.values()))
+        return super().compute()
+
     def _read(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[tuple[dict[str, ImageRows], Reading]]:
         """Hardness metrics, those that read a batch alike together, and what the batch tells them."""
-        alike: dict[Hashable, dict[str, ImageRows]] = {}
-        for name, member in self._modules.items():
-            if isinstance(member, ImageRows):
-                alike.setdefault((type(member)._read, member.reads), {})[name] = member
         readings = []
-        for members in alike.values():
+        for members in self._alike():
             first = next(iter(members.values()))
             given = first._filter_kwargs(**kwargs) if kwargs else kwargs
             readings.append((members, read_together(list(members.values()), *args, **given)))
         return readings
+
+    def _alike(self) -> list[dict[str, ImageRows]]:
+        """Hardness metrics, those that read a batch alike together."""
+        alike: dict[Hashable, dict[str, ImageRows]] = {}
+        for name, member in self._modules.items():
+            if isinstance(member, ImageRows):
+                alike.setdefault((type(member)._read, member.reads), {})[name] = member
+        return list(alike.values())

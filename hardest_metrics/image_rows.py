@@ -118,6 +118,12 @@ class ImageRows(DependableMetric, ABC):
         """
         return [member._value(member._own(rows)) for member in members]
 
+    def _compute_together(self, members: "Sequence[ImageRows]") -> None:
+        """Called before `compute` of each of several metrics that read alike, of which this is the first.
+
+        A class may override it to keep in `_computed` what it finds for several at once.
+        """
+
     def compute(self) -> Any:
         """The value of all images so far."""
         return self._value(self._images_once())

@@ -24,3 +24,11 @@ MOST_SAMPLES = 1_000_000
 STATISTICS = ("mean", "std", "bound")
 
 CALIBRATIONS = ("platt", "temperature", "isotonic")
+
+#: Of retrieval, by which queries are ranked.
+RETRIEVAL_SCORES = (
+    "hierarchical_ap", "average_precision", "map_at_r", "precision_at", "recall_at", "level_ap", "ndcg", "asi",
+)  # fmt: skip
+
+#: How embeddings are compared.
+SIMILARITIES = ("cosine", "inner_product", "l2")

@@ -25,6 +25,7 @@ COMMANDS = {
     "compare": "tell how far rankings without labels can be trusted",
     "calibrate": "learn how often detections of a score are right",
     "detect": "run a torchvision detector over images",
+    "retrieve": "rank queries by how badly they retrieve their relatives",
     "report": "write a page to look through images and rankings",
 }
 
@@ -78,7 +79,7 @@ def parse(argv: Sequence[str]) -> tuple[str, Namespace]:
     chosen = argv[0] if argv and argv[0] in COMMANDS else None
     parser = new_parser(
         prog=PROGRAM,
-        description="Rank the images of a data set by how hard they are for a detector.",
+        description="Rank the images of a data set by how hard they are for a detector, or to retrieve.",
         version=__version__,
     )
     commands = parser.add_subcommands(dest="command", metavar="COMMAND")

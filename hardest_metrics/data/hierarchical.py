@@ -13,6 +13,7 @@ from torchvision.datasets.folder import IMG_EXTENSIONS
 
 from hardest_metrics.data.json_file import PathLike
 from hardest_metrics.data.table import Table, is_integer_text
+from hardest_metrics.functional.retrieval.labels import torn_rows
 
 
 class HierarchicalImage(NamedTuple):
@@ -250,19 +251,3 @@ def number_classes(keys: Sequence[Sequence[Any]]) -> tuple[Tensor, list[dict[int
         columns.append(torch.tensor([number[key] for key in level]))
         names.append({label: key for key, label in number.items()})
     return torch.stack(columns, dim=1), names
-
-
-def torn_rows(labels: Tensor) -> tuple[int, int, int] | None:
-    """Two rows that are equal at a level, and differ at the next; and that level. None where labels are a tree.
-
-    Example:
-        >>> torn_rows(torch.tensor([[0, 0], [1, 0], [0, 1]]))
-        (0, 2, 0)
-    """
-    for level in range(labels.shape[1] - 1):
-        order = labels[:, level].argsort(stable=True)
-        finer, coarser = labels[order, level], labels[order, level + 1]
-        torn = ((finer[1:] == finer[:-1]) & (coarser[1:] != coarser[:-1])).nonzero()
-        if len(torn):
-            return int(order[torn[0]]), int(order[torn[0] + 1]), level
-    return None

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hardest_metrics.cli import program
-from tests.cli.commands import Run
+from tests.cli.commands import Run, save_embeddings
 from tests.detectors.small import MODEL, N_CLASSES, save_weights
 
 #: What somebody may type, or a script insert, where something else is expected.
@@ -39,6 +39,7 @@ def base(command: str, option: str) -> list[str]:
         "calibrate": [command, *files, "--out", "calibration.json"],
         "detect": [command, "--model", MODEL, "--weights", "weights.pt", "--num-classes", str(N_CLASSES),
                    "--images", "images", "--out", "detected.json", "--device", "cpu"],
+        "retrieve": [command, "--embeddings", "embeddings.npy", "--labels", "labels.csv"],
         "report": [command, *files, "--estimators", "score_sampling", "--out", "report.html"],
     }[command]  # fmt: skip
 
@@ -56,6 +57,7 @@ def bad_commands(command: str, number: int | None) -> Iterator[list[str]]:
 @pytest.fixture
 def inputs(coco: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     save_weights(coco / "weights.pt")
+    save_embeddings(coco)
     monkeypatch.chdir(coco)
     return coco
 

@@ -18,6 +18,7 @@ from hardest_metrics import cli
 from hardest_metrics.cli import program
 from hardest_metrics.comparison import figures
 from hardest_metrics.report import plots, write
+from tests.cli.commands import save_embeddings
 from tests.detectors.small import MODEL, N_CLASSES, save_weights
 from tests.processes import Child, content, leftovers, needs_fork, seconds
 
@@ -41,6 +42,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
             found = [box[0] + choose.choice([0, 1, 15]), *box[1:]]
             score = choose.randint(1, 99) / 100
             results.append({"image_id": image, "category_id": label, "bbox": found, "score": score})
+    save_embeddings(folder, {image: f"{image}.png" for image in range(1, 5)})
     categories = [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]
     document = {"images": images, "annotations": annotations, "categories": categories}
     (folder / "instances.json").write_text(json.dumps(document))
@@ -75,6 +77,9 @@ def arguments(command: str, inputs: Path, out: Path, other: bool = False) -> lis
         "compare": [*one, inputs / "other.json", *threshold, "--out", out / "compared", "--images", inputs / "images",
                     "--definitions", "total_false/none", "--estimators", "expected_hardness"],
         "calibrate": [*one, *threshold, "--out", out / "calibration.json"],
+        "retrieve": ["--embeddings", inputs / "embeddings.npy", "--labels", inputs / "labels.csv", "--score",
+                     "ndcg" if other else "hierarchical_ap", "--out", out / "r.csv", out / "r.json", "--images",
+                     inputs / "images", "--grid", out / "grid.png", "--neighbours", 2],
         "report": [*one, *threshold, "--images", inputs / "images", "--out", out / "page.html"],
         "detect": ["--model", MODEL, "--weights", inputs / "weights.pt", "--num-classes", N_CLASSES, "--images",
                    inputs / "images", "--device", "cpu", "--batch-size", 1, "--logits", out / "logits.json",

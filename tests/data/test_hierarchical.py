@@ -10,7 +10,6 @@ from torch.utils.data import DataLoader
 from torchvision.transforms.v2.functional import pil_to_tensor
 
 from hardest_metrics.data import HierarchicalCSV, HierarchicalFolder, HierarchicalImages
-from hardest_metrics.data.hierarchical import torn_rows
 
 
 def save(folder: Path, *names: str, mode: str = "RGB") -> None:
@@ -55,20 +54,6 @@ def test_classes_are_numbered_level_by_level() -> None:
 def test_labels_that_are_no_tree_are_refused_naming_two_files() -> None:
     with pytest.raises(ValueError, match=r"b has \[3, 2\] and d \[3, 4\], equal at level 0"):
         HierarchicalImages(list("abcd"), labels([9, 4], [3, 2], [9, 4], [3, 4]))
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_a_tree_is_told_from_others(seed: int) -> None:
-    rows = torch.randint(3, (5, 3), generator=torch.Generator().manual_seed(seed))
-    torn = [
-        (i, j, level)
-        for i in range(5)
-        for j in range(5)
-        for level in range(2)
-        if rows[i, level] == rows[j, level] and rows[i, level + 1] != rows[j, level + 1]
-    ]
-    found = torn_rows(rows)
-    assert found in torn if torn else found is None
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,9 @@ from torch import Tensor
 #: A level shares a key with a score, of which it is the last 8 bits.
 MAX_LEVELS = 255
 
+#: What to do about labels that are no tree.
+TREE_REMEDY = "Give the finest level first, and a number of its own to each class, whatever it belongs to."
+
 
 def check_labels(labels: Tensor, gallery_labels: Tensor | None = None) -> None:
     """Check that labels are those of a tree: rows that are equal at a level are equal at all coarser ones.
@@ -36,17 +39,28 @@ def check_labels(labels: Tensor, gallery_labels: Tensor | None = None) -> None:
             " give all levels of one tree in both."
         )
     rows = torch.cat([rows.to(labels.device) for rows in named.values()])
-    for level in range(rows.shape[1] - 1):
-        order = rows[:, level].argsort(stable=True)
-        finer, coarser = rows[order, level], rows[order, level + 1]
-        apart = ((finer[1:] == finer[:-1]) & (coarser[1:] != coarser[:-1])).nonzero().flatten()
-        if len(apart):
-            pair = sorted(order[int(apart[0]) :][:2].tolist())
-            raise ValueError(
-                f"`labels` are no tree: {_row(named, pair[0])} and {_row(named, pair[1])}, which are equal at level"
-                f" {level}, but not at the coarser level {level + 1}. Give the finest level first, and a number of its"
-                " own to each class, whatever it belongs to."
-            )
+    if (torn := torn_rows(rows)) is not None:
+        row, other, level = torn
+        raise ValueError(
+            f"`labels` are no tree: {_row(named, row)} and {_row(named, other)}, which are equal at level {level}, but"
+            f" not at the coarser level {level + 1}. {TREE_REMEDY}"
+        )
+
+
+def torn_rows(labels: Tensor) -> tuple[int, int, int] | None:
+    """Two rows, in their order, that are equal at a level, and differ at the next; and that level. None of a tree.
+
+    Example:
+        >>> torn_rows(torch.tensor([[0, 0], [1, 0], [0, 1]]))
+        (0, 2, 0)
+    """
+    for level in range(labels.shape[1] - 1):
+        order = labels[:, level].argsort(stable=True)
+        finer, coarser = labels[order, level], labels[order, level + 1]
+        torn = ((finer[1:] == finer[:-1]) & (coarser[1:] != coarser[:-1])).nonzero()
+        if len(torn):
+            return int(order[torn[0]]), int(order[torn[0] + 1]), level
+    return None
 
 
 def shared_levels(labels: Tensor, others: Tensor) -> Tensor:

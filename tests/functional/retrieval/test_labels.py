@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from hardest_metrics.functional.retrieval import check_labels, shared_levels
-from hardest_metrics.functional.retrieval.labels import class_order, class_spans
+from hardest_metrics.functional.retrieval.labels import class_order, class_spans, torn_rows
 from tests.functional.retrieval.trees import random_labels
 
 
@@ -18,6 +18,20 @@ def test_two_rows_that_are_no_tree_are_named() -> None:
     labels = torch.tensor([[0, 0, 0], [1, 1, 0], [2, 1, 1]])
     with pytest.raises(ValueError, match=r"row 1 .* is \[1, 1, 0\] and row 2 .* is \[2, 1, 1\].* level 1, .* level 2"):
         check_labels(labels)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_tree_is_told_from_others(seed: int) -> None:
+    rows = torch.randint(3, (5, 3), generator=torch.Generator().manual_seed(seed))
+    torn = [
+        (i, j, level)
+        for i in range(5)
+        for j in range(5)
+        for level in range(2)
+        if rows[i, level] == rows[j, level] and rows[i, level + 1] != rows[j, level + 1]
+    ]
+    found = torn_rows(rows)
+    assert found in torn if torn else found is None
 
 
 def test_queries_and_gallery_are_of_one_tree() -> None:
