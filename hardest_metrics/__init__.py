@@ -6,6 +6,18 @@ from hardest_metrics._lazy import lazy
 
 if TYPE_CHECKING:
     from hardest_metrics.callbacks import HardestImages
+    from hardest_metrics.classification import (
+        EL2N,
+        Confidence,
+        CrossEntropy,
+        Entropy,
+        LeastConfidence,
+        LogitMargin,
+        Margin,
+        TopKMiss,
+        TwoBestGap,
+        WrongLabels,
+    )
     from hardest_metrics.collection import HardnessCollection
     from hardest_metrics.detection import (
         CommitteeHardness,
@@ -17,13 +29,19 @@ if TYPE_CHECKING:
         TotalFalse,
         Uncertainty,
     )
+    from hardest_metrics.dynamics import Dynamics
     from hardest_metrics.metric import HardnessMetric, Summary
     from hardest_metrics.ranking import Ranking
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "EL2N",
     "CommitteeHardness",
+    "Confidence",
+    "CrossEntropy",
+    "Dynamics",
+    "Entropy",
     "ExpectedHardness",
     "FalseNegatives",
     "FalsePositives",
@@ -31,15 +49,26 @@ __all__ = [
     "HardestImages",
     "HardnessCollection",
     "HardnessMetric",
+    "LeastConfidence",
+    "LogitMargin",
+    "Margin",
     "Ranking",
     "ScoreSampling",
     "Summary",
+    "TopKMiss",
     "TotalFalse",
+    "TwoBestGap",
     "Uncertainty",
+    "WrongLabels",
 ]
 
 _HOMES = {
     "CommitteeHardness": "detection",
+    "Confidence": "classification",
+    "CrossEntropy": "classification",
+    "Dynamics": "dynamics",
+    "EL2N": "classification",
+    "Entropy": "classification",
     "ExpectedHardness": "detection",
     "FalseNegatives": "detection",
     "FalsePositives": "detection",
@@ -47,11 +76,17 @@ _HOMES = {
     "HardestImages": "callbacks",
     "HardnessCollection": "collection",
     "HardnessMetric": "metric",
+    "LeastConfidence": "classification",
+    "LogitMargin": "classification",
+    "Margin": "classification",
     "Ranking": "ranking",
     "ScoreSampling": "detection",
     "Summary": "metric",
+    "TopKMiss": "classification",
     "TotalFalse": "detection",
+    "TwoBestGap": "classification",
     "Uncertainty": "detection",
+    "WrongLabels": "classification",
 }
 
 __getattr__ = lazy(__name__, _HOMES)

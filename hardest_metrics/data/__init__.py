@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hardest_metrics.data.identity import image_number
     from hardest_metrics.data.image_list import read_image_list
     from hardest_metrics.data.inaturalist import INaturalist2018
+    from hardest_metrics.data.indexed import Indexed
     from hardest_metrics.data.online_products import OnlineProducts
     from hardest_metrics.data.ranking_file import write_ranking
     from hardest_metrics.data.voc import read_voc_annotations
@@ -38,6 +39,7 @@ __all__ = [
     "HierarchicalImage",
     "HierarchicalImages",
     "INaturalist2018",
+    "Indexed",
     "OnlineProducts",
     "atomic_write",
     "image_number",
@@ -61,6 +63,7 @@ _HOMES = {
     "HierarchicalImage": "hierarchical",
     "HierarchicalImages": "hierarchical",
     "INaturalist2018": "inaturalist",
+    "Indexed": "indexed",
     "OnlineProducts": "online_products",
     "atomic_write": "atomic",
     "image_number": "identity",
