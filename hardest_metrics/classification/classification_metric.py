@@ -141,9 +141,9 @@ def _checked_ids(image_ids: ImageIds | None, number: int) -> Tensor:
         return torch.full((number,), NO_ID, dtype=torch.int64)
     if not isinstance(image_ids, Tensor):
         given = list(image_ids)
-        wrong = next((one for one in given if isinstance(one, bool) or not isinstance(one, int | str)), None)
-        if wrong is not None:
-            raise TypeError(f"`image_ids` must be integers or text, but one is {wrong!r}.")
+        wrong = [one for one in given if isinstance(one, bool) or not isinstance(one, int | str)]
+        if wrong:
+            raise TypeError(f"`image_ids` must be integers or text, but one is {wrong[0]!r}.")
         image_ids = torch.tensor(numbers_of(given), dtype=torch.int64)
     if image_ids.is_floating_point() or image_ids.is_complex() or image_ids.dtype == torch.bool:
         raise TypeError(f"`image_ids` must be integers, but are {image_ids.dtype}.")
