@@ -19,6 +19,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # a busy neighbour costs le
 from benchmarks import (
     agreement_speed,
     callback,
+    classification,
     definitions,
     estimators,
     floor,
@@ -46,6 +47,7 @@ PARTS: dict[str, Callable[[bool], Section]] = {
     "callback": callback.validation,
     "retrieval": retrieval.scores,
     "losses": losses.losses,
+    "classification": classification.columns,
 }
 
 

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from hardest_metrics import agreement as agreement
     from hardest_metrics import calibration as calibration
     from hardest_metrics import callbacks as callbacks
+    from hardest_metrics import classification as classification
     from hardest_metrics import cli as cli
     from hardest_metrics import comparison as comparison
     from hardest_metrics import data as data
@@ -17,8 +18,21 @@ if TYPE_CHECKING:
     from hardest_metrics import losses as losses
     from hardest_metrics import plot as plot
     from hardest_metrics import report as report
+    from hardest_metrics import retrieval as retrieval
     from hardest_metrics import transferability as transferability
     from hardest_metrics.callbacks import HardestImages
+    from hardest_metrics.classification import (
+        EL2N,
+        Confidence,
+        CrossEntropy,
+        Entropy,
+        LeastConfidence,
+        LogitMargin,
+        Margin,
+        TopKMiss,
+        TwoBestGap,
+        WrongLabels,
+    )
     from hardest_metrics.collection import HardnessCollection
     from hardest_metrics.detection import (
         CommitteeHardness,
@@ -30,13 +44,19 @@ if TYPE_CHECKING:
         TotalFalse,
         Uncertainty,
     )
+    from hardest_metrics.dynamics import Dynamics
     from hardest_metrics.metric import HardnessMetric, Summary
     from hardest_metrics.ranking import Ranking
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "EL2N",
     "CommitteeHardness",
+    "Confidence",
+    "CrossEntropy",
+    "Dynamics",
+    "Entropy",
     "ExpectedHardness",
     "FalseNegatives",
     "FalsePositives",
@@ -44,15 +64,26 @@ __all__ = [
     "HardestImages",
     "HardnessCollection",
     "HardnessMetric",
+    "LeastConfidence",
+    "LogitMargin",
+    "Margin",
     "Ranking",
     "ScoreSampling",
     "Summary",
+    "TopKMiss",
     "TotalFalse",
+    "TwoBestGap",
     "Uncertainty",
+    "WrongLabels",
 ]
 
 _HOMES = {
     "CommitteeHardness": "detection",
+    "Confidence": "classification",
+    "CrossEntropy": "classification",
+    "Dynamics": "dynamics",
+    "EL2N": "classification",
+    "Entropy": "classification",
     "ExpectedHardness": "detection",
     "FalseNegatives": "detection",
     "FalsePositives": "detection",
@@ -60,11 +91,17 @@ _HOMES = {
     "HardestImages": "callbacks",
     "HardnessCollection": "collection",
     "HardnessMetric": "metric",
+    "LeastConfidence": "classification",
+    "LogitMargin": "classification",
+    "Margin": "classification",
     "Ranking": "ranking",
     "ScoreSampling": "detection",
     "Summary": "metric",
+    "TopKMiss": "classification",
     "TotalFalse": "detection",
+    "TwoBestGap": "classification",
     "Uncertainty": "detection",
+    "WrongLabels": "classification",
 }
 
 __getattr__ = lazy(__name__, _HOMES, __path__)

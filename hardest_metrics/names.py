@@ -7,6 +7,11 @@ DEFINITIONS = ("false_positives", "false_negatives", "total_false")
 
 WEIGHTINGS = ("none", "pixel", "overlap")
 
+#: Definitions of classified images.
+CLASSIFIED = ("cross_entropy", "margin", "logit_margin", "confidence", "el2n", "top1_miss", "top5_miss")
+
+CLASSIFIED_WITHOUT_LABELS = ("entropy", "least_confidence", "two_best_gap")
+
 #: Those that go by other detectors.
 COMMITTEES = ("committee", "sampled_committee")
 

@@ -132,7 +132,8 @@ def gathered_anew(metric: Metric, compute: Callable[..., Any]) -> Callable[..., 
 
     @functools.wraps(compute)
     def computed(*args: Any, **kwargs: Any) -> Any:
-        if metric._to_sync and metric.distributed_available_fn():
+        fresh = vars(metric).pop("_computed_just_now", False)  # for several metrics at once
+        if metric._to_sync and metric.distributed_available_fn() and not fresh:
             metric._computed = None
         return compute(*args, **kwargs)
 

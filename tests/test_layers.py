@@ -16,7 +16,7 @@ LAYERS: list[set[str]] = [
     {"alignment", "promises", "rows", "summary"},
     {"data", "image_rows"},
     {"plot"},
-    {"metric"},
+    {"dynamics", "metric"},
     {"collection", "agreement", "losses", "transferability", "calibration"},
     {"classification", "detection", "retrieval"},
     {"callbacks", "detectors", "evaluators", "results"},

@@ -7,6 +7,8 @@ from hardest_metrics.calibration.curves import Isotonic, Platt
 from hardest_metrics.calibration.file import read_calibration, write_calibration
 from hardest_metrics.calibration.fit import Method, fit_calibration, right_or_wrong
 from hardest_metrics.calibration.reliability import DetectionCalibration, Reliability, reliability
+from hardest_metrics.calibration.temperature import fit_temperature
+from hardest_metrics.functional.classification.temperature import Temperature
 from hardest_metrics.functional.detection.estimation import Calibration
 from hardest_metrics.plot.reliability import plot_reliability
 
@@ -17,7 +19,9 @@ __all__ = [
     "Method",
     "Platt",
     "Reliability",
+    "Temperature",
     "fit_calibration",
+    "fit_temperature",
     "plot_reliability",
     "read_calibration",
     "reliability",

@@ -9,6 +9,7 @@ from jsonargparse import ArgumentParser, Namespace
 from rich.table import Table
 from rich.text import Text
 
+from hardest_metrics.cli import rank_classifier
 from hardest_metrics.cli.estimator import (
     add_estimator_options,
     check_estimator,
@@ -45,9 +46,11 @@ def parser() -> ArgumentParser:
     """Its options."""
     rank = new_parser(
         usage=f"{PROGRAM} rank --annotations FILE|FOLDER --detections FILE [options]\n"
-        f"       {PROGRAM} rank --estimator NAME --detections FILE [options]",
+        f"       {PROGRAM} rank --estimator NAME --detections FILE [options]\n"
+        f"       {PROGRAM} rank --logits FILE [--labels FILE|FOLDER] [options]",
         description="Rank images by a detector's errors, the hardest first: by labels, to which detections are"
-        " matched by COCO's protocol at one IoU threshold; or without labels, estimated.",
+        " matched by COCO's protocol at one IoU threshold; or without labels, estimated. Or rank by what a classifier"
+        " says of them.",
     )
     data = rank.add_argument_group("data")
     data.add_argument(
@@ -83,6 +86,8 @@ def parser() -> ArgumentParser:
 
     add_estimator_options(rank.add_argument_group("without labels", "Estimates of what the query would say."))
 
+    rank_classifier.add_classifier_options(rank.add_argument_group("classifiers", "Instead of boxes."))
+
     output = rank.add_argument_group("output", "A table of the hardest images is always printed.")
     output.add_argument(
         "--top-k", type=int, default=10, metavar="K",
@@ -108,6 +113,11 @@ def parser() -> ArgumentParser:
 
 def run(options: Namespace) -> None:
     """Rank, print and write."""
+    if options.logits:
+        rank_classifier.run(options, parser())
+        return
+    if options.definition:
+        raise ValueError("`definition` is of a classifier's `logits`: give both, or neither.")
     check_estimator(options)
     _check_files(options)
     if options.top_k < 1:

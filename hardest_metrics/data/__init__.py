@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hardest_metrics.data.identity import image_number
     from hardest_metrics.data.image_list import read_image_list
     from hardest_metrics.data.inaturalist import INaturalist2018
+    from hardest_metrics.data.indexed import Indexed
     from hardest_metrics.data.online_products import OnlineProducts
     from hardest_metrics.data.ranking_file import ImageNames, encode_ranking, write_ranking
     from hardest_metrics.data.voc import read_voc_annotations
@@ -39,6 +40,7 @@ __all__ = [
     "HierarchicalImages",
     "INaturalist2018",
     "ImageNames",
+    "Indexed",
     "OnlineProducts",
     "atomic_write",
     "encode_ranking",
@@ -63,6 +65,7 @@ _HOMES = {
     "HierarchicalImage": "hierarchical",
     "HierarchicalImages": "hierarchical",
     "INaturalist2018": "inaturalist",
+    "Indexed": "indexed",
     "OnlineProducts": "online_products",
     "atomic_write": "atomic",
     "image_number": "identity",

@@ -1,6 +1,19 @@
 """Hardness as pure functions: tensors in, tensors out."""
 
 from hardest_metrics.functional import transferability
+from hardest_metrics.functional.classification import (
+    confidence,
+    cross_entropy,
+    el2n,
+    entropy,
+    label_rank,
+    least_confidence,
+    logit_margin,
+    margin,
+    topk_miss,
+    two_best_gap,
+    wrong_labels,
+)
 from hardest_metrics.functional.detection import (
     Batch,
     Boxes,
@@ -53,11 +66,19 @@ __all__ = [
     "ScoreSampler",
     "TruePositives",
     "by_matching",
+    "confidence",
+    "cross_entropy",
+    "el2n",
+    "entropy",
     "error_sums",
     "errors_of",
     "expected_moments",
     "false_negatives",
     "false_positives",
+    "label_rank",
+    "least_confidence",
+    "logit_margin",
+    "margin",
     "match",
     "nearest_neighbours",
     "no_labels",
@@ -69,7 +90,10 @@ __all__ = [
     "sampled_moments",
     "score_queries",
     "score_ranked",
+    "topk_miss",
     "topk_scores",
     "total_false",
     "transferability",
+    "two_best_gap",
+    "wrong_labels",
 ]

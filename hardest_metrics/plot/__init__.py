@@ -1,6 +1,8 @@
 """Pictures: of rankings with matplotlib, of images with Pillow."""
 
+from hardest_metrics.plot.classified import draw_classified
 from hardest_metrics.plot.correlation import plot_correlation
+from hardest_metrics.plot.data_map import plot_data_map
 from hardest_metrics.plot.distribution import plot_distribution
 from hardest_metrics.plot.grid import (
     MAX_TILES,
@@ -25,6 +27,7 @@ __all__ = [
     "OutcomeBoxes",
     "Retrieved",
     "detection_boxes",
+    "draw_classified",
     "draw_grid",
     "draw_image",
     "draw_neighbours",
@@ -32,6 +35,7 @@ __all__ = [
     "encode_png",
     "outcome_boxes",
     "plot_correlation",
+    "plot_data_map",
     "plot_distribution",
     "plot_history",
     "plot_regret",

@@ -23,11 +23,14 @@ def compute_together(members: "Sequence[RetrievalMetric[Any]]") -> None:
         ValueError: on all processes, if these compute different metrics, or what `compute` raises.
     """
     first = members[0]
+    available = first.distributed_available_fn
+    if first._to_sync and callable(available) and available():
+        for member in members:  # what one process kept, another may not have
+            member._computed = None
     kept = [vars(member)["_computed"] is not None or not member.compute_with_cache for member in members]
     if len(members) < 2 or any(kept):
         return
     alike = all(_gathered_alike(first, member) and _same_state(first, member) for member in members)
-    available = first.distributed_available_fn
     if first._to_sync and callable(available) and available() and not first._is_synced:
         alike = _all_processes(alike, first, len(members))
     if not alike:
@@ -42,7 +45,7 @@ def compute_together(members: "Sequence[RetrievalMetric[Any]]") -> None:
         found = evaluate(members, rows.columns, first._sharing)
         values = [member._result(rows, member._accepted(one)) for member, one in zip(members, found, strict=True)]
     for member, value in zip(members, values, strict=True):
-        member._computed = _squeeze_if_scalar(value)
+        vars(member).update(_computed=_squeeze_if_scalar(value), _computed_just_now=True)
 
 
 def same_chunks(some: Mapping[str, Sequence[Tensor]], others: Mapping[str, Sequence[Tensor]]) -> bool:

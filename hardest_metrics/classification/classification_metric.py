@@ -1,0 +1,142 @@
+"""The base of metrics of classifiers: how they take logits, labels and ids."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from hardest_metrics.data.identity import Identifier, numbers_of
+from hardest_metrics.functional.classification.inputs import checked_target, require_finite, shaped_logits
+from hardest_metrics.functional.classification.measures import Asked, measure, needs_target
+from hardest_metrics.functional.classification.temperature import Temperature
+from hardest_metrics.functional.eager import without_autocast
+from hardest_metrics.functional.ids import NO_ID
+from hardest_metrics.image_rows import Column, Reading
+from hardest_metrics.metric import Columns, HardnessMetric, ReductionT
+
+#: Ids of the images of a batch: numbers, or text, of which :func:`~hardest_metrics.data.image_number` makes numbers.
+ImageIds = Tensor | Sequence[Identifier]
+
+
+class ClassificationMetric(HardnessMetric[ReductionT]):
+    """Hardness of images that follows from a classifier's logits, and the labels where the definition needs any.
+
+    All metrics of classifiers read batches alike: in a :class:`~hardest_metrics.HardnessCollection` each batch is
+    checked and measured once for all of them, and of the measures what some member needs. Those without labels ignore
+    `target`.
+
+    As input to ``forward`` and ``update``:
+
+    - ``preds``: ``(N, K)`` logits of any floating dtype, K at least 2;
+    - ``target``: ``(N,)`` integer labels;
+    - ``image_ids``: ``(N,)`` integers, or N numbers or texts; None to number images by position, in one process only.
+
+    As output ``compute`` gives a :class:`~hardest_metrics.Ranking`, or a float32 scalar if `reduction` is set.
+
+    Args:
+        measures: what is measured, a name of :mod:`hardest_metrics.functional.classification.measures`.
+        calibration: turns logits into probabilities; None for their softmax as they are.
+        reduction: None for the ranking; ``"mean"``, ``"sum"`` or ``"max"`` over the images for a scalar.
+        kwargs: see :class:`torchmetrics.Metric`.
+    """
+
+    columns: ClassVar[Mapping[str, Column]] = {"value": Column()}
+
+    def __init__(
+        self,
+        measures: str,
+        calibration: Temperature | None = None,
+        reduction: ReductionT = None,  # type: ignore[assignment]
+        **kwargs: Any,
+    ) -> None:
+        if not isinstance(calibration, Temperature | None):
+            raise TypeError(
+                f"`calibration` of logits must be a Temperature, but is {calibration!r}: fit one with"
+                " `fit_temperature`."
+            )
+        calibrated = "" if calibration is None else f"calibration={calibration.settings}"
+        super().__init__(f"{measures}({calibrated})", reduction, reads="classification()", **kwargs)
+        self.calibration = calibration
+        self._asked = Asked(measures) if calibration is None else Asked(measures, calibration.temperature)
+
+    @property
+    def needs(self) -> Mapping[str, Hashable]:
+        """What to ask :meth:`_read` for, by the column that keeps it."""
+        mistakes = {"mistakes": Asked("mistakes")} if "mistakes" in self.columns else {}
+        return {"value": self._asked} | mistakes
+
+    def update(self, preds: Tensor, target: Tensor | None = None, image_ids: ImageIds | None = None) -> None:
+        """Add a batch of images.
+
+        Args:
+            preds: ``(N, K)`` logits of any floating dtype, K at least 2.
+            target: ``(N,)`` integer labels, or what else the class says; None where it needs none.
+            image_ids: ``(N,)`` integers, or N numbers or texts; None to number images by position.
+
+        Raises:
+            TypeError, ValueError: on input that makes no sense: NaN or infinite logits, labels out of range or not of
+                integers, K below 2, lengths that differ. The metric is as it was before.
+        """
+        with torch.no_grad(), without_autocast():
+            self._take(self._read(list(self.needs.values()), preds, target, image_ids))
+
+    def _read(
+        self,
+        asked: Sequence[Any],
+        preds: Tensor,
+        target: Tensor | None = None,
+        image_ids: ImageIds | None = None,
+    ) -> Reading:
+        logits = shaped_logits(preds)
+        ids = _checked_ids(image_ids, len(logits))
+        require_finite(logits, ids)
+        by_labels = needs_target([one.name for one in asked])
+        if by_labels and target is None:
+            raise ValueError(
+                f"`target` is missing, but {by_labels[0]} goes by labels. Give them, or rank without: entropy,"
+                " least_confidence and two_best_gap need none."
+            )
+        labels = checked_target(target, logits, ids) if by_labels and target is not None else None
+        measured: dict[Hashable, Tensor] = {**measure(asked, logits, labels)}
+        return Reading(ids.to(logits.device), measured)
+
+    def _hardness(self, columns: Columns) -> Tensor:
+        return columns["value"]
+
+
+class LabelledMetric(ClassificationMetric[ReductionT]):
+    """One that goes by labels: an image is in error if another class has a strictly larger logit than its label."""
+
+    columns: ClassVar = {"value": Column(), "mistakes": Column((), torch.int32)}
+
+    def _in_error(self, columns: Columns, hardness: Tensor) -> Tensor:
+        return columns["mistakes"] > 0
+
+
+class UnlabelledMetric(ClassificationMetric[ReductionT]):
+    """One that needs no labels, and ignores them."""
+
+    needs_labels = False
+
+
+def _checked_ids(image_ids: ImageIds | None, number: int) -> Tensor:
+    """``(N,)`` int64, :data:`NO_ID` where there are none."""
+    if image_ids is None:
+        return torch.full((number,), NO_ID, dtype=torch.int64)
+    if not isinstance(image_ids, Tensor):
+        given = list(image_ids)
+        wrong = [one for one in given if isinstance(one, bool) or not isinstance(one, int | str)]
+        if wrong:
+            raise TypeError(f"`image_ids` must be integers or text, but one is {wrong[0]!r}.")
+        image_ids = torch.tensor(numbers_of(given), dtype=torch.int64)
+    if image_ids.is_floating_point() or image_ids.is_complex() or image_ids.dtype == torch.bool:
+        raise TypeError(f"`image_ids` must be integers, but are {image_ids.dtype}.")
+    if image_ids.shape != (number,):
+        raise ValueError(
+            f"`image_ids` must have shape ({number},), an id for each row of `preds`, but has {tuple(image_ids.shape)}."
+        )
+    ids = image_ids.detach().to(torch.int64)
+    if (ids == NO_ID).any():
+        raise ValueError(f"`image_ids` holds {NO_ID}, which stands for no id: give other numbers.")
+    return ids
