@@ -215,13 +215,22 @@ class Dynamics:
         """
         from hardest_metrics.data import write_ranking
 
+        ranking, columns = self.table()
+        write_ranking(ranking, path, annotations, columns, for_spreadsheets)
+
+    def table(self) -> tuple[Ranking, dict[str, Sequence[Any]]]:
+        """Images by mean hardness, the hardest first, and in that order the other columns of :meth:`write`."""
         told, ranking = self.compute(), self.ranking()
         place = torch.searchsorted(told.image_ids, ranking.image_ids)
         names = [name for name in TrainingDynamics._fields if name not in ("image_ids", "hardness")]
         if not self._has_confidence:
             names.remove("confidence")
-        columns: dict[str, Sequence[Any]] = {name: getattr(told, name)[place].tolist() for name in names}
-        write_ranking(ranking, path, annotations, columns, for_spreadsheets)
+        return ranking, {name: getattr(told, name)[place].tolist() for name in names}
+
+    @property
+    def epoch(self) -> int | None:
+        """The epoch that was told of last; None before the first."""
+        return self._epoch
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that is known, as plain numbers, tensors and dicts of these."""

@@ -12,6 +12,7 @@ from hardest_metrics.adapter import Adapter
 from hardest_metrics.arithmetic import only_with_reduction
 from hardest_metrics.image_rows import ImageRows, Rows
 from hardest_metrics.ranking import Ranking
+from hardest_metrics.summary import Details
 from hardest_metrics.summary import Summary as Summary
 
 if TYPE_CHECKING:
@@ -209,12 +210,24 @@ class HardnessMetric(ImageRows, Generic[ReductionT]):
             >>> metric.summary()
             Summary(ranking=Ranking(2 images, hardest first: 0 (1), 1 (0)), mean=0.5, p95=0.95, share_in_error=0.5)
         """
+        return self.details().summary
+
+    def details(self) -> Details:
+        """As :meth:`summary`, with what is known of every image."""
         with torch.no_grad(), self.sync_context(dist_sync_fn=self.dist_sync_fn, should_sync=self._to_sync):
             rows = self._images_once()
             image_ids, values = self._ranked(rows)
             (ranking,) = _rankings(image_ids, values[None])
             in_error = self._in_error(rows.columns, values)
-        return Summary.of(ranking, in_error)
+        return Details(Summary.of(ranking, in_error), image_ids, values, in_error)
+
+    def confidence(self, hardness: Tensor) -> Tensor | None:
+        """The probability that the model gave to an image's label, where it follows from hardness; else None.
+
+        Args:
+            hardness: ``(N,)``, of images.
+        """
+        return None
 
 
 def _rankings(image_ids: Tensor, hardness: Tensor) -> list[Ranking]:

@@ -39,3 +39,19 @@ class Summary(NamedTuple):
         # numpy's, as torch's takes 16 million values at most
         p95 = float(np.quantile(hardness.cpu().numpy(), 0.95))
         return cls(ranking, float(hardness.mean()), p95, float(in_error.double().mean()))
+
+
+class Details(NamedTuple):
+    """A summary, and what is known of every image, by ascending id.
+
+    Attributes:
+        summary: of all images.
+        image_ids: ``(N,)`` int64, ascending.
+        hardness: ``(N,)`` float32.
+        in_error: ``(N,)`` bool.
+    """
+
+    summary: Summary
+    image_ids: Tensor
+    hardness: Tensor
+    in_error: Tensor

@@ -13,7 +13,8 @@ from hardest_metrics.callbacks.participants import Participants
 from hardest_metrics.callbacks.pixels import Pixels
 from hardest_metrics.callbacks.top_images import Snapshot, TopImages
 from hardest_metrics.collection import HardnessCollection
-from hardest_metrics.metric import AnyHardnessMetric, HardnessMetric, Summary
+from hardest_metrics.metric import AnyHardnessMetric, HardnessMetric
+from hardest_metrics.summary import Details
 
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer
@@ -26,7 +27,7 @@ class Collected(NamedTuple):
         loader: its place.
         name: of the metric.
         metric: itself.
-        summary: of all images of all processes.
+        details: of all images of all processes.
         snapshots: of the hardest images, by id; only on the first process that takes part.
         names: what images are called, by id, where that is another; only there, and of all images.
         file_names: likewise.
@@ -35,7 +36,7 @@ class Collected(NamedTuple):
     loader: int
     name: str
     metric: AnyHardnessMetric
-    summary: Summary
+    details: Details
     snapshots: Mapping[int, Snapshot]
     names: Mapping[int, str]
     file_names: Mapping[int, str]
@@ -150,18 +151,18 @@ class Collecting:
         for loader in range(loaders):
             of_loader = self._of(loader, device, participants.group)
             metrics = {name: metric for name, metric in items(of_loader.metrics) if name not in self._left_out}
-            summaries = {name: metric.summary() for name, metric in metrics.items()}
-            if all(len(summary.ranking.image_ids) == 0 for summary in summaries.values()):
+            details = {name: metric.details() for name, metric in metrics.items()}
+            if all(len(each.image_ids) == 0 for each in details.values()):
                 continue
             snapshots: Mapping[int, Snapshot] = {}
             if pictures:
-                rankings = [summary.ranking for summary in summaries.values()]
+                rankings = [each.summary.ranking for each in details.values()]
                 snapshots = of_loader.top.gather(rankings, participants.group)
             names, file_names = (
                 _together(known, participants, trainer) for known in (of_loader.names, of_loader.file_names)
             )
-            for name, summary in summaries.items():
-                yield Collected(loader, name, metrics[name], summary, snapshots, names, file_names)
+            for name, each in details.items():
+                yield Collected(loader, name, metrics[name], each, snapshots, names, file_names)
 
 
 class _Loader(NamedTuple):

@@ -13,6 +13,7 @@ from torchmetrics import MetricCollection
 from hardest_metrics.adapter import Kept
 from hardest_metrics.callbacks.collecting import Collected, Collecting, items
 from hardest_metrics.callbacks.evaluation import EvaluationCallback, Stage, loader_suffixes
+from hardest_metrics.callbacks.learning import Learning
 from hardest_metrics.callbacks.once import Once
 from hardest_metrics.callbacks.pixels import Pixels
 from hardest_metrics.callbacks.showing import Finished, Showing
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from lightning.pytorch import LightningModule, Trainer
 else:
     LightningModule = Trainer = Any
+
+#: Where a state holds dynamics, beside histories by tag.
+_DYNAMICS = "dynamics"
 
 
 class HardestImages(EvaluationCallback):
@@ -65,6 +69,9 @@ class HardestImages(EvaluationCallback):
         to_inputs: a function ``(outputs, batch) -> Inputs`` for a step that does not return what
             :func:`~hardest_metrics.callbacks.inputs_of` understands; see :mod:`hardest_metrics.callbacks.adapters`.
         window: for how many validations `hard_for` looks back.
+        dynamics: whether to keep what the training does to every image, see :class:`~hardest_metrics.Dynamics`, an
+            entry a validation of `fit`: in checkpoints, beside each ranking as ``...-dynamics.csv`` and, of metrics
+            that know the probability of the label, as a data map.
 
     Raises:
         TypeError, ValueError: if an argument makes no sense; in `setup` if `dirpath` cannot be written to; at the first
@@ -92,6 +99,7 @@ class HardestImages(EvaluationCallback):
         unnormalize: Callable[[Tensor], Tensor] | None = None,
         to_inputs: Callable[[Any, Any], Any] | None = None,
         window: int = 10,
+        dynamics: bool = False,
     ) -> None:
         super().__init__()
         for name, number in (("top_k", top_k), ("every_n_epochs", every_n_epochs), ("window", window)):
@@ -106,6 +114,7 @@ class HardestImages(EvaluationCallback):
         once = Once(type(self).__name__)
         self._collecting = Collecting(metrics, to_inputs, top_k, Pixels(mean, std, unnormalize, once), once)
         self._showing = Showing(dirpath, "hardest_images", top_k, window, once)
+        self._learning = Learning() if dynamics else None
 
     @property
     def metrics(self) -> MetricCollection:
@@ -120,11 +129,14 @@ class HardestImages(EvaluationCallback):
 
     def state_dict(self) -> dict[str, Any]:
         """For how long images have been hard, in plain ints and tensors."""
-        return self._showing.histories.state_dict()
+        state = self._showing.histories.state_dict()
+        return state if self._learning is None else {**state, _DYNAMICS: self._learning.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from where the checkpoint was saved."""
-        self._showing.histories.load_state_dict(state_dict)
+        if self._learning is not None:
+            self._learning.load_state_dict(state_dict.get(_DYNAMICS, {}))
+        self._showing.histories.load_state_dict({tag: of for tag, of in state_dict.items() if tag != _DYNAMICS})
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Find the folder to write to; refuse one that can't be, and metrics of one name in two of these callbacks."""
@@ -157,8 +169,10 @@ class HardestImages(EvaluationCallback):
         self.begin()
         if stage != "predict":  # where Lightning logs nothing
             for one in found:
-                self._log_scalars(f"{stage}/{one.name}", suffixes[one.loader], one.summary)
+                self._log_scalars(f"{stage}/{one.name}", suffixes[one.loader], one.details.summary)
         for one in found:
+            if self._learning is not None and trainer.state.fn == "fit":
+                self._learning.add(f"{stage}/{one.name}{suffixes[one.loader]}", one.metric, one.details)
             finished = self._finished(one, f"{stage}/{one.name}{suffixes[one.loader]}")
             history = None if stage == "predict" else self._showing.remember(trainer, finished)
             if due and self._participants.is_first:
@@ -179,7 +193,9 @@ class HardestImages(EvaluationCallback):
     def _finished(self, one: Collected, tag: str) -> Finished:
         some = "in error" if one.metric.needs_labels else "of hardness above 0"
         grid = partial(self._collecting.adapter.grid, one.metric)
-        return Finished(tag, one.summary, partial(self._tiles, one), grid, some, one.names, one.file_names)
+        files = dict if self._learning is None else partial(self._learning.files, tag)
+        tiles, summary = partial(self._tiles, one), one.details.summary
+        return Finished(tag, summary, tiles, grid, some, one.names, one.file_names, files)
 
     def _tiles(self, one: Collected, captions: Mapping[int, str]) -> dict[int, Image]:
         """A picture of each of the hardest images that there is a snapshot of, hardest first."""

@@ -30,6 +30,7 @@ class Finished(NamedTuple):
         some: what the share of images in error is of.
         names: what the images are called, by id; those that are called by their id are left out.
         file_names: likewise.
+        files: a function that gives further files to write, by what follows the name of the ranking's.
     """
 
     tag: str
@@ -39,6 +40,7 @@ class Finished(NamedTuple):
     some: str = "in error"
     names: Mapping[int, str] = {}
     file_names: Mapping[int, str] = {}
+    files: Callable[[], Mapping[str, bytes]] = dict
 
 
 class Showing:
@@ -117,6 +119,8 @@ class Showing:
         if grid is not None:
             with once.going_on("files", f"write {self.folder / stem}.png"):
                 files.append(_written(self.folder / f"{stem}.png", encode_png(grid)))
+        with once.going_on("further files", f"write what belongs to {self.folder / stem}.csv"):
+            files += [_written(self.folder / f"{stem}{end}", content) for end, content in finished.files().items()]
         pictures = [tiles.get(image_id) for image_id in image_ids[: self.top_k]]
         report = Report(tag, step, summary.ranking, rows, grid, pictures, files, self.name)
         for logger in trainer.loggers:

@@ -1,7 +1,7 @@
 """The base of metrics of classifiers: how they take logits, labels and ids."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -14,6 +14,9 @@ from hardest_metrics.functional.eager import without_autocast
 from hardest_metrics.functional.ids import NO_ID
 from hardest_metrics.image_rows import Column, Reading
 from hardest_metrics.metric import Columns, HardnessMetric, ReductionT
+
+if TYPE_CHECKING:
+    from hardest_metrics.classification.adapter import ClassificationAdapter
 
 #: Ids of the images of a batch: numbers, or text, of which :func:`~hardest_metrics.data.image_number` makes numbers.
 ImageIds = Tensor | Sequence[Identifier]
@@ -59,6 +62,15 @@ class ClassificationMetric(HardnessMetric[ReductionT]):
         super().__init__(f"{measures}({calibrated})", reduction, reads="classification()", **kwargs)
         self.calibration = calibration
         self._asked = Asked(measures) if calibration is None else Asked(measures, calibration.temperature)
+
+    @property
+    def adapter(self) -> "ClassificationAdapter":
+        """How a callback understands, keeps and draws images."""
+        from hardest_metrics.classification.adapter import (
+            ClassificationAdapter,  # needs Pillow, which a metric does not
+        )
+
+        return ClassificationAdapter()
 
     @property
     def needs(self) -> Mapping[str, Hashable]:

@@ -43,6 +43,10 @@ class CrossEntropy(LabelledMetric[ReductionT]):
     ) -> None:  # fmt: skip
         super().__init__("cross_entropy", calibration, reduction, **kwargs)
 
+    def confidence(self, hardness: Tensor) -> Tensor:
+        """The probability of the label."""
+        return hardness.neg().exp()
+
 
 class Margin(LabelledMetric[ReductionT]):
     """Rank images by how far the best other class is above the label: ``(1 + max p of the others - p) / 2``.
@@ -113,6 +117,10 @@ class Confidence(LabelledMetric[ReductionT]):
         self, calibration: Temperature | None = None, reduction: ReductionT = None, **kwargs: Any  # type: ignore[assignment]
     ) -> None:  # fmt: skip
         super().__init__("confidence", calibration, reduction, **kwargs)
+
+    def confidence(self, hardness: Tensor) -> Tensor:
+        """The probability of the label."""
+        return 1 - hardness
 
 
 class EL2N(LabelledMetric[ReductionT]):

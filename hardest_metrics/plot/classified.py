@@ -69,10 +69,45 @@ def draw_classified(
     tiles = []
     for place, image in enumerate(images):
         label = None if labels is None else labels[place]
-        lines = [*captions[place : place + 1], in_words(label, said[place], probabilities[place], names)]
-        style = _UNJUDGED if label is None else _RIGHT if label == said[place] else _WRONG
-        tiles.append(_tile(image, lines, style, size or min(tile_size(number), 480)))
-    return _arranged(tiles, title, [_UNJUDGED] if labels is None else [_RIGHT, _WRONG])
+        caption = captions[place] if captions else ""
+        fitting = size or min(tile_size(number), 480)
+        tiles.append(classified_tile(image, label, said[place], probabilities[place], names, caption, fitting))
+    return arrange_classified(tiles, title, judged=labels is not None)
+
+
+def classified_tile(
+    image: ImageSource,
+    label: int | None,
+    said: int,
+    probabilities: tuple[float, float],
+    names: Mapping[int, str] | Sequence[str] | None = None,
+    caption: str = "",
+    size: int = 480,
+) -> Image.Image:
+    """One image as :func:`draw_classified` shows it.
+
+    Args:
+        image: ``(3, H, W)`` or ``(1, H, W)`` uint8, or the path of a picture.
+        label: its class; None if it is not known.
+        said: the most probable class.
+        probabilities: of the label and of what was said.
+        names: of classes; None for numbers.
+        caption: text above it, of any number of lines.
+        size: width and height in pixels that the image is brought to fit.
+    """
+    style = _UNJUDGED if label is None else _RIGHT if label == said else _WRONG
+    return _tile(image, [*caption.splitlines(), in_words(label, said, probabilities, names)], style, size)
+
+
+def arrange_classified(tiles: Sequence[Image.Image], title: str = "", judged: bool = True) -> Image.Image:
+    """Tiles of one width in a grid, under a title and a legend.
+
+    Args:
+        tiles: what :func:`classified_tile` gave.
+        title: text of any number of lines, the first the largest.
+        judged: whether images have labels, which the legend goes by.
+    """
+    return _arranged(tiles, title, [_RIGHT, _WRONG] if judged else [_UNJUDGED])
 
 
 def in_words(
@@ -120,7 +155,7 @@ def _arranged(tiles: Sequence[Image.Image], title: str, styles: Sequence[tuple[_
     """Tiles of one size in a grid, under title and legend."""
     columns = min(len(tiles), max(round(len(tiles) ** 0.5 + 0.49), 1))
     rows = -(-len(tiles) // columns)
-    width, height = tiles[0].size
+    width, height = tiles[0].width, max(tile.height for tile in tiles)
     lines = title.splitlines()
     header = len(lines) * _TITLE_LINE + _LINE + _GAP
     picture = Image.new("RGB", (_GAP + columns * (width + _GAP), _GAP + header + rows * (height + _GAP)), _PAPER)
