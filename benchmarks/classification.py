@@ -90,7 +90,7 @@ def _sotabencheval(logits: Tensor, target: Tensor) -> Callable[[], Values]:
 
     preds, names = logits.numpy(), [str(number) for number in range(len(target))]
 
-    class Evaluator(theirs.ImageNetEvaluator):
+    class Evaluator(theirs.ImageNetEvaluator):  # type: ignore[misc]
         def load_targets(self) -> None:
             self.targets = dict(zip(names, target[:, None].numpy(), strict=True))
 
