@@ -62,5 +62,5 @@ $(STAMP): pyproject.toml
 
 $(VENV)/.bench: $(STAMP)
 	$(PIP) install -e ".[bench]"
-	$(PIP) install --no-deps hardest==0.0.0
+	$(PIP) install --no-deps hardest==0.0.0 sotabenchapi==0.0.16 sotabencheval==0.0.38
 	@touch $@

@@ -5,6 +5,7 @@ import io
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -26,6 +27,8 @@ from hardest_metrics import (
 
 #: At most this share of what another program's accuracy alone takes.
 _LIMIT = 0.1
+
+_BATCH = 250
 
 Values = Mapping[str, Any]
 
@@ -72,8 +75,9 @@ def ours(logits: Tensor, target: Tensor) -> Values:
         "least_confidence": LeastConfidence(),
         "two_best_gap": TwoBestGap(),
     })  # fmt: skip
-    for batch in torch.arange(len(logits)).split(250):
-        metrics.update(logits[batch], target[batch], batch)
+    for ids in torch.arange(len(logits)).split(_BATCH):
+        batch = slice(int(ids[0]), int(ids[-1]) + 1)
+        metrics.update(logits[batch], target[batch], ids)
     rankings = metrics.compute()
     values = {name: hardness[ids.argsort()].numpy() for name, (ids, hardness) in rankings.items()}
     accuracies = {f"Top {k} Accuracy": 1 - values[f"top{k}"].mean() for k in (1, 5)}
@@ -81,11 +85,27 @@ def ours(logits: Tensor, target: Tensor) -> Values:
 
 
 def _sotabencheval(logits: Tensor, target: Tensor) -> Callable[[], Values]:
-    """Its accuracy of the first and of five guesses, as its ImageNet evaluator computes them."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        from sotabencheval.image_classification.utils import top_k_accuracy_score
-    preds, labels = logits.numpy(), target.numpy()
-    return lambda: {f"Top {k} Accuracy": top_k_accuracy_score(y_pred=preds, y_true=labels, k=k) for k in (1, 5)}
+    """Both accuracies of its ImageNet evaluator, which is given labels in place of those that it would download."""
+    import sotabencheval.image_classification.imagenet as theirs
+
+    preds, names = logits.numpy(), [str(number) for number in range(len(target))]
+
+    class Evaluator(theirs.ImageNetEvaluator):  # type: ignore[misc]
+        def load_targets(self) -> None:
+            self.targets = dict(zip(names, target[:, None].numpy(), strict=True))
+
+    def run() -> Values:
+        # without its progress bar, and the memory of a GPU, which it cannot do without one
+        no_memory = patch.object(theirs, "get_max_memory_allocated", lambda: 0)
+        with contextlib.redirect_stderr(io.StringIO()), no_memory:
+            evaluator = Evaluator()
+            for start in range(0, len(names), _BATCH):
+                batch = slice(start, start + _BATCH)
+                evaluator.add(dict(zip(names[batch], preds[batch], strict=True)))
+            results: Values = evaluator.get_results()
+            return results
+
+    return run
 
 
 def _cleanlab(logits: Tensor, target: Tensor) -> Callable[[], Values]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hardest_metrics import report as report
     from hardest_metrics import retrieval as retrieval
     from hardest_metrics import transferability as transferability
-    from hardest_metrics.callbacks import HardestImages
+    from hardest_metrics.callbacks import HardestImages, HardestQueries
     from hardest_metrics.classification import (
         EL2N,
         Confidence,
@@ -62,6 +62,7 @@ __all__ = [
     "FalsePositives",
     "FastScoreSampling",
     "HardestImages",
+    "HardestQueries",
     "HardnessCollection",
     "HardnessMetric",
     "LeastConfidence",
@@ -89,6 +90,7 @@ _HOMES = {
     "FalsePositives": "detection",
     "FastScoreSampling": "detection",
     "HardestImages": "callbacks",
+    "HardestQueries": "callbacks",
     "HardnessCollection": "collection",
     "HardnessMetric": "metric",
     "LeastConfidence": "classification",

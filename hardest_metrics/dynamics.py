@@ -125,7 +125,7 @@ class Dynamics:
         Note:
             An image that comes twice in an epoch counts once, and must be told the same of.
         """
-        if isinstance(epoch, bool) or not isinstance(epoch, int) or epoch < 0:
+        if epoch < 0 or epoch != int(epoch):
             raise ValueError(f"`epoch` must be a whole number of at least 0, but is {epoch!r}.")
         if self._epoch is not None and epoch < self._epoch:
             raise ValueError(

@@ -65,15 +65,16 @@ class Collecting:
 
     def begin(self) -> None:
         """Forget the last epoch."""
-        self._loaders: dict[int, _Loader] = {}
+        self._loaders: dict[int, OfLoader] = {}
         self._left_out: set[str] = set()  # of a prediction, for want of labels
         self._labelled = False
         self._missing: Exception | None = None
 
     def add(
-        self, stage: Stage, outputs: Any, batch: Any, loader: int, device: Any, group: Any, keep_images: bool
-    ) -> None:
-        """Measure a batch; in `predict`, without labels, by the metrics that need none.
+        self, stage: Stage, outputs: Any, batch: Any, loader: int, device: Any, group: Any, keep_images: bool,
+        **further: Any,
+    ) -> None:  # fmt: skip
+        """Measure a batch; in `predict`, without labels, by the metrics that need none; `further` goes to `update`.
 
         Raises:
             TypeError, ValueError: if it cannot be understood, or lacks labels that a metric needs.
@@ -91,17 +92,17 @@ class Collecting:
             if len(self._needing) == len(self.metrics):
                 return
             examples = self._examples(stage, outputs, batch)
-        of_loader = self._of(loader, device, group)
-        of_loader.metrics.update(*examples.args, **examples.kwargs)
+        of_loader = self.of(loader, device, group)
+        of_loader.metrics.update(*examples.args, **{**examples.kwargs, **further})
         of_loader.names.update(examples.shown_ids)
         of_loader.file_names.update(examples.file_names)
-        if examples.images is None:
+        if keep_images and examples.images is not None:
+            of_loader.top.add(dict(items(of_loader.metrics)), examples)
+        elif keep_images:
             self._once.warn(
                 "images", "found no images in the batch: it ranks, but draws no pictures. Return them as 'images' from"
                 " the step, or pass `to_inputs`."
             )  # fmt: skip
-        elif keep_images:
-            of_loader.top.add(dict(items(of_loader.metrics)), examples)
 
     def _examples(self, stage: Stage, outputs: Any, batch: Any) -> Examples:
         try:
@@ -124,13 +125,14 @@ class Collecting:
             self._missing = missing  # unless other images of the set have labels
         return examples
 
-    def _of(self, loader: int, device: Any, group: Any) -> "_Loader":
+    def of(self, loader: int, device: Any, group: Any) -> "OfLoader":
+        """What is known of a loader's images so far."""
         if loader not in self._loaders:
             wanted: Any = {name: metric for name, metric in items(self.metrics) if name not in self._left_out}
             metrics = (HardnessCollection(wanted) if self._left_out else self.metrics).clone().to(device)
             for _, metric in items(metrics):
                 metric.process_group = group
-            self._loaders[loader] = _Loader(metrics, TopImages(self.top_k, self._pixels), {}, {})
+            self._loaders[loader] = OfLoader(metrics, TopImages(self.top_k, self._pixels), {}, {})
         return self._loaders[loader]
 
     def finished(
@@ -149,7 +151,7 @@ class Collecting:
                 self._once.warn("predict", "ranks nothing: another process finds no labels, which it needs.")
                 return
         for loader in range(loaders):
-            of_loader = self._of(loader, device, participants.group)
+            of_loader = self.of(loader, device, participants.group)
             metrics = {name: metric for name, metric in items(of_loader.metrics) if name not in self._left_out}
             details = {name: metric.details() for name, metric in metrics.items()}
             if all(len(each.image_ids) == 0 for each in details.values()):
@@ -159,13 +161,13 @@ class Collecting:
                 rankings = [each.summary.ranking for each in details.values()]
                 snapshots = of_loader.top.gather(rankings, participants.group)
             names, file_names = (
-                _together(known, participants, trainer) for known in (of_loader.names, of_loader.file_names)
+                known_together(known, participants, trainer) for known in (of_loader.names, of_loader.file_names)
             )
             for name, each in details.items():
                 yield Collected(loader, name, metrics[name], each, snapshots, names, file_names)
 
 
-class _Loader(NamedTuple):
+class OfLoader(NamedTuple):
     """What is known of one loader's images so far."""
 
     metrics: MetricCollection
@@ -174,7 +176,7 @@ class _Loader(NamedTuple):
     file_names: dict[int, str]
 
 
-def _together(known: Mapping[int, str], participants: Participants, trainer: "Trainer") -> Mapping[int, str]:
+def known_together(known: Mapping[int, str], participants: Participants, trainer: "Trainer") -> Mapping[int, str]:
     """What processes know of images, on the first that takes part."""
     if not participants.any(bool(known), trainer) or trainer.world_size == 1:
         return known

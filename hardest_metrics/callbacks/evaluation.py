@@ -43,6 +43,13 @@ class EvaluationCallback(Callback):
     def finish(self, trainer: Trainer, pl_module: LightningModule, stage: Stage) -> None:
         """Rank, log, write and show. All that asks other processes comes first: a write may fail."""
 
+    def log_equal(self, name: str, value: float) -> None:
+        """Log a scalar that is equal on all processes already; the largest of equal values is exact, their mean not."""
+        self.log(
+            name, value, add_dataloader_idx=False, batch_size=1, sync_dist=self._participants.all_present,
+            reduce_fx="max",
+        )  # fmt: skip
+
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Find out at every evaluation which processes take part."""
         self._participants.watch(trainer)
@@ -106,6 +113,11 @@ class EvaluationCallback(Callback):
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Let processes go on that had nothing to predict."""
         self._participants.leave(trainer)
+
+
+def is_due(trainer: Trainer, every_n_epochs: int) -> bool:
+    """Whether an evaluation is to be shown: in `fit` that of every so many epochs, otherwise each."""
+    return trainer.state.fn != "fit" or (trainer.current_epoch + 1) % every_n_epochs == 0
 
 
 def loader_suffixes(trainer: Trainer, stage: Stage) -> list[str]:

@@ -12,12 +12,12 @@ from torchmetrics import MetricCollection
 
 from hardest_metrics.adapter import Kept
 from hardest_metrics.callbacks.collecting import Collected, Collecting, items
-from hardest_metrics.callbacks.evaluation import EvaluationCallback, Stage, loader_suffixes
+from hardest_metrics.callbacks.evaluation import EvaluationCallback, Stage, is_due, loader_suffixes
 from hardest_metrics.callbacks.learning import Learning
 from hardest_metrics.callbacks.once import Once
 from hardest_metrics.callbacks.pixels import Pixels
 from hardest_metrics.callbacks.showing import Finished, Showing
-from hardest_metrics.metric import AnyHardnessMetric, Summary
+from hardest_metrics.metric import AnyHardnessMetric
 from hardest_metrics.plot import MAX_TILES
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class HardestImages(EvaluationCallback):
                 raise ValueError(f"`{name}` must be an integer of at least 1, but is {number!r}.")
         if top_k > MAX_TILES:
             raise ValueError(f"`top_k` must be at most {MAX_TILES}, as many as a picture shows, but is {top_k}.")
-        if class_names is not None and not isinstance(class_names, list | tuple | Mapping):
+        if not isinstance(class_names, list | tuple | Mapping | None):
             raise TypeError(f"`class_names` must be a list or a dict, but is a {type(class_names).__name__}.")
         self.top_k, self.every_n_epochs = top_k, every_n_epochs
         self.class_names = dict(enumerate(class_names)) if isinstance(class_names, list | tuple) else class_names
@@ -157,19 +157,21 @@ class HardestImages(EvaluationCallback):
     ) -> None:
         """Measure a batch."""
         # of an epoch that draws nothing no image is kept: that would not let batches wait to be measured together
-        keep = trainer.sanity_checking or self._is_due(trainer)
+        keep = trainer.sanity_checking or is_due(trainer, self.every_n_epochs)
         self._collecting.add(stage, outputs, batch, loader, pl_module.device, self._participants.group, keep)
 
     def finish(self, trainer: Trainer, pl_module: LightningModule, stage: Stage) -> None:
         """Rank, log, write and show."""
-        due, suffixes = self._is_due(trainer), loader_suffixes(trainer, stage)
+        due, suffixes = is_due(trainer, self.every_n_epochs), loader_suffixes(trainer, stage)
         found = list(
             self._collecting.finished(trainer, self._participants, stage, len(suffixes), pl_module.device, due)
         )
         self.begin()
         if stage != "predict":  # where Lightning logs nothing
             for one in found:
-                self._log_scalars(f"{stage}/{one.name}", suffixes[one.loader], one.details.summary)
+                for name in ("mean", "p95", "share_in_error"):
+                    value = getattr(one.details.summary, name)
+                    self.log_equal(f"{stage}/{one.name}/{name}{suffixes[one.loader]}", value)
         for one in found:
             if self._learning is not None and trainer.state.fn == "fit":
                 self._learning.add(f"{stage}/{one.name}{suffixes[one.loader]}", one.metric, one.details)
@@ -177,18 +179,6 @@ class HardestImages(EvaluationCallback):
             history = None if stage == "predict" else self._showing.remember(trainer, finished)
             if due and self._participants.is_first:
                 self._showing.show(trainer, finished, history)
-
-    def _is_due(self, trainer: Trainer) -> bool:
-        fitting = trainer.state.fn == "fit"
-        return not fitting or (trainer.current_epoch + 1) % self.every_n_epochs == 0
-
-    def _log_scalars(self, tag: str, suffix: str, summary: Summary) -> None:
-        for name in ("mean", "p95", "share_in_error"):
-            # equal on all processes already; the largest of equal values is exact, their mean may not be
-            self.log(
-                f"{tag}/{name}{suffix}", getattr(summary, name), add_dataloader_idx=False, batch_size=1,
-                sync_dist=self._participants.all_present, reduce_fx="max",
-            )  # fmt: skip
 
     def _finished(self, one: Collected, tag: str) -> Finished:
         some = "in error" if one.metric.needs_labels else "of hardness above 0"

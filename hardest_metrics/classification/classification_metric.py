@@ -110,8 +110,7 @@ class ClassificationMetric(HardnessMetric[ReductionT]):
                 " least_confidence and two_best_gap need none."
             )
         labels = checked_target(target, logits, ids) if by_labels and target is not None else None
-        measured: dict[Hashable, Tensor] = {**measure(asked, logits, labels)}
-        return Reading(ids.to(logits.device), measured)
+        return Reading(ids.to(logits.device), measure(asked, logits, labels))
 
     def _hardness(self, columns: Columns) -> Tensor:
         return columns["value"]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from hardest_metrics.data import Annotations
+    from hardest_metrics.data.identity import Identifier
     from hardest_metrics.data.logits_file import LabelledImages
     from hardest_metrics.metric import Summary
 
@@ -121,7 +122,7 @@ def _annotations(labelled: "LabelledImages | None", number: int) -> "tuple[Annot
     from hardest_metrics.data.identity import numbers_of
 
     given = None if labelled is None else labelled.names
-    shown = list(range(number)) if given is None else given
+    shown: list[Identifier] = [*range(number)] if given is None else given
     numbers = numbers_of(shown)
     if len(set(numbers)) < number:
         again = next(one for one in shown if shown.count(one) > 1)

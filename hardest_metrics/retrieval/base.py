@@ -4,7 +4,7 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar, Literal, NamedTuple, cast, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, cast, get_args
 
 import torch
 import torch.distributed as dist
@@ -21,6 +21,9 @@ from hardest_metrics.metric import Columns, HardnessMetric
 from hardest_metrics.ranking import Ranking
 from hardest_metrics.retrieval.evaluation import Score, Scored, Sharing, chosen_rows, evaluate, itself_in
 from hardest_metrics.retrieval.together import compute_together, same_chunks
+
+if TYPE_CHECKING:
+    from hardest_metrics.retrieval.adapter import RetrievalAdapter
 
 #: What an image is for: a query, an item of the gallery that queries are looked up in, or both.
 Role = Literal["both", "query", "gallery"]
@@ -109,6 +112,13 @@ class RetrievalMetric(HardnessMetric[MeanT]):
         check_metric(metric)
         super().__init__("retrieval()", reduction, **kwargs)
         self.metric = metric
+
+    @property
+    def adapter(self) -> "RetrievalAdapter":
+        """How a callback understands batches, and draws queries with what they retrieve."""
+        from hardest_metrics.retrieval.adapter import RetrievalAdapter  # needs Pillow, which a metric does not
+
+        return RetrievalAdapter()
 
     @property
     @abstractmethod

@@ -4,7 +4,7 @@ Everything is float64, a piece of the batch at a time, so that a value follows f
 the logits, and memory stays within bounds.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -78,6 +78,11 @@ class _Predicted:
         return self.logits.scatter(1, self.target, -torch.inf).amax(1)
 
     @cached_property
+    def rank_of_label(self) -> Tensor:
+        """How many classes have a strictly larger logit."""
+        return (self.logits > self.of_label[:, None]).sum(1)
+
+    @cached_property
     def two_highest(self) -> Tensor:
         return self.logits.topk(2, dim=1).values
 
@@ -100,7 +105,8 @@ class _PredictedLabels:
 
 def _el2n(rows: _Predicted) -> Tensor:
     difference = rows.probabilities.scatter_add(1, rows.target, -torch.ones_like(rows.probabilities[:, :1]))
-    return torch.linalg.vector_norm(difference, dim=1)
+    norm: Tensor = torch.linalg.vector_norm(difference, dim=1)
+    return norm
 
 
 def _entropy(rows: _Predicted) -> Tensor:
@@ -110,10 +116,6 @@ def _entropy(rows: _Predicted) -> Tensor:
 def _two_best_gap(rows: _Predicted) -> Tensor:
     first, second = map(rows.probability, rows.two_highest.unbind(1))
     return 1 - (first - second)
-
-
-def _label_rank(rows: _Predicted) -> Tensor:
-    return (rows.logits > rows.of_label[:, None]).sum(1)
 
 
 def _binary_cross_entropy(rows: _PredictedLabels) -> Tensor:
@@ -138,8 +140,8 @@ OF_LABELS: Mapping[str, Callable[[_Predicted], Tensor]] = {
     "logit_margin": lambda rows: rows.of_best_other - rows.of_label,
     "confidence": lambda rows: -torch.expm1(rows.of_label - rows.highest - rows.log_total),
     "el2n": _el2n,
-    "label_rank": _label_rank,
-    "mistakes": _label_rank,
+    "label_rank": lambda rows: rows.rank_of_label,
+    "mistakes": lambda rows: rows.rank_of_label,
 }
 
 #: Measures by several labels an image. ``mistakes``: the number of wrong ones.
@@ -155,7 +157,7 @@ def needs_target(names: Sequence[str]) -> list[str]:
     return [name for name in names if name not in OF_LOGITS]
 
 
-def measure(asked: Sequence[Asked], preds: Tensor, target: Tensor | None) -> dict[Asked, Tensor]:
+def measure(asked: Sequence[Asked], preds: Tensor, target: Tensor | None) -> dict[Hashable, Tensor]:
     """What is asked for of each image, what several measures share computed once.
 
     Args:
