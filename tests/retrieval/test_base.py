@@ -14,6 +14,7 @@ from hardest_metrics import HardnessCollection, Ranking
 from hardest_metrics.functional.retrieval import nearest_neighbours, score_queries
 from hardest_metrics.retrieval import NDCG, AveragePrecision, HierarchicalAP, PrecisionAt, RetrievalMetric, evaluation
 from tests.retrieval.examples import METRICS, Examples, examples
+from tests.test_modes import MODES
 
 
 def fed(metric: Any, given: Examples, **kwargs: Any) -> Any:
@@ -378,3 +379,18 @@ def test_a_gpu_ranks_alike() -> None:
     here: Tensor = fed(HierarchicalAP(reduction="mean"), given).compute()
     assert float(there.compute()) == pytest.approx(float(here), abs=1e-4)
     assert there.neighbours(given.image_ids[:2].cuda(), k=3).item_ids.shape == (2, 3)
+
+
+@pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
+@pytest.mark.parametrize("method", ["update", "forward"])
+def test_a_mode_changes_no_bit(mode: Callable[[], Any], method: str) -> None:
+    given = examples()
+    metrics = HardnessCollection(all_metrics())
+    with mode():
+        for batch in given.batches(20):
+            getattr(metrics, method)(*batch)
+    with mode():
+        found = metrics.compute()
+    assert found == fed(HardnessCollection(all_metrics()), given).compute()
+    fed(metrics, given.but(image_ids=torch.arange(61)))  # what was made in a mode goes on outside of it
+    assert len(metrics.compute()["NDCG"].image_ids) > len(found["NDCG"].image_ids)
