@@ -55,7 +55,7 @@ def draw_classified(
         >>> draw_classified(
         ...     [image] * 2, [3, 5], [5, 5], [(0.02, 0.91), (0.7, 0.7)], {3: "cat", 5: "dog"}, size=200
         ... ).size
-        (466, 284)
+        (466, 234)
     """
     number = len(images)
     if not 1 <= number <= MAX_TILES:
@@ -138,12 +138,12 @@ def _named(label: int, names: Mapping[int, str] | Sequence[str] | None) -> str:
 
 def _tile(image: ImageSource, lines: Sequence[str], style: tuple[_Color, int, str], size: int) -> Image.Image:
     side, top = size + 2 * _WIDEST, len(lines) * _LINE
-    tile = Image.new("RGB", (side, top + side), _PAPER)
+    picture, _ = scaled(image, size, None)
+    tile = Image.new("RGB", (side, top + picture.height + 2 * _WIDEST), _PAPER)
     draw, font = ImageDraw.Draw(tile), font_of_size(_CAPTION_SIZE)
     for number, line in enumerate(lines):
         draw.text((0, number * _LINE), shortened(line, font, side), _INK, font)
-    picture, _ = scaled(image, size, None)
-    left, above = _WIDEST + (size - picture.width) // 2, top + _WIDEST + (size - picture.height) // 2
+    left, above = _WIDEST + (size - picture.width) // 2, top + _WIDEST
     color, width, _ = style
     corners = (left - width, above - width, left + picture.width + width - 1, above + picture.height + width - 1)
     draw.rectangle(corners, fill=color)
