@@ -64,6 +64,19 @@ def test_every_switch_trains_and_validates(switches: dict[str, Any]) -> None:
     assert trained <= asked
 
 
+def test_the_test_split_is_judged_like_the_validation_split() -> None:
+    data = digits()
+    data.test = data.val
+    module = DetectorModule(10, **TINY)
+    run = trainer()
+    run.validate(module, data, verbose=False)
+    expected = {name: float(value) for name, value in run.callback_metrics.items()}
+    run.test(module, data, verbose=False)
+    found = {name: float(value) for name, value in run.callback_metrics.items()}
+    assert sorted(found) == ["test/map", "test/map_50"]
+    assert found["test/map"] == expected["val/map"]
+
+
 def test_a_schedule_follows_the_steps_of_the_training() -> None:
     used: list[str] = []
 
