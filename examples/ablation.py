@@ -18,16 +18,14 @@ from pathlib import Path
 from statistics import mean, median, stdev
 from typing import Any
 
-import timm
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
-from torch.nn import functional as F
 
 from examples.detector.assign import Centre, Schedule, TaskAligned
 from examples.detector.augment import Augment
 from examples.detector.data import DigitData
-from examples.detector.digits import DigitScenes
-from examples.detector.module import SMALL_RESNET, DetectorModule
+from examples.detector.module import DetectorModule
+from examples.detector.pretrain import pretrain
 from examples.detector.suppress import Suppression
 from hardest_metrics.data import atomic_write
 
@@ -123,45 +121,21 @@ class Curve(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Note step, mAP and mAP at 0.50."""
-        values = (float(trainer.callback_metrics[name]) for name in ("val/map", "val/map_50"))
-        self.points.append((trainer.global_step, *values))
+        found = trainer.callback_metrics
+        self.points.append((trainer.global_step, float(found["val/map"]), float(found["val/map_50"])))
 
 
 def trainer(**arguments: Any) -> Trainer:
     """A trainer that leaves nothing behind and says nothing."""
-    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    quiet: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
     return Trainer(accelerator="cpu", enable_model_summary=False, num_sanity_val_steps=0, **quiet, **arguments)
-
-
-def pretrained(plan: Plan, steps: int = 150) -> Path:
-    """A file of weights of the default backbone, which has learnt to name single digits of the training glyphs.
-
-    One and the same for all trainings, as weights are that one downloads.
-    """
-    path = plan.out / "backbone.pth"
-    if path.exists():
-        return path
-    seed_everything(0, verbose=False)
-    samples = DigitScenes("train", 2000, (32, 32), (1, 1), (14, 16))
-    images, targets = zip(*(samples[i] for i in range(len(samples))), strict=True)
-    labels = torch.cat([target["labels"] for target in targets])
-    model = timm.create_model("resnet10t", num_classes=len(DigitScenes.class_names), **SMALL_RESNET).train()
-    mean, std = (torch.tensor(model.pretrained_cfg[which]).view(-1, 1, 1) for which in ("mean", "std"))
-    inputs = (torch.stack(images) / 255 - mean) / std
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    for _ in range(steps):
-        batch = torch.randint(len(inputs), (64,))
-        optimizer.zero_grad()
-        F.cross_entropy(model(inputs[batch]), labels[batch]).backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-    with atomic_write(path) as file:
-        torch.save(model.state_dict(), file)
-    return path
 
 
 def train(plan: Plan, row: Row, seed: int) -> dict[str, Any]:
     """What a training of the row gives: its curve and, of the base, mAP with each way of suppression."""
-    weights = pretrained(plan) if row.pretrained else None
+    weights = plan.out / "backbone.pth" if row.pretrained else None
+    if weights is not None and not weights.exists():
+        pretrain(weights)  # once for all trainings, as weights are that one downloads
     seed_everything(seed, verbose=False)
     data = scenes(row.augment)
     module = DetectorModule(data.n_classes, **{"assigner": TAL, **row.arguments}, weights=weights)
@@ -240,11 +214,11 @@ def tables(plan: Plan) -> Iterator[tuple[str, str]]:
             lines.append([row.name, *values, *(passed(found, level) for level in LEVELS)])
         yield part, table([part, "mAP", "mAP50", "change of mAP", *(f"beyond {level:g}" for level in LEVELS)], lines)
 
-    found = [result_of(plan, BASE, seed)["suppression"] for seed in plan.seeds]
+    by_kind = [result_of(plan, BASE, seed)["suppression"] for seed in plan.seeds]
     lines = []
     for kind in SUPPRESSIONS:
-        pairs = [one[kind] for one in found]
-        gain = [one[kind][0] - one["nms"][0] for one in found]
+        pairs = [one[kind] for one in by_kind]
+        gain = [one[kind][0] - one["nms"][0] for one in by_kind]
         change = "" if kind == "nms" else spread(gain, "+")
         lines.append([kind, spread([pair[0] for pair in pairs]), spread([pair[1] for pair in pairs]), change])
     yield "suppression", table(["suppression", "mAP", "mAP50", "change of mAP"], lines)

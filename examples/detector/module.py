@@ -17,7 +17,7 @@ from examples.detector.model import Detector, Outputs
 from examples.detector.neck import Neck
 from examples.detector.suppress import Suppression, detections
 
-SMALL_RESNET = {"channels": [32, 64, 128, 256], "layers": [1, 1, 1, 1], "stem_width": 8}
+SMALL_RESNET: dict[str, Any] = {"channels": [32, 64, 128, 256], "layers": [1, 1, 1, 1], "stem_width": 8}
 """Arguments that make of timm's resnet10t a backbone two CPU cores can train in minutes."""
 
 

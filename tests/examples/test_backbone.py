@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import timm
 import torch
-from timm.layers import DropPath
+from timm.layers.drop import DropPath
 from torch import Tensor, nn
 
 from examples.detector.backbone import Backbone, blocks
@@ -83,7 +83,8 @@ def test_colours_are_normalised_as_the_weights_want_them(name: str) -> None:
             return []
 
     backbone = Backbone(name, (16,))
-    known = timm.create_model(name).pretrained_cfg
+    model: Any = timm.create_model(name)
+    known = model.pretrained_cfg
     backbone.features = Listen()
     images = torch.randint(256, (2, 3, 8, 8), dtype=torch.uint8)
     backbone(images)

@@ -55,7 +55,7 @@ def test_one_box_and_one_integer_are_one_object(tmp_path: Path) -> None:
 
 
 def test_an_image_without_objects_is_kept(tmp_path: Path) -> None:
-    rows = [{}, {"objects": {"bbox": [], "category": []}}]
+    rows: list[dict[str, Any]] = [{}, {"objects": {"bbox": [], "category": []}}]
     _, annotations = read_parquet(write(tmp_path / "set.parquet", *rows), NAMES)
     assert annotations.target[1]["boxes"].shape == (0, 4)
 
