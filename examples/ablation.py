@@ -53,7 +53,7 @@ class Row:
     pretrained: bool = True
 
 
-BASE = Row("base")
+BASE = Row("base")  # TAL, CIoU, classes alone, FPN, no augmentation, a backbone from digits, all of it trained
 PARTS = {
     "assigner": [
         Row("TAL, α = 1, β = 2 (base)"),
@@ -84,27 +84,34 @@ PARTS = {
 }
 
 
+LONGER = [BASE, PARTS["backbone"][-1]]
+"""Trained for longer too, to see when mAP passes what it does not within the steps of the others."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """How long, how often and where.
 
     Attributes:
         steps: of each training.
+        longer: of those that are trained for longer.
         every: steps between two validations.
         seeds: one training of each row for each.
         out: where results are kept.
     """
 
     steps: int
+    longer: int
     every: int
     seeds: Sequence[int]
     out: Path
 
-    def runs(self) -> Iterator[tuple[Row, int]]:
-        """All trainings, seed by seed; the base, which stands in every table, once a seed."""
+    def runs(self) -> Iterator[tuple[Row, int, int]]:
+        """All trainings: row, steps and seed; seed by seed, the base, which stands in every table, once."""
         for seed in self.seeds:
-            yield BASE, seed
-            yield from ((row, seed) for rows in PARTS.values() for row in rows[1:])
+            yield BASE, self.steps, seed
+            yield from ((row, self.steps, seed) for rows in PARTS.values() for row in rows[1:])
+        yield from ((row, self.longer, seed) for row in LONGER for seed in self.seeds)
 
 
 @cache
@@ -131,7 +138,7 @@ def trainer(**arguments: Any) -> Trainer:
     return Trainer(accelerator="cpu", enable_model_summary=False, num_sanity_val_steps=0, **quiet, **arguments)
 
 
-def train(plan: Plan, row: Row, seed: int) -> dict[str, Any]:
+def train(plan: Plan, row: Row, steps: int, seed: int) -> dict[str, Any]:
     """What a training of the row gives: its curve and, of the base, mAP with each way of suppression."""
     weights = plan.out / "backbone.pth" if row.pretrained else None
     if weights is not None and not weights.exists():
@@ -140,7 +147,7 @@ def train(plan: Plan, row: Row, seed: int) -> dict[str, Any]:
     data = scenes(row.augment)
     module = DetectorModule(data.n_classes, **{"assigner": TAL, **row.arguments}, weights=weights)
     curve = Curve()
-    run = trainer(max_steps=plan.steps, check_val_every_n_epoch=None, val_check_interval=plan.every, callbacks=[curve])
+    run = trainer(max_steps=steps, check_val_every_n_epoch=None, val_check_interval=plan.every, callbacks=[curve])
     run.fit(module, data)
     result: dict[str, Any] = {"curve": curve.points}
     if row is BASE:
@@ -152,16 +159,16 @@ def train(plan: Plan, row: Row, seed: int) -> dict[str, Any]:
     return result
 
 
-def result_of(plan: Plan, row: Row, seed: int) -> dict[str, Any]:
-    """The row's result, from its file where there is one that was trained for as many steps."""
+def result_of(plan: Plan, row: Row, steps: int, seed: int) -> dict[str, Any]:
+    """The row's result, from its file where there is one that was validated as often."""
     name = "".join(letter if letter.isalnum() else "_" for letter in row.name)
-    path = plan.out / f"{name}.{seed}.json"
-    settings = {"row": row.name, "seed": seed, "steps": plan.steps, "every": plan.every}
+    path = plan.out / f"{name}.{steps}.{seed}.json"
+    settings = {"row": row.name, "seed": seed, "steps": steps, "every": plan.every}
     if path.exists():
         kept: dict[str, Any] = json.loads(path.read_bytes())
         if kept["settings"] == settings:
             return kept
-    result = {"settings": settings, **train(plan, row, seed)}
+    result = {"settings": settings, **train(plan, row, steps, seed)}
     with atomic_write(path) as file:
         file.write(json.dumps(result).encode())
     return result
@@ -199,22 +206,28 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def tables(plan: Plan) -> Iterator[tuple[str, str]]:
     """What each part is worth: name and table."""
 
-    def curves(row: Row) -> list[list[tuple[int, float, float]]]:
-        return [result_of(plan, row, seed)["curve"] for seed in plan.seeds]
+    def curves(row: Row, steps: int = plan.steps) -> list[list[tuple[int, float, float]]]:
+        return [result_of(plan, row, steps, seed)["curve"] for seed in plan.seeds]
 
-    base = [curve[-1][1] for curve in curves(BASE)]
+    def line(
+        name: str, found: list[list[tuple[int, float, float]]], base: list[list[tuple[int, float, float]]]
+    ) -> list[str]:
+        ends = [curve[-1] for curve in found]
+        gain = [end[1] - of_base[-1][1] for end, of_base in zip(ends, base, strict=True)]
+        change = "" if found == base else spread(gain, "+")
+        values = [spread([end[1] for end in ends]), spread([end[2] for end in ends]), change]
+        return [name, *values, *(passed(found, level) for level in LEVELS)]
+
+    header = ["mAP", "mAP50", "change of mAP", *(f"beyond {level:g}" for level in LEVELS)]
     for part, rows in PARTS.items():
-        lines = []
-        for row in rows:
-            found = curves(BASE if row is rows[0] else row)
-            ends = [curve[-1] for curve in found]
-            gain = [value - of_base for (_, value, _), of_base in zip(ends, base, strict=True)]
-            change = "" if row is rows[0] else spread(gain, "+")
-            values = [spread([end[1] for end in ends]), spread([end[2] for end in ends]), change]
-            lines.append([row.name, *values, *(passed(found, level) for level in LEVELS)])
-        yield part, table([part, "mAP", "mAP50", "change of mAP", *(f"beyond {level:g}" for level in LEVELS)], lines)
+        base = curves(BASE)
+        lines = [line(row.name, curves(row) if place else base, base) for place, row in enumerate(rows)]
+        yield part, table([part, *header], lines)
+    base = curves(BASE, plan.longer)
+    lines = [line(row.name, curves(row, plan.longer), base) for row in LONGER]
+    yield "longer", table([f"{plan.longer} steps", *header], lines)
 
-    by_kind = [result_of(plan, BASE, seed)["suppression"] for seed in plan.seeds]
+    by_kind = [result_of(plan, BASE, plan.steps, seed)["suppression"] for seed in plan.seeds]
     lines = []
     for kind in SUPPRESSIONS:
         pairs = [one[kind] for one in by_kind]
@@ -228,18 +241,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Train what is not trained yet, then print the tables."""
     parser = argparse.ArgumentParser(description="Ablation of the example detector.")
     parser.add_argument("--steps", type=int, default=100, help="of each training")
+    parser.add_argument("--longer", type=int, default=240, help="of those that are trained for longer")
     parser.add_argument("--every", type=int, default=20, help="steps between two validations")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each row")
     parser.add_argument("--out", type=Path, default=Path("out/ablation"), help="where results are kept")
     args = parser.parse_args(argv)
-    plan = Plan(args.steps, args.every, range(args.seeds), args.out)
+    plan = Plan(args.steps, args.longer, args.every, range(args.seeds), args.out)
     plan.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)  # the order of sums, and with it every figure, follows from the number of threads
     warnings.filterwarnings("ignore")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     runs = list(plan.runs())
-    for number, (row, seed) in enumerate(runs, 1):
-        step, value, _ = result_of(plan, row, seed)["curve"][-1]
+    for number, (row, steps, seed) in enumerate(runs, 1):
+        step, value, _ = result_of(plan, row, steps, seed)["curve"][-1]
         print(f"{number}/{len(runs)} {row.name}, seed {seed}: mAP {value:.3f} at step {step}", flush=True)
     for _, text in tables(plan):
         print(f"\n{text}")

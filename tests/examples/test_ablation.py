@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from examples import ablation
-from examples.ablation import BASE, PARTS, SUPPRESSIONS, Plan, Row, main
+from examples.ablation import BASE, LONGER, PARTS, SUPPRESSIONS, Plan, Row, main
 from examples.detector.data import DigitData
 
 ROWS = 1 + sum(len(rows) - 1 for rows in PARTS.values())
@@ -21,13 +21,13 @@ class Trainings:
     """Stands for the training: notes what it is asked for, and stops after so many."""
 
     def __init__(self, until: int | None = None) -> None:
-        self.done: list[tuple[str, int]] = []
+        self.done: list[tuple[str, int, int]] = []
         self.until = until
 
-    def __call__(self, plan: Plan, row: Row, seed: int) -> dict[str, Any]:
+    def __call__(self, plan: Plan, row: Row, steps: int, seed: int) -> dict[str, Any]:
         if len(self.done) == self.until:
             raise StopError
-        self.done.append((row.name, seed))
+        self.done.append((row.name, steps, seed))
         value = 0.3 + 0.1 * seed + (0.05 if row.name == "PAN" else 0)
         return {
             "curve": [(1, value / 4, 0.1), (2, value, 0.5)],
@@ -38,7 +38,7 @@ class Trainings:
 def test_what_was_trained_is_not_trained_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["--out", str(tmp_path / "results"), "--steps", "2", "--every", "1", "--seeds", "2"]
+    arguments = ["--out", str(tmp_path / "results"), "--steps", "2", "--longer", "4", "--every", "1", "--seeds", "2"]
     first, second, third = Trainings(until=ROWS + 3), Trainings(), Trainings()
     monkeypatch.setattr(ablation, "train", first)
     with pytest.raises(StopError):
@@ -46,7 +46,7 @@ def test_what_was_trained_is_not_trained_again(
     monkeypatch.setattr(ablation, "train", second)
     main(arguments)
     assert len(first.done) == ROWS + 3
-    assert len({*first.done, *second.done}) == len(first.done) + len(second.done) == 2 * ROWS
+    assert len({*first.done, *second.done}) == len(first.done) + len(second.done) == 2 * (ROWS + len(LONGER))
 
     said = capsys.readouterr().out
     monkeypatch.setattr(ablation, "train", third)
@@ -71,11 +71,11 @@ def test_a_row_is_trained_as_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(ablation, "scenes", scenes)
     monkeypatch.setattr(ablation, "pretrain", pretrain)
-    plan = Plan(steps=2, every=1, seeds=[0], out=tmp_path)
+    plan = Plan(steps=2, longer=4, every=1, seeds=[0], out=tmp_path)
     (scratch,) = (row for row in PARTS["backbone"] if not row.pretrained)
-    result = ablation.result_of(plan, scratch, 0)
+    result = ablation.result_of(plan, scratch, 2, 0)
     assert [step for step, _, _ in result["curve"]] == [1, 2]
     (file,) = tmp_path.glob("*.json")
     assert json.loads(file.read_bytes())["settings"] == {"row": scratch.name, "seed": 0, "steps": 2, "every": 1}
     with pytest.raises(AssertionError, match="from scratch"):
-        ablation.result_of(plan, BASE, 0)
+        ablation.result_of(plan, BASE, 2, 0)
