@@ -1,6 +1,6 @@
 """Assigners: which locations answer for which ground truth, and how good an answer each is.
 
-Both work on one image. ``P`` locations, ``G`` ground-truth boxes, ``K`` classes.
+All work on one image. ``P`` locations, ``G`` ground-truth boxes, ``K`` classes.
 """
 
 from typing import NamedTuple, Protocol
@@ -150,3 +150,35 @@ class TaskAligned:
         best_iou = torch.where(own, iou, 0).amax(0)
         scale = best_iou / best_alignment.clamp(min=torch.finfo(scores.dtype).tiny)
         return Assignment(truth, torch.where(own, alignment * scale, 0).sum(1).clamp(max=1))
+
+
+class Schedule:
+    """One assigner for the first part of the training, and then another.
+
+    TAL learns from the predictions, which know nothing at the start: until boxes and scores mean something, a fixed
+    rule may teach faster.
+
+    Args:
+        first: such as ``Centre()``.
+        then: such as ``TaskAligned()``.
+        share: of the training's steps that belong to ``first``, in [0, 1].
+
+    Raises:
+        ValueError: when ``share`` lies outside.
+
+    Example:
+        >>> schedule = Schedule(Centre(), TaskAligned(), share=0.3)
+        >>> [type(schedule.at(progress)).__name__ for progress in (0, 0.2, 0.3, 1)]
+        ['Centre', 'Centre', 'TaskAligned', 'TaskAligned']
+    """
+
+    def __init__(self, first: Assigner, then: Assigner, share: float = 0.3) -> None:
+        if not 0 <= share <= 1:
+            raise ValueError(f"share={share}: give a share of the training between 0 and 1")
+        self.first = first
+        self.then = then
+        self.share = share
+
+    def at(self, progress: float) -> Assigner:
+        """The assigner when this share of the training is done."""
+        return self.first if progress < self.share else self.then

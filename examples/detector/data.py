@@ -69,7 +69,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
 
 
 class DetectionData(LightningDataModule):
-    """Loaders over a training and a validation set.
+    """Loaders over a training and a validation set, and over a test set where there is one.
 
     Args:
         train: samples to learn from.
@@ -77,6 +77,7 @@ class DetectionData(LightningDataModule):
         class_names: of labels 0, 1, ...
         batch_size: images in a batch.
         augment: augmentation of the training images; None for none.
+        test: samples to be judged by once, at the end; None for none.
     """
 
     def __init__(
@@ -86,10 +87,12 @@ class DetectionData(LightningDataModule):
         class_names: Sequence[str],
         batch_size: int,
         augment: Augment | None,
+        test: Samples | None = None,
     ) -> None:
         super().__init__()
         self.train = ForTraining(Kept(train), augment)
         self.val = Kept(val)
+        self.test = None if test is None else Kept(test)
         self.class_names = tuple(class_names)
         self.n_classes = len(self.class_names)
         self.batch_size = batch_size
@@ -101,6 +104,16 @@ class DetectionData(LightningDataModule):
     def val_dataloader(self) -> DataLoader[Sample]:
         """In order, all of it."""
         return DataLoader(self.val, self.batch_size, collate_fn=collate)
+
+    def test_dataloader(self) -> DataLoader[Sample]:
+        """In order, all of it.
+
+        Raises:
+            ValueError: when there is no test set.
+        """
+        if self.test is None:
+            raise ValueError("test=None: there is no test split; name one")
+        return DataLoader(self.test, self.batch_size, collate_fn=collate)
 
 
 class DigitData(DetectionData):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 
+import fsspec
 import torch
 from PIL import Image
 from torchvision.ops import box_convert
@@ -15,6 +16,7 @@ from torchvision.transforms.v2.functional import pil_to_tensor
 
 from examples.detector.augment import Augment
 from examples.detector.data import DetectionData, Sample
+from examples.detector.parquet import Shards, read_parquet
 from hardest_metrics.data.annotations import Annotations
 from hardest_metrics.data.coco import read_coco_annotations
 from hardest_metrics.data.voc import read_voc_annotations
@@ -24,12 +26,15 @@ class LabelledImages:
     """A sequence of samples from image files and their annotations.
 
     Args:
-        images: files, or bytes of such, in the order of ``annotations``.
+        images: files, or bytes of such, in the order of ``annotations``. Strings are paths or URLs, as fsspec opens
+            them; what the URL's protocol asks for must be installed.
         annotations: the labels.
         image_size: height and width in pixels to which every image is brought.
     """
 
-    def __init__(self, images: Sequence[Path | bytes], annotations: Annotations, image_size: tuple[int, int]) -> None:
+    def __init__(
+        self, images: Sequence[Path | bytes | str], annotations: Annotations, image_size: tuple[int, int]
+    ) -> None:
         self.images = images
         self.annotations = annotations
         self.image_size = image_size
@@ -43,7 +48,8 @@ class LabelledImages:
         """Image ``(3, H, W)`` uint8 and its target, boxes float32 xyxy in its pixels."""
         source = self.images[index]
         height, width = self.image_size
-        with Image.open(BytesIO(source) if isinstance(source, bytes) else source) as file:
+        opened = BytesIO(source) if isinstance(source, bytes) else fsspec.open(str(source), "rb").open()
+        with opened, Image.open(opened) as file:
             scale_x, scale_y = width / file.width, height / file.height
             image = file.convert("RGB").resize((width, height), Image.Resampling.BILINEAR)
         truth = self.annotations.target[index]
@@ -58,44 +64,6 @@ class LabelledImages:
         return pil_to_tensor(image), target
 
 
-def read_parquet(path: Path, class_names: Sequence[str]) -> tuple[list[bytes], Annotations]:
-    """Image bytes and annotations of a parquet file; see :class:`ParquetData` for its columns.
-
-    Raises:
-        ValueError: when a column or an image's bytes are missing, or a category has no name.
-    """
-    import pyarrow.parquet as pq  # which the other formats do without
-
-    table = pq.read_table(path)
-    for column in ("image", "objects"):
-        if column not in table.column_names:
-            raise ValueError(f"{path}: has no column {column!r} but {table.column_names}; rename one")
-    images = [row if isinstance(row, bytes) else row["bytes"] for row in table["image"].to_pylist()]
-    if None in images:
-        raise ValueError(f"{path}, row {images.index(None)}: no image bytes; write them into the file")
-    image_ids = range(len(images))
-    if "image_id" in table.column_names:
-        image_ids = table["image_id"].to_pylist()
-    target = []
-    for image_id, objects in zip(image_ids, table["objects"].to_pylist(), strict=True):
-        boxes = torch.tensor(objects["bbox"], dtype=torch.float64).reshape(-1, 4)
-        labels = torch.tensor(objects["category"], dtype=torch.int64)
-        if ((labels < 0) | (labels >= len(class_names))).any():
-            raise ValueError(
-                f"{path}, image {image_id}: categories {labels.tolist()}, but class_names has "
-                f"{len(class_names)}; name every category"
-            )
-        target.append({"boxes": boxes, "labels": labels, "image_id": image_id})
-    annotations = Annotations(
-        image_ids=list(image_ids),
-        file_names=[""] * len(images),
-        image_sizes=[None] * len(images),
-        categories=dict(enumerate(class_names)),
-        target=target,
-    )
-    return images, annotations
-
-
 class VOCData(DetectionData):
     """A folder of Pascal VOC: ``Annotations``, ``ImageSets/Main`` and ``JPEGImages``.
 
@@ -106,6 +74,7 @@ class VOCData(DetectionData):
         val: name of the validation split.
         batch_size: images in a batch.
         augment: augmentation of the training images; None for none.
+        test: name of the test split; None for none.
     """
 
     def __init__(
@@ -116,6 +85,7 @@ class VOCData(DetectionData):
         val: str = "val",
         batch_size: int = 16,
         augment: Augment | None = None,
+        test: str | None = None,
     ) -> None:
         def samples(split: str) -> LabelledImages:
             annotations = read_voc_annotations(folder, split)
@@ -123,7 +93,8 @@ class VOCData(DetectionData):
             return LabelledImages(files, annotations, image_size)
 
         learn, judge = samples(train), samples(val)
-        super().__init__(learn, judge, learn.class_names, batch_size, augment)
+        last = None if test is None else samples(test)
+        super().__init__(learn, judge, learn.class_names, batch_size, augment, last)
 
 
 class COCOData(DetectionData):
@@ -137,9 +108,12 @@ class COCOData(DetectionData):
         image_size: height and width in pixels to which images are brought.
         batch_size: images in a batch.
         augment: augmentation of the training images; None for none.
+        test: annotation file of the test set; None for none.
+        test_images: folder of its images.
 
     Raises:
-        ValueError: when the two files do not have the same categories.
+        ValueError: when the files do not have the same categories, or only one of ``test`` and ``test_images`` is
+            given.
     """
 
     def __init__(
@@ -151,45 +125,63 @@ class COCOData(DetectionData):
         image_size: tuple[int, int],
         batch_size: int = 16,
         augment: Augment | None = None,
+        test: Path | None = None,
+        test_images: Path | None = None,
     ) -> None:
         def samples(file: Path, folder: Path) -> LabelledImages:
             annotations = read_coco_annotations(file)
             files = [folder / name for name in annotations.file_names]
             return LabelledImages(files, annotations, image_size)
 
+        if (test is None) != (test_images is None):
+            raise ValueError("test and test_images belong together; give both, or neither")
         learn, judge = samples(train, train_images), samples(val, val_images)
-        if learn.class_names != judge.class_names:
-            raise ValueError(
-                f"val={val}: its categories are {judge.class_names}, those of {train} are "
-                f"{learn.class_names}; give both the same"
-            )
-        super().__init__(learn, judge, learn.class_names, batch_size, augment)
+        last = None if test is None or test_images is None else samples(test, test_images)
+        for name, file, other in (("val", val, judge), ("test", test, last)):
+            if other is not None and other.class_names != learn.class_names:
+                raise ValueError(
+                    f"{name}={file}: its categories are {other.class_names}, those of {train} are "
+                    f"{learn.class_names}; give both the same"
+                )
+        super().__init__(learn, judge, learn.class_names, batch_size, augment, last)
 
 
 class ParquetData(DetectionData):
-    """Parquet files with a row an image: its bytes, and its boxes as COCO writes them.
+    """Parquet files with a row an image, and its boxes as COCO writes them.
 
-    The columns are those of detection sets on the Hugging Face hub: ``image`` (the bytes of an image
-    file, or a struct with such ``bytes``), ``objects`` (a struct of lists: ``bbox``, x, y, width and
-    height in pixels, and ``category``, an integer) and, where there is one, ``image_id``.
+    The columns are those of detection sets on the Hugging Face hub:
+
+    - ``image``: the bytes of an image file; a string that names one, a path or a URL, left as it is and opened when
+      the image is asked for; or a struct of ``bytes`` and ``path``, of which the bytes go first.
+    - ``objects``: a struct of lists, or a list of structs, of ``bbox`` (x, y, width and height in pixels) and
+      ``category`` (an integer). A struct may have one plain integer for all boxes of its image.
+    - ``image_id``, where there is one; else images are numbered through the files.
+
+    Each split is a file, a pattern such as ``data/train-*.parquet``, or a list of either; a string may be a URL.
 
     Args:
-        train: parquet file of the training set.
-        val: parquet file of the validation set.
+        train: of the training set.
+        val: of the validation set.
         class_names: of categories 0, 1, ...
         image_size: height and width in pixels to which images are brought.
         batch_size: images in a batch.
         augment: augmentation of the training images; None for none.
+        test: of the test set; None for none.
     """
 
     def __init__(
         self,
-        train: Path,
-        val: Path,
+        train: Shards,
+        val: Shards,
         class_names: Sequence[str],
         image_size: tuple[int, int],
         batch_size: int = 16,
         augment: Augment | None = None,
+        test: Shards | None = None,
     ) -> None:
-        learn, judge = (LabelledImages(*read_parquet(path, class_names), image_size) for path in (train, val))
-        super().__init__(learn, judge, class_names, batch_size, augment)
+        def samples(files: Shards) -> LabelledImages:
+            return LabelledImages(*read_parquet(files, class_names), image_size)
+
+        learn, judge = samples(train), samples(val)
+        last = None if test is None else samples(test)
+        super().__init__(learn, judge, class_names, batch_size, augment, last)

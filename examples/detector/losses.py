@@ -1,18 +1,20 @@
 """What the detector is trained to lower."""
 
+import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torchvision.ops import complete_box_iou_loss, distance_box_iou_loss
 
 from examples.detector.assign import Assigner
 from examples.detector.model import Outputs
 
 BoxLoss = Literal["smooth_l1", "diou", "ciou"]
 BOX_WEIGHT = 2.0
+EPS = 1e-7
+"""Keeps what is divided by away from 0, as in torchvision."""
 
 
 class Losses(NamedTuple):
@@ -21,6 +23,54 @@ class Losses(NamedTuple):
     classes: Tensor
     confidence: Tensor
     box: Tensor
+
+
+def distance_iou(boxes: Tensor, truth_boxes: Tensor) -> tuple[Tensor, Tensor]:
+    """IoU and DIoU of pairs: ``DIoU = IoU - d² / c²``.
+
+    d is the distance between the two centres, and c the diagonal of the smallest box around both, so that boxes apart
+    still tell which way to go ([Zheng et al., 2020](https://arxiv.org/abs/1911.08287)).
+
+    Args:
+        boxes: ``(n, 4)`` xyxy.
+        truth_boxes: ``(n, 4)`` likewise.
+
+    Returns:
+        IoU ``(n,)`` in [0, 1] and DIoU ``(n,)`` in (-1, 1].
+
+    Example:
+        >>> distance_iou(torch.tensor([[0.0, 0, 4, 4]]), torch.tensor([[2.0, 0, 6, 4]]))  # 8 / 24 and 4 / 52 less
+        (tensor([0.3333]), tensor([0.2564]))
+    """
+    (low, high), (truth_low, truth_high) = boxes.split(2, -1), truth_boxes.split(2, -1)
+    shared = (torch.minimum(high, truth_high) - torch.maximum(low, truth_low)).clamp(min=0).prod(-1)
+    union = (high - low).prod(-1) + (truth_high - truth_low).prod(-1) - shared
+    iou = shared / (union + EPS)
+    distance = ((low + high - truth_low - truth_high) / 2).square().sum(-1)
+    diagonal = (torch.maximum(high, truth_high) - torch.minimum(low, truth_low)).square().sum(-1)
+    return iou, iou - distance / (diagonal + EPS)
+
+
+def complete_iou(boxes: Tensor, truth_boxes: Tensor) -> Tensor:
+    """CIoU of pairs ``(n,)``: ``DIoU - α v``, where v tells how far the two shapes are apart.
+
+    ``v = (2 / π)² (atan(w / h) - atan(w' / h'))²`` and ``α = v / (1 - IoU + v)``, through which no gradient flows
+    ([Zheng et al., 2020](https://arxiv.org/abs/1911.08287)).
+
+    Args:
+        boxes: ``(n, 4)`` xyxy.
+        truth_boxes: ``(n, 4)`` likewise.
+
+    Example:
+        >>> complete_iou(torch.tensor([[0.0, 0, 4, 4]]), torch.tensor([[0.0, 0, 4, 2]]))
+        tensor([0.4655])
+    """
+    iou, diou = distance_iou(boxes, truth_boxes)
+    width, height = (boxes[:, 2:] - boxes[:, :2]).unbind(-1)
+    truth_width, truth_height = (truth_boxes[:, 2:] - truth_boxes[:, :2]).unbind(-1)
+    v = ((truth_width / truth_height).atan() - (width / height).atan()).square() * (2 / math.pi) ** 2
+    alpha = (v / (1 - iou + v + EPS)).detach()
+    return diou - alpha * v
 
 
 def box_losses(kind: BoxLoss, boxes: Tensor, truth_boxes: Tensor, strides: Tensor) -> Tensor:
@@ -44,9 +94,9 @@ def box_losses(kind: BoxLoss, boxes: Tensor, truth_boxes: Tensor, strides: Tenso
         scale = strides[:, None]
         return F.smooth_l1_loss(boxes / scale, truth_boxes / scale, reduction="none").mean(-1)
     if kind == "diou":
-        return distance_box_iou_loss(boxes, truth_boxes)
+        return 1 - distance_iou(boxes, truth_boxes)[1]
     if kind == "ciou":
-        return complete_box_iou_loss(boxes, truth_boxes)
+        return 1 - complete_iou(boxes, truth_boxes)
     raise ValueError(f"box_loss={kind!r}: choose smooth_l1, diou or ciou")
 
 

@@ -1,15 +1,16 @@
-"""The network: a timm backbone, a feature pyramid over it, and a decoupled head on every level."""
+"""The network: a timm backbone, a neck over it, and a decoupled head on every level."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import timm
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from examples.detector.backbone import Backbone
+from examples.detector.neck import Neck, convolution, make_neck
 
 ANCHOR_SCALE = 4.0
 """Side of the square anchor at every location, in strides of its level."""
@@ -38,120 +39,6 @@ class Outputs(NamedTuple):
         if self.confidence_logits is None:
             return scores
         return scores * self.confidence_logits.sigmoid().unsqueeze(-1)
-
-
-def blocks(module: nn.Module) -> Iterator[nn.Module]:
-    """The smallest parts of a backbone that follow one another, first to last.
-
-    These are the layers of its stem and then, say, its residual blocks: only containers that run
-    their children in order are opened, and parts without parameters are left out.
-
-    Example:
-        >>> [type(block).__name__ for block in blocks(nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU()))]
-        ['Conv2d']
-    """
-    for child in module.children():
-        if isinstance(child, nn.Sequential | nn.ModuleList):
-            yield from blocks(child)
-        elif any(True for _ in child.parameters()):
-            yield child
-
-
-def _features(name: str, **arguments: Any) -> Any:
-    """A timm model that gives feature maps; it has a ``feature_info``, which no type tells of."""
-    return timm.create_model(name, features_only=True, **arguments)
-
-
-class Backbone(nn.Module):
-    """Features of a timm model at the given strides.
-
-    Args:
-        name: any timm model with features, such as ``"resnet10t"`` or ``"convnext_atto"``.
-        strides: the strides wanted; those that the model does not have are left to the neck.
-        unfreeze_last: how many of its last :func:`blocks` are trained; None trains all of them.
-        weights: a file of weights for the timm model; None starts from random ones.
-        **arguments: further arguments of the timm model, such as ``channels`` of a ResNet.
-
-    Raises:
-        ValueError: when the model has none of the strides, or ``unfreeze_last`` is negative.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        strides: Sequence[int],
-        unfreeze_last: int | None = None,
-        weights: str | Path | None = None,
-        **arguments: Any,
-    ) -> None:
-        super().__init__()
-        reductions = _features(name, **arguments).feature_info.reduction()
-        indices = [index for index, reduction in enumerate(reductions) if reduction in strides]
-        if not indices:
-            raise ValueError(f"strides={tuple(strides)}: {name} has features at {reductions} only")
-        if weights is not None:
-            arguments |= {"pretrained": True, "pretrained_cfg_overlay": {"file": str(weights)}}
-        self.features = _features(name, out_indices=indices, **arguments)
-        self.channels: list[int] = self.features.feature_info.channels()
-        self.strides: list[int] = self.features.feature_info.reduction()
-        self.frozen: list[nn.Module] = []
-        if unfreeze_last is not None:
-            if unfreeze_last < 0:
-                raise ValueError(f"unfreeze_last={unfreeze_last}: give 0 or more, or None for all")
-            parts = list(blocks(self.features))
-            self.frozen = parts[: max(len(parts) - unfreeze_last, 0)]
-            for part in self.frozen:
-                part.requires_grad_(False)
-
-    def train(self, mode: bool = True) -> "Backbone":
-        """As usual, but frozen parts keep the batch statistics that they came with."""
-        super().train(mode)
-        for part in self.frozen:
-            part.eval()
-        return self
-
-    def forward(self, images: Tensor) -> list[Tensor]:
-        """``(B, 3, H, W)`` to one feature map a stride, finest first."""
-        features: list[Tensor] = self.features(images)
-        return features
-
-
-def convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
-    """A 3x3 convolution, batch normalisation and SiLU."""
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.SiLU(inplace=True),
-    )
-
-
-class FeaturePyramid(nn.Module):
-    """FPN: lateral 1x1 convolutions, nearest upsampling from coarse to fine, 3x3 outputs.
-
-    Levels beyond the backbone's come from stride-2 convolutions on the coarsest output.
-
-    Args:
-        inputs: channels of the backbone's feature maps, finest first.
-        channels: channels of every output.
-        n_levels: number of outputs, at least ``len(inputs)``.
-    """
-
-    def __init__(self, inputs: Sequence[int], channels: int, n_levels: int) -> None:
-        super().__init__()
-        self.lateral = nn.ModuleList(nn.Conv2d(width, channels, 1) for width in inputs)
-        self.outputs = nn.ModuleList(convolution(channels, channels) for _ in inputs)
-        self.extra = nn.ModuleList(convolution(channels, channels, stride=2) for _ in range(n_levels - len(inputs)))
-
-    def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
-        """Feature maps, finest first, to pyramid levels, finest first."""
-        levels = [lateral(feature) for lateral, feature in zip(self.lateral, features, strict=True)]
-        for fine in reversed(range(len(levels) - 1)):
-            size = levels[fine].shape[-2:]
-            levels[fine] = levels[fine] + F.interpolate(levels[fine + 1], size=size, mode="nearest")
-        levels = [output(level) for output, level in zip(self.outputs, levels, strict=True)]
-        for extra in self.extra:
-            levels.append(extra(levels[-1]))
-        return levels
 
 
 class LevelHead(nn.Module):
@@ -206,9 +93,10 @@ class Detector(nn.Module):
         channels: channels of neck and head.
         depth: convolutions in each of the head's two towers.
         confidence: whether the head gives a confidence score beside those of the classes.
+        neck: ``"fpn"`` or ``"pan"``.
 
     Raises:
-        ValueError: when each stride is not twice the one before.
+        ValueError: when each stride is not twice the one before, or the backbone lacks the finest.
 
     Example:
         >>> detector = Detector(10, "test_resnet", strides=(8, 16)).eval()
@@ -228,6 +116,7 @@ class Detector(nn.Module):
         channels: int = 64,
         depth: int = 1,
         confidence: bool = False,
+        neck: Neck = "fpn",
     ) -> None:
         super().__init__()
         if any(coarse != 2 * fine for fine, coarse in pairwise(strides)):
@@ -236,13 +125,12 @@ class Detector(nn.Module):
         self.backbone = Backbone(backbone, strides, unfreeze_last, weights, **(backbone_arguments or {}))
         if self.backbone.strides != list(strides[: len(self.backbone.strides)]):
             raise ValueError(f"strides={self.strides}: {backbone} has {self.backbone.strides} only")
-        self.neck = FeaturePyramid(self.backbone.channels, channels, len(strides))
+        self.neck = make_neck(neck, self.backbone.channels, channels, len(strides))
         self.heads = nn.ModuleList(LevelHead(channels, n_classes, depth, confidence) for _ in strides)
 
     def forward(self, images: Tensor) -> Outputs:
         """Images ``(B, 3, H, W)`` uint8 to what the head says about them."""
-        inputs = (images.float() / 255 - 0.5) / 0.25
-        levels = self.neck(self.backbone(inputs.contiguous(memory_format=torch.channels_last)))
+        levels = self.neck(self.backbone(images))
         classes, sides, confidences = zip(
             *(head(level) for head, level in zip(self.heads, levels, strict=True)), strict=True
         )

@@ -10,13 +10,14 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torchmetrics.detection import MeanAveragePrecision
 
-from examples.detector.assign import Assigner, TaskAligned
+from examples.detector.assign import Assigner, Schedule, TaskAligned
 from examples.detector.data import Batch
 from examples.detector.losses import BoxLoss, detection_losses
 from examples.detector.model import Detector, Outputs
+from examples.detector.neck import Neck
 from examples.detector.suppress import Suppression, detections
 
-SMALL_RESNET = {"channels": [32, 64, 128, 256], "layers": [1, 1, 1, 1], "stem_width": 8}
+SMALL_RESNET: dict[str, Any] = {"channels": [32, 64, 128, 256], "layers": [1, 1, 1, 1], "stem_width": 8}
 """Arguments that make of timm's resnet10t a backbone two CPU cores can train in minutes."""
 
 
@@ -36,9 +37,11 @@ class DetectorModule(LightningModule):
         channels: channels of neck and head.
         depth: convolutions in each of the head's towers.
         confidence: whether the head gives a confidence score beside those of the classes.
-        assigner: which locations answer for which ground truth; None for ``TaskAligned()``.
+        assigner: which locations answer for which ground truth, all through the training or by a schedule; None
+            for ``TaskAligned()``.
         box_loss: ``"smooth_l1"``, ``"diou"`` or ``"ciou"``.
-        suppression: ``"nms"``, ``"soft"`` or ``"weighted"``.
+        suppression: ``"nms"``, ``"soft"``, ``"weighted"`` or ``"fusion"``.
+        neck: ``"fpn"`` or ``"pan"``.
         learning_rate: highest of the one-cycle schedule, reached after a tenth of the steps.
         weight_decay: of AdamW, on weights of convolutions only.
     """
@@ -54,9 +57,10 @@ class DetectorModule(LightningModule):
         channels: int = 64,
         depth: int = 1,
         confidence: bool = False,
-        assigner: Assigner | None = None,
+        assigner: Assigner | Schedule | None = None,
         box_loss: BoxLoss = "ciou",
         suppression: Suppression = "nms",
+        neck: Neck = "fpn",
         learning_rate: float = 3e-3,
         weight_decay: float = 0.02,
     ) -> None:
@@ -73,6 +77,7 @@ class DetectorModule(LightningModule):
             channels,
             depth,
             confidence,
+            neck,
         ).to(memory_format=torch.channels_last)
         self.assigner = assigner or TaskAligned()
         self.box_loss = box_loss
@@ -90,10 +95,15 @@ class DetectorModule(LightningModule):
         height, width = images.shape[-2:]
         return detections(outputs, (height, width), self.suppression)
 
+    def _assigner_now(self) -> Assigner:
+        if isinstance(self.assigner, Schedule):
+            return self.assigner.at(self.trainer.global_step / float(self.trainer.estimated_stepping_batches))
+        return self.assigner
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of a batch."""
         images, targets = batch
-        losses = detection_losses(self.detector(images), targets, self.assigner, self.box_loss)
+        losses = detection_losses(self.detector(images), targets, self._assigner_now(), self.box_loss)
         for name, value in losses._asdict().items():
             self.log(f"train/{name}", value, batch_size=len(images))
         loss = torch.stack(losses).sum()
@@ -109,9 +119,20 @@ class DetectorModule(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log mAP over IoU 0.50 to 0.95, and at 0.50 alone."""
+        self._log_map("val")
+
+    def test_step(self, batch: Batch, batch_idx: int) -> dict[str, list[dict[str, Any]]]:
+        """As :meth:`validation_step`, of the test split."""
+        return self.validation_step(batch, batch_idx)
+
+    def on_test_epoch_end(self) -> None:
+        """Log the same of the test split."""
+        self._log_map("test")
+
+    def _log_map(self, split: str) -> None:
         result = self.mean_ap.compute()
         self.mean_ap.reset()
-        self.log_dict({"val/map": result["map"], "val/map_50": result["map_50"]}, prog_bar=True)
+        self.log_dict({f"{split}/map": result["map"], f"{split}/map_50": result["map_50"]}, prog_bar=True)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """AdamW with one cycle over all steps of the run."""

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torchvision.ops import box_iou
 
-from examples.detector.assign import Centre, TaskAligned
+from examples.detector.assign import Centre, Schedule, TaskAligned
 from examples.detector.model import ANCHOR_SCALE, grid
 
 SIZE, STRIDES, CLASSES = 64, (8, 16), 3
@@ -125,3 +125,13 @@ def test_centre_equals_a_slow_reference() -> None:
         found = Centre(radius)(scores, boxes, centres, strides, truth_boxes, labels)
         assert found.truth.tolist() == expected
         assert found.quality.tolist() == [float(g >= 0) for g in expected]
+
+
+def test_a_schedule_changes_over_once_at_its_share() -> None:
+    first, then = Centre(), TaskAligned()
+    schedule = Schedule(first, then, share=0.25)
+    assert [schedule.at(step / 8) is first for step in range(8)] == [True] * 2 + [False] * 6
+    assert Schedule(first, then, share=0).at(0) is then
+    assert Schedule(first, then, share=1).at(0.99) is first
+    with pytest.raises(ValueError, match=r"share=1.5"):
+        Schedule(first, then, share=1.5)

@@ -111,14 +111,29 @@ def test_coco_sets_of_different_categories_are_refused(tmp_path: Path) -> None:
         COCOData(tmp_path / "instances.json", tmp_path, tmp_path / "other.json", tmp_path, (16, 16))
 
 
-def test_parquet_without_names_or_columns_is_refused(tmp_path: Path) -> None:
-    parquet(tmp_path)
-    file = tmp_path / "set.parquet"
-    with pytest.raises(ValueError, match=r"image 1: categories .* name every category"):
-        ParquetData(file, file, ["cat"], (16, 16))
-    pq.write_table(pa.table({"image": [picture(4, 4)]}), file)
-    with pytest.raises(ValueError, match="no column 'objects'"):
-        ParquetData(file, file, NAMES, (16, 16))
+@pytest.mark.parametrize("which", ["test", "test_images"])
+def test_half_of_a_coco_test_set_is_refused(which: str, tmp_path: Path) -> None:
+    coco(tmp_path)
+    file = tmp_path / "instances.json"
+    with pytest.raises(ValueError, match="test and test_images belong together"):
+        COCOData(file, tmp_path, file, tmp_path, (16, 16), **{which: tmp_path})  # type: ignore[arg-type]
+
+
+def test_test_splits_are_loaded_when_they_are_named(tmp_path: Path) -> None:
+    for make in (voc, coco, parquet):
+        (tmp_path / make.__name__).mkdir()
+        with pytest.raises(ValueError, match="there is no test split; name one"):
+            make(tmp_path / make.__name__).test_dataloader()
+    file = tmp_path / "coco" / "instances.json"
+    shard = tmp_path / "parquet" / "set.parquet"
+    for data in (
+        VOCData(tmp_path / "voc", (16, 16), test="val"),
+        COCOData(file, file.parent, file, file.parent, (16, 16), test=file, test_images=file.parent),
+        ParquetData(shard, shard, NAMES, (16, 16), test=shard),
+    ):
+        ((images, targets),) = data.test_dataloader()
+        assert [target["image_id"] for target in targets] == [1, 2, 3]
+        assert images.shape == (3, 3, 16, 16)
 
 
 def test_bccd_is_read(shared_data: Path) -> None:

@@ -3,9 +3,10 @@
 import pytest
 import torch
 from torch.nn import functional as F
+from torchvision.ops import complete_box_iou_loss, distance_box_iou_loss
 
 from examples.detector.assign import Centre, TaskAligned
-from examples.detector.losses import box_losses, detection_losses, quality_focal_loss
+from examples.detector.losses import box_losses, complete_iou, detection_losses, distance_iou, quality_focal_loss
 from examples.detector.model import Outputs, grid
 
 KINDS = ("smooth_l1", "diou", "ciou")
@@ -28,6 +29,20 @@ def test_boxes_apart_still_have_a_gradient(kind: str) -> None:
     box_losses(kind, box, box.detach() + 30, torch.tensor([8.0])).sum().backward()  # type: ignore[arg-type]
     assert box.grad is not None
     assert (box.grad[0, :2] + box.grad[0, 2:] < 0).all()  # the loss falls to the right and below
+
+
+def test_diou_and_ciou_equal_those_of_torchvision_with_their_gradients() -> None:
+    torch.manual_seed(0)
+    corner, truth_corner = torch.rand(2, 1000, 2) * 40
+    boxes = torch.cat([corner, corner + 0.5 + torch.rand(1000, 2) * 30], 1).requires_grad_()
+    truth = torch.cat([truth_corner, truth_corner + 0.5 + torch.rand(1000, 2) * 30], 1)
+    for own, theirs in (
+        (1 - distance_iou(boxes, truth)[1], distance_box_iou_loss(boxes, truth)),
+        (1 - complete_iou(boxes, truth), complete_box_iou_loss(boxes, truth)),
+    ):
+        torch.testing.assert_close(own, theirs)
+        gradients = [torch.autograd.grad(loss.sum(), boxes, retain_graph=True)[0] for loss in (own, theirs)]
+        torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-6)
 
 
 def test_an_unknown_box_loss_is_refused() -> None:

@@ -7,7 +7,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
 from torchmetrics.detection import MeanAveragePrecision
 
-from examples.detector.assign import Centre, TaskAligned
+from examples.detector.assign import Assignment, Centre, Schedule, TaskAligned
 from examples.detector.augment import Augment
 from examples.detector.data import DigitData
 from examples.detector.losses import detection_losses
@@ -35,6 +35,8 @@ SWITCHES: list[dict[str, Any]] = [
     {"strides": (8, 16, 32, 64), "depth": 2, "unfreeze_last": 2},
     {"backbone": "resnet10t", "strides": (4, 8)},
     {"backbone": "test_efficientnet", "unfreeze_last": 0, "confidence": True},
+    {"neck": "pan", "assigner": Schedule(Centre(), TaskAligned(), share=0.5), "suppression": "fusion"},
+    {"backbone": "test_vit", "backbone_arguments": {"img_size": 64}, "strides": (16, 32), "unfreeze_last": 1},
 ]
 
 
@@ -62,6 +64,36 @@ def test_every_switch_trains_and_validates(switches: dict[str, Any]) -> None:
     assert trained <= asked
 
 
+def test_the_test_split_is_judged_like_the_validation_split() -> None:
+    data = digits()
+    data.test = data.val
+    module = DetectorModule(10, **TINY)
+    run = trainer()
+    run.validate(module, data, verbose=False)
+    expected = {name: float(value) for name, value in run.callback_metrics.items()}
+    run.test(module, data, verbose=False)
+    found = {name: float(value) for name, value in run.callback_metrics.items()}
+    assert sorted(found) == ["test/map", "test/map_50"]
+    assert found["test/map"] == expected["val/map"]
+
+
+def test_a_schedule_follows_the_steps_of_the_training() -> None:
+    used: list[str] = []
+
+    class Noted(Centre):
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
+        def __call__(self, *args: Any, **arguments: Any) -> Assignment:
+            used.append(self.name)
+            return super().__call__(*args, **arguments)
+
+    module = DetectorModule(10, **TINY, assigner=Schedule(Noted("first"), Noted("then"), share=0.5))
+    trainer(max_steps=4, limit_val_batches=0).fit(module, digits())
+    assert used == ["first"] * 8 + ["then"] * 8  # four images a step
+
+
 @pytest.mark.parametrize("confidence", [False, True])
 def test_the_loss_falls_on_scenes_seen_again_and_again(confidence: bool) -> None:
     seed_everything(0, verbose=False)
@@ -72,7 +104,7 @@ def test_the_loss_falls_on_scenes_seen_again_and_again(confidence: bool) -> None
     def loss() -> float:
         with torch.no_grad():
             outputs = module.detector(images)
-            return float(sum(detection_losses(outputs, targets, module.assigner, "ciou")))
+            return float(sum(detection_losses(outputs, targets, Centre(), "ciou")))
 
     before = loss()
     trainer(max_steps=40, limit_val_batches=0).fit(module, data)
