@@ -64,7 +64,8 @@ def parser() -> ArgumentParser:
     data = compare.add_argument_group("data")
     data.add_argument(
         "--annotations", metavar="FILE|FOLDER",
-        help="labels: a COCO JSON file, plain or gzipped, or a Pascal VOC folder (required)",
+        help="labels: a COCO JSON file, plain or gzipped, a Pascal VOC folder, Open Images' or Global Wheat's CSV, or"
+        " a folder of digit scenes (required)",
     )  # fmt: skip
     data.add_argument(
         "--detections", nargs="+", metavar="FILE",

@@ -55,7 +55,8 @@ def parser() -> ArgumentParser:
     data = rank.add_argument_group("data")
     data.add_argument(
         "--annotations", metavar="FILE|FOLDER",
-        help="labels: a COCO JSON file, plain or gzipped, or a Pascal VOC folder (required). With --estimator the"
+        help="labels: a COCO JSON file, plain or gzipped, a Pascal VOC folder, Open Images' or Global Wheat's CSV, or"
+        " a folder of digit scenes (required). With --estimator the"
         " list of images, of which ids, names and sizes are taken and labels not looked at: the file needs none, nor"
         " categories (default: the files in --images if detections name them, else the images that detections name,"
         " where those without any are not known)",
@@ -173,8 +174,10 @@ def _check_files(options: Namespace) -> None:
     inputs = [path for path in [*inputs, *options.member_calibrations] if path]
     check_inputs(inputs)
     of_folder = options.images and not options.annotations
-    if options.subset and not (of_folder or (options.annotations and Path(options.annotations).is_file())):
-        found = f"{options.annotations} is a Pascal VOC folder" if options.annotations else "there are no `annotations`"
+    labels = Path(options.annotations or "")
+    of_coco = labels.is_file() and labels.suffix.lower() != ".csv"
+    if options.subset and not (of_folder or of_coco):
+        found = f"{options.annotations} is in another format" if options.annotations else "there are no `annotations`"
         raise ValueError(
             f"`subset` writes COCO annotations, which need COCO annotations to be taken from, or a folder of `images`"
             f" without any, but {found}. Leave `subset` out, and use `out`."

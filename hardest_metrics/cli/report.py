@@ -53,7 +53,8 @@ def parser() -> ArgumentParser:
     data = report.add_argument_group("data")
     data.add_argument(
         "--annotations", metavar="FILE|FOLDER",
-        help="labels: a COCO JSON file, plain or gzipped, or a Pascal VOC folder (required). With --estimators a COCO"
+        help="labels: a COCO JSON file, plain or gzipped, a Pascal VOC folder, Open Images' or Global Wheat's CSV, or"
+        " a folder of digit scenes (required). With --estimators a COCO"
         " file without annotations will do as the list of images (default: the files in --images if detections name"
         " them, else the images that detections name, where those without any are not known)",
     )  # fmt: skip

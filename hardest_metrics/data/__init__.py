@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from hardest_metrics.data.coco import read_coco_annotations
     from hardest_metrics.data.coco_results import read_coco_results
     from hardest_metrics.data.coco_subset import write_coco_subset, write_image_list
+    from hardest_metrics.data.digit_scenes import read_digit_scenes
     from hardest_metrics.data.dyml import DyML
     from hardest_metrics.data.formats import read_annotations, read_detections
+    from hardest_metrics.data.global_wheat import read_global_wheat_annotations
     from hardest_metrics.data.hardest_json import read_hardest_detections
     from hardest_metrics.data.hierarchical import (
         HierarchicalCSV,
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from hardest_metrics.data.inaturalist import INaturalist2018
     from hardest_metrics.data.indexed import Indexed
     from hardest_metrics.data.online_products import OnlineProducts
+    from hardest_metrics.data.open_images import read_open_images_annotations
     from hardest_metrics.data.ranking_file import ImageNames, encode_ranking, write_ranking
     from hardest_metrics.data.voc import read_voc_annotations
 
@@ -49,8 +52,11 @@ __all__ = [
     "read_coco_annotations",
     "read_coco_results",
     "read_detections",
+    "read_digit_scenes",
+    "read_global_wheat_annotations",
     "read_hardest_detections",
     "read_image_list",
+    "read_open_images_annotations",
     "read_voc_annotations",
     "write_coco_subset",
     "write_image_list",
@@ -73,8 +79,11 @@ _HOMES = {
     "read_coco_annotations": "coco",
     "read_coco_results": "coco_results",
     "read_detections": "formats",
+    "read_digit_scenes": "digit_scenes",
+    "read_global_wheat_annotations": "global_wheat",
     "read_hardest_detections": "hardest_json",
     "read_image_list": "image_list",
+    "read_open_images_annotations": "open_images",
     "read_voc_annotations": "voc",
     "write_coco_subset": "coco_subset",
     "write_image_list": "coco_subset",

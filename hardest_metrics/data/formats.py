@@ -4,25 +4,35 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from hardest_metrics.data import global_wheat, open_images
 from hardest_metrics.data.annotations import Annotations
 from hardest_metrics.data.coco import read_coco_annotations
 from hardest_metrics.data.coco_results import parse_coco_results
+from hardest_metrics.data.digit_scenes import read_digit_scenes, scene_files
+from hardest_metrics.data.folder import visible_files
 from hardest_metrics.data.hardest_json import parse_hardest_detections
 from hardest_metrics.data.json_file import Ignorable, PathLike, load_json
+from hardest_metrics.data.table import Table
 from hardest_metrics.data.voc import read_voc_annotations
 
 
 def read_annotations(path: PathLike, split: str | None = None, ignore: Collection[Ignorable] = ()) -> Annotations:
-    """Read annotations: a folder as Pascal VOC, a file as COCO JSON.
+    """Read annotations: a folder as Pascal VOC or digit scenes, a file as CSV, or else as COCO JSON.
+
+    A folder is one of digit scenes if it has text files and neither XML files nor ``Annotations/``; a CSV file is
+    known by its columns.
 
     Args:
-        path: the folder or file, see :func:`read_voc_annotations` and :func:`read_coco_annotations`.
+        path: the folder or file, see :func:`read_voc_annotations`, :func:`read_digit_scenes`,
+            :func:`read_global_wheat_annotations`, :func:`read_open_images_annotations` and
+            :func:`read_coco_annotations`.
         split: of a Pascal VOC data set, the split to read; by default all of it.
         ignore: of a COCO file, boxes to leave out instead of refusing the file.
 
     Raises:
         OSError: when a file cannot be read.
-        ValueError: when the content is not as it should be, or ``split`` is given with a file.
+        ValueError: when the content is not as it should be, or ``split`` is given with something else than a Pascal
+            VOC data set.
 
     Example:
         >>> import tempfile
@@ -33,14 +43,43 @@ def read_annotations(path: PathLike, split: str | None = None, ignore: Collectio
         >>> read_annotations(path)
         Annotations(1 images, 0 boxes, 0 categories)
     """
-    if Path(path).is_dir():
+    is_folder = Path(path).is_dir()
+    if is_folder and not (split is None and _is_digit_scenes(Path(path))):
         return read_voc_annotations(path, split)
     if split is not None:
         raise ValueError(
             f"`split` is {split!r}, but {path} is no folder: only Pascal VOC data sets have splits. "
             "Leave it out, or give the folder of a Pascal VOC data set."
         )
-    return read_coco_annotations(path, ignore)
+    if is_folder:
+        return read_digit_scenes(path)
+    return _read_csv(path) if is_csv(path) else read_coco_annotations(path, ignore)
+
+
+def is_csv(path: PathLike) -> bool:
+    """Whether a file is one of those that are told apart by their columns."""
+    return Path(path).suffix.lower() == ".csv"
+
+
+def _read_csv(path: PathLike) -> Annotations:
+    header = set(Table(path).header)
+    if header >= set(open_images.COLUMNS):
+        return open_images.read_open_images_annotations(path)
+    if any(header >= set(columns) for columns in (global_wheat.COLUMNS_2021, global_wheat.COLUMNS_2020)):
+        return global_wheat.read_global_wheat_annotations(path)
+    known = {
+        "Open Images": open_images.COLUMNS,
+        "Global Wheat": global_wheat.COLUMNS_2021,
+        "its first edition": global_wheat.COLUMNS_2020,
+    }
+    columns = "; ".join(f"{name}: {', '.join(names)}" for name, names in known.items())
+    raise ValueError(f"{path}: its columns are of no format that is known here ({columns}). Convert it to COCO JSON.")
+
+
+def _is_digit_scenes(folder: Path) -> bool:
+    if (folder / "Annotations").is_dir() or any(path.suffix.lower() == ".xml" for path in visible_files(folder)):
+        return False
+    return bool(scene_files(folder))
 
 
 def read_detections(

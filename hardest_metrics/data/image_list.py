@@ -6,7 +6,7 @@ from typing import Any
 from hardest_metrics.data.annotations import Annotations
 from hardest_metrics.data.coco import category_names, coco_section, listed_images, load_coco
 from hardest_metrics.data.coco_results import coco_results, named_images
-from hardest_metrics.data.formats import is_hardest_export, parse_detections, read_annotations
+from hardest_metrics.data.formats import is_csv, is_hardest_export, parse_detections, read_annotations
 from hardest_metrics.data.identity import Identifier, image_number, numbers_of
 from hardest_metrics.data.json_file import PathLike
 
@@ -16,7 +16,7 @@ def read_image_list(path: PathLike, split: str | None = None) -> Annotations:
 
     Args:
         path: a COCO JSON file, plain or gzipped, of which only ``images`` and, where it has them, ``categories`` are
-            looked at; or a Pascal VOC folder.
+            looked at; or any other format of :func:`~hardest_metrics.data.read_annotations`.
         split: of a Pascal VOC data set, the split to read; by default all of it.
 
     Returns:
@@ -33,7 +33,7 @@ def read_image_list(path: PathLike, split: str | None = None) -> Annotations:
         >>> read_image_list(path).target
         [{'image_id': 7, 'image_size': (48, 64)}]
     """
-    if Path(path).is_dir() or split is not None:
+    if Path(path).is_dir() or split is not None or is_csv(path):
         return read_annotations(path, split).without_labels()
     document = load_coco(path)
     listed = listed_images(coco_section(document, "images", path))

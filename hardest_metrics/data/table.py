@@ -1,8 +1,13 @@
 """Text tables with a header, read a column at a time, with errors that name the line and the remedy."""
 
 import csv
-from pathlib import Path
+import io
+import math
 
+import numpy as np
+from numpy.typing import NDArray
+
+from hardest_metrics.data.digest import read_bytes
 from hardest_metrics.data.json_file import PathLike
 
 
@@ -21,6 +26,7 @@ class Table:
 
     Example:
         >>> import tempfile
+        >>> from pathlib import Path
         >>> path = Path(tempfile.mkdtemp(), "labels.csv")
         >>> written = path.write_text("image,class\na.jpg,3\nb.jpg,x\n")
         >>> table = Table(path)
@@ -34,9 +40,9 @@ class Table:
     def __init__(self, path: PathLike, delimiter: str = ",") -> None:
         self.path = path
         try:
-            with Path(path).open(encoding="utf-8-sig", newline="") as file:
-                reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
-                numbered = [(reader.line_num, [value.strip() for value in row]) for row in reader if any(row)]
+            text = read_bytes(path).decode("utf-8-sig")
+            reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+            numbered = [(reader.line_num, [value.strip() for value in row]) for row in reader if any(row)]
         except (csv.Error, UnicodeDecodeError) as error:
             raise ValueError(f"{path}: cannot be read as a table ({error}). Export it again, in UTF-8.") from error
         if len(numbered) < 2:
@@ -73,10 +79,28 @@ class Table:
             return list(map(int, texts))
         except ValueError:
             row = next(row for row, text in enumerate(texts) if not is_integer_text(text))
-            raise ValueError(
-                f"{self.path}: line {self.lines[row]}: {name!r} is {texts[row]!r}, but must be an integer. "
-                "Correct or remove it."
-            ) from None
+            raise self.error(row, f"{name!r} is {texts[row]!r}, but must be an integer.") from None
+
+    def numbers(self, name: str) -> NDArray[np.float64]:
+        """A column as finite numbers."""
+        texts = self.texts(name)
+        found = np.array([number_of(text) for text in texts])
+        if not np.isfinite(found).all():
+            row = int(np.flatnonzero(~np.isfinite(found))[0])
+            raise self.error(row, f"{name!r} is {texts[row]!r}, but must be a finite number.")
+        return found
+
+    def error(self, row: int, problem: str) -> ValueError:
+        """The error to raise about a row."""
+        return ValueError(f"{self.path}: line {self.lines[row]}: {problem} Correct or remove it.")
+
+
+def number_of(text: str) -> float:
+    """The number that a text is, NaN where it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def is_integer_text(text: str) -> bool:

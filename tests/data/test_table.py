@@ -42,3 +42,11 @@ def test_other_encodings_are_refused(tmp_path: Path) -> None:
     path.write_bytes("name\nMüller\n".encode("latin-1"))
     with pytest.raises(ValueError, match="in UTF-8"):
         Table(path)
+
+
+def test_numbers_are_finite(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("a,b\n1.5,nan\n2,1e3\n")
+    assert Table(path).numbers("a").tolist() == [1.5, 2.0]
+    with pytest.raises(ValueError, match=r"table\.csv: line 2: 'b' is 'nan', but must be a finite number"):
+        Table(path).numbers("b")

@@ -4,7 +4,7 @@ A class of fewer objects than features is known best by its objects; one of more
 are turned into a scatter once there are enough of their class.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import NamedTuple
@@ -48,16 +48,18 @@ class ClassScatters:
     other is copied.
 
     Attributes:
+        total: ``(D,)`` float64, the features of all objects, added up.
         labels: ``(K,)`` int64.
         counts: ``(K,)`` int64, the objects in each scatter.
         means: ``(K, D)`` float64, of these.
         scatters: together ``(K, D, D)`` float64, about these.
-        rows: together ``(W, D)`` float64, features of the objects that wait, in runs of one class each.
+        rows: together ``(W, D)`` float64, features of the objects that wait, in runs of one class each; none is split.
         row_labels: ``(R,)`` int64, the label of each run.
         row_counts: ``(R,)`` int64, its length.
         left: ``()`` int64, how many waited still when the others were last turned into scatters.
     """
 
+    total: Tensor
     labels: Tensor
     counts: Tensor
     means: Tensor
@@ -90,16 +92,15 @@ class ClassScatters:
         if not len(target):
             return none
         labels, inverse, counts = target.unique(return_inverse=True, return_counts=True)
-        places = inverse.argsort(stable=True).split(counts.tolist())
-        rows = [features.index_select(0, place).double() for place in places]
-        return replace(none, rows=rows, row_labels=labels, row_counts=counts)
+        rows = features.index_select(0, inverse.argsort(stable=True)).double()
+        return replace(none, total=rows.sum(0), rows=[rows], row_labels=labels, row_counts=counts)
 
     @classmethod
     def _none(cls, features: Tensor, target: Tensor) -> "ClassScatters":
         """Of no objects, as these are."""
         rows, width = features.double(), features.shape[1]
         matrices = rows.reshape(0, 1, width).expand(0, width, width)
-        return cls(target, target, rows, [matrices], [rows], target, target, target.sum())
+        return cls(rows.sum(0), target, target, rows, [matrices], [rows], target, target, target.sum())
 
     def merge(self, other: "ClassScatters") -> "ClassScatters":
         """Of the objects of both.
@@ -112,9 +113,10 @@ class ClassScatters:
         check_widths(self._width, other._width)
         joined = self
         if len(other.labels):
-            joined = self._with(other.settled())
+            joined = self._with(other.settled().items())
         joined = replace(
             joined,
+            total=self.total + other.total,
             rows=[*self.rows, *other.rows],
             row_labels=torch.cat((self.row_labels, other.row_labels)),
             row_counts=torch.cat((self.row_counts, other.row_counts)),
@@ -132,13 +134,13 @@ class ClassScatters:
 
     def waiting(self) -> dict[int, list[Tensor]]:
         """``(n, D)`` objects that wait, by label, in runs."""
-        counts = self.row_counts.tolist()
-        runs = [rows for rows in self.rows if rows.shape[0]]
-        if len(runs) != len(counts):  # joined, to be sent to other processes
-            runs = list(torch.cat(runs).split(counts))
-        by_class: dict[int, list[Tensor]] = {}
-        for label, run in zip(self.row_labels.tolist(), runs, strict=True):
-            by_class.setdefault(label, []).append(run)
+        chunks, by_class = iter(self.rows), dict[int, list[Tensor]]()
+        chunk, start = next(chunks), 0
+        for label, count in zip(self.row_labels.tolist(), self.row_counts.tolist(), strict=True):
+            while start == chunk.shape[0]:
+                chunk, start = next(chunks), 0
+            by_class.setdefault(label, []).append(chunk[start : start + count])
+            start += count
         return by_class
 
     @property
@@ -149,24 +151,24 @@ class ClassScatters:
         """The same, the objects of classes with enough of them turned into scatters."""
         waiting = self.waiting()
         settling = [label for label, runs in waiting.items() if sum(run.shape[0] for run in runs) >= self._width]
-        joined = self._with({label: Scatter.of(torch.cat(waiting.pop(label))) for label in settling})
-        labels = [label for label, runs in waiting.items() for _ in runs]
-        left = [run for runs in waiting.values() for run in runs]
-        counts = [run.shape[0] for run in left]
+        joined = self._with((label, Scatter.of(torch.cat(waiting.pop(label)))) for label in settling)
+        left = {label: torch.cat(runs) for label, runs in waiting.items()}  # copies, so that the others are let go
+        counts = self.row_counts.new_tensor([len(rows) for rows in left.values()])
         return replace(
             joined,
-            rows=left or [self.means[:0]],
-            row_labels=self.row_labels.new_tensor(labels),
-            row_counts=self.row_counts.new_tensor(counts),
-            left=self.left.new_tensor(sum(counts)),
+            rows=[*left.values()] or [self.means[:0]],
+            row_labels=self.row_labels.new_tensor([*left]),
+            row_counts=counts,
+            left=counts.sum(),
         )
 
-    def _with(self, scatters: Mapping[int, Scatter]) -> "ClassScatters":
-        """The same, with further scatters."""
-        if not scatters:
-            return self
+    def _with(self, scatters: Iterable[tuple[int, Scatter]]) -> "ClassScatters":
+        """The same, with further scatters by label."""
         own = self.settled()
-        own |= {label: own[label].merge(scatter) if label in own else scatter for label, scatter in scatters.items()}
+        for label, scatter in scatters:
+            own[label] = own[label].merge(scatter) if label in own else scatter
+        if not own:
+            return self
         counts, means, matrices = zip(*own.values(), strict=True)
         return replace(
             self,

@@ -211,7 +211,7 @@ class _Features:
     def __init__(self, statistics: FeatureStatistics) -> None:
         self.number = statistics.number
         values, self.vectors = eigh(statistics.gram)
-        self.values = values.clamp(min=0)[:, None]
+        self.values = values.clamp(min=0)
 
     def evidence(self, products: Tensor, squares: Tensor) -> Tensor:
         """``(T,)`` logarithms of the maximum evidence, an object.
@@ -221,16 +221,19 @@ class _Features:
         """
         number, s = self.number, self.values
         present = s > s.max() * len(s) * EPS
-        inside = torch.where(present, (self.vectors.T @ products).square() / s, 0.0)  # squares of t in each direction
-        outside = (squares - inside.sum(0)).clamp(min=0)
+        # (T, D), what of the squares of t lies in each direction; columns of few numbers multiply best from the left
+        inside = torch.where(present, (products.T @ self.vectors).square() / s, 0.0)
+        outside = (squares - inside.sum(1)).clamp(min=0)
         # Where features explain t exactly, the residual is what rounding leaves, and the evidence as good as random
         least = squares * number * EPS
         ratio, alpha, beta, weights, residual = (torch.ones_like(squares) for _ in range(5))
         running = torch.ones_like(squares, dtype=torch.bool)
         for _ in range(_ITERATIONS):
-            effective = (s / (s + ratio)).sum(0)
-            new_weights = (s * inside / (ratio + s).square()).sum(0)
-            new_residual = torch.maximum((inside * (ratio / (ratio + s)).square()).sum(0) + outside, least)
+            penalised = s + ratio[:, None]
+            effective = (s / penalised).sum(1)
+            of_each = inside / penalised.square()
+            new_weights = of_each @ s
+            new_residual = torch.maximum(ratio.square() * of_each.sum(1) + outside, least)
             new_alpha, new_beta = effective / new_weights, (number - effective) / new_residual
             changed = new_alpha / new_beta
             alpha, beta = torch.where(running, new_alpha, alpha), torch.where(running, new_beta, beta)
@@ -240,6 +243,6 @@ class _Features:
             ratio = torch.where(running, changed, ratio)
             if not running.any():
                 break
-        log_determinant = (alpha + beta * s).log().sum(0)
+        log_determinant = (alpha[:, None] + beta[:, None] * s).log().sum(1)
         gain: Tensor = len(s) * alpha.log() + number * (beta.log() - math.log(2 * math.pi)) - log_determinant
         return (gain - beta * residual - alpha * weights) / (2 * number)

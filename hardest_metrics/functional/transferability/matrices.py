@@ -38,7 +38,7 @@ def inverse_form(matrix: Tensor, columns: Tensor, least: Tensor | None = None) -
     diagonal = matrix.diagonal()
     there = diagonal > (0 if least is None else least)
     scale = torch.where(there, diagonal.rsqrt(), 0.0)
-    matrix, columns = matrix * scale * scale[:, None], columns * scale[:, None]
+    matrix, columns = (matrix * scale).mul_(scale[:, None]), columns * scale[:, None]
     if there.all():
         factor, failed = torch.linalg.cholesky_ex(matrix)
         if not failed and factor.diagonal().min() > _SAFE_PIVOT:
@@ -46,4 +46,4 @@ def inverse_form(matrix: Tensor, columns: Tensor, least: Tensor | None = None) -
             return whitened.square().sum(0)
     values, vectors = eigh(matrix)
     inverse = torch.where(values > len(values) * EPS * values.max(), 1 / values, 0.0)
-    return inverse @ (vectors.T @ columns).square()
+    return inverse @ (columns.T @ vectors).T.square()

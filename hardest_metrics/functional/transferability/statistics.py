@@ -6,15 +6,14 @@ objects cost digits.
 """
 
 from dataclasses import dataclass
-from functools import reduce
 
 import torch
 from torch import Tensor
 
 from hardest_metrics.functional.transferability.matrices import gram
 
-_BLOCK = 1 << 19
-"""Numbers that are worked on at a time, at least: little enough for a cache, enough to be worth a merge."""
+_PIECE = 1 << 18
+"""Numbers that are worked on at a time, at least: little enough for a cache."""
 
 
 @dataclass(frozen=True)
@@ -62,35 +61,37 @@ class FeatureStatistics:
         number, width = features.shape
         if boxes is None:
             boxes = features.new_zeros(number, 0, dtype=torch.float64)
-        rows = max(_BLOCK // width, 2 * width)
-        # written again for each block: memory that was never touched costs more than all that is done with it
-        buffers = features.new_empty(2, min(rows, number), width, dtype=torch.float64)
-        blocks = zip(features.split(rows), target.split(rows), boxes.split(rows), strict=True)
-        return reduce(cls.merge, (cls._of_block(*block, buffers) for block in blocks))
-
-    @classmethod
-    def _of_block(cls, features: Tensor, target: Tensor, boxes: Tensor, buffers: Tensor) -> "FeatureStatistics":
-        if not len(features):
+        if not number:
             return cls._none(features, boxes)
         labels, inverse, counts = target.unique(return_inverse=True, return_counts=True)
         mean = features.mean(0, dtype=torch.float64)
-        centred, squared = buffers[:, : len(features)]
-        torch.sub(features, mean, out=centred)
-        torch.mul(centred, centred, out=squared)
-        lengths = squared.sum(1)
-        sums, squares = (
-            centred.new_zeros(len(labels), len(mean)).index_add_(0, inverse, x) for x in (centred, squared)
-        )
+        sums, squares = mean.new_zeros(2, len(labels), width)
+        scatter, cubic, quartic = mean.new_zeros(()), torch.zeros_like(mean), mean.new_zeros(())
+        products = mean[:, None] * boxes.sum(0)
+        rows = max(_PIECE // width, width // 2)
+        # written again for each piece: memory that was never touched costs more than all that is done with it
+        buffers = mean.new_empty(2, min(rows, number), width)
+        for piece, places, its_boxes in zip(features.split(rows), inverse.split(rows), boxes.split(rows), strict=True):
+            centred, squared = buffers[:, : len(piece)]
+            torch.sub(piece, mean, out=centred)
+            torch.mul(centred, centred, out=squared)
+            lengths = squared.sum(1)
+            sums.index_add_(0, places, centred)
+            squares.index_add_(0, places, squared)
+            scatter = gram(centred).add_(scatter)
+            cubic += lengths @ centred
+            quartic += lengths @ lengths
+            products += (its_boxes.T @ centred).T
         offsets = sums / counts[:, None]
         return cls(
             labels,
             counts,
             mean + offsets,
             (squares - offsets * sums).clamp(min=0),
-            gram(centred),
-            lengths @ centred,
-            lengths @ lengths,
-            (boxes.T @ centred).T + mean[:, None] * boxes.sum(0),
+            scatter,
+            cubic,
+            quartic,
+            products,
             (boxes * boxes).sum(0),
         )
 

@@ -65,18 +65,16 @@ def transrate_of(objects: ClassScatters, eps: float) -> Tensor:
         return undefined(objects.means)
     width = objects.means.shape[1]
     warn_of_few("TransRate", number, width)
-    sums = [scatter.number * scatter.mean for scatter in settled.values()]
-    sums += [run.sum(0) for runs in waiting.values() for run in runs]
-    mean = torch.stack(sums).sum(0) / number
+    mean = objects.total / number
     # The scatter of all is that of the classes' own, about one mean, and of the rows of small classes, some at a time
-    total, rates = mean.new_zeros(width, width), []
+    total, pivots = mean.new_zeros(width, width), []
     some, filled = mean.new_empty(min(3 * width, number), width), 0
     for label in settled | waiting:
         runs = waiting.get(label, [])
         count = sum(run.shape[0] for run in runs)
         if label not in settled and count < width:  # the products of the objects are the smaller matrix
             rows = torch.cat(runs, out=some[filled : filled + count]).sub_(mean)
-            rates.append(_rate(gram(rows.T), count * eps))
+            pivots.append(_pivots(gram(rows.T), count * eps))
             filled += count
             if filled >= 2 * width:
                 total += gram(some[:filled])
@@ -87,16 +85,16 @@ def transrate_of(objects: ClassScatters, eps: float) -> Tensor:
             own = settled[label]
             matrix += own.matrix.addr(own.mean - mean, own.mean - mean, alpha=own.number)
             count += own.number
-        rates.append(_rate(matrix, count * eps))
         total += matrix
+        pivots.append(_pivots(matrix, count * eps))
     total += gram(some[:filled])
-    return _rate(total, number * eps) - torch.stack(rates).mean()
+    rate: Tensor = _pivots(total, number * eps).log().sum()
+    return rate - torch.cat(pivots).log().sum() / len(pivots)
 
 
-def _rate(scatter: Tensor, distortion: float) -> Tensor:
-    """½ ln det(I + scatter / distortion)."""
-    matrix = scatter / distortion
+def _pivots(scatter: Tensor, distortion: float) -> Tensor:
+    """Of I + scatter / distortion, whose logarithms add up to ½ ln det; `scatter` is overwritten."""
+    matrix = scatter.div_(distortion)
     matrix.diagonal().add_(1)
-    factor, _ = torch.linalg.cholesky_ex(matrix)  # of the identity and more: it has one
-    logarithm: Tensor = factor.diagonal().log().sum()
-    return logarithm
+    factor: Tensor = torch.linalg.cholesky_ex(matrix)[0]  # of the identity and more: it has one
+    return factor.diagonal()
