@@ -32,11 +32,10 @@ class HardnessCollection(DependableCollection):
 
     Example:
         >>> import torch
-        >>> from hardest_metrics import FalseNegatives, FalsePositives, HardnessCollection
-        >>> metrics = HardnessCollection([FalseNegatives(reduction="sum"), FalsePositives(reduction="sum")])
-        >>> box = {"boxes": torch.tensor([[0.0, 0, 10, 10]]), "labels": torch.tensor([1])}
-        >>> metrics([{**box, "scores": torch.tensor([0.9])}], [{**box, "labels": torch.tensor([2])}])
-        {'FalseNegatives': tensor(1.), 'FalsePositives': tensor(1.)}
+        >>> from hardest_metrics import HardnessCollection, LogitMargin, TopKMiss
+        >>> metrics = HardnessCollection([LogitMargin(reduction="max"), TopKMiss(k=1, reduction="sum")])
+        >>> metrics(torch.tensor([[9.0, 0.0], [9.0, 0.0]]), torch.tensor([0, 1]))
+        {'LogitMargin': tensor(9.), 'TopKMiss': tensor(1.)}
     """
 
     def __init__(

@@ -16,7 +16,7 @@ from hardest_metrics.promises import DependableMetric, require_equal_settings
 from hardest_metrics.rows import Column as Column
 from hardest_metrics.rows import Reading as Reading
 from hardest_metrics.rows import Rows as Rows
-from hardest_metrics.rows import each_of_several, each_once, joint, numbered_once, with_chunk, without_ids
+from hardest_metrics.rows import each_of_several, each_once, gathered, joint, numbered_once, with_chunk, without_ids
 
 
 class _State:
@@ -251,21 +251,7 @@ class ImageRows(DependableMetric, ABC):
         gather = functools.partial(dist_sync_fn, group=group)
         # Every process gathers first and checks all parts then: all raise, or none, and none is left waiting
         require_equal_settings(_without_tag(self.settings), gather, self.device)
-        images = self._images()
-        all_ids = gather(images.image_ids)
-        columns = {name: gather(values.contiguous()) for name, values in images.columns.items()}
-        parts = [Rows(ids, {name: columns[name][number] for name in columns}) for number, ids in enumerate(all_ids)]
-        if len(parts) > 1:
-            for number, part in enumerate(parts):
-                if without_ids(part.image_ids):
-                    raise ValueError(
-                        f"Process {number} saw images without 'image_id', but {len(parts)} processes run:"
-                        " give every image its id, in `target` or in `preds`, so that they can be ranked together."
-                    )
-            seen = [each_once(part, f" in process {n}") for n, part in enumerate(parts) if len(part.image_ids)]
-            if seen:
-                images = each_of_several(seen, self.columns)
-        self._replace(images)
+        self._replace(gathered(self._images(), gather, self.columns))
 
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, local_metadata: Any, strict: bool,

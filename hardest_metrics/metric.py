@@ -181,10 +181,9 @@ class HardnessMetric(ImageRows, Generic[ReductionT]):
 
         Example:
             >>> import torch
-            >>> from hardest_metrics import TotalFalse
-            >>> boxes = {"boxes": torch.tensor([[0.0, 0, 10, 10]]), "labels": torch.tensor([1])}
-            >>> metric = TotalFalse()
-            >>> metric.update([{**boxes, "scores": torch.tensor([0.9])}], [boxes])
+            >>> from hardest_metrics import CrossEntropy
+            >>> metric = CrossEntropy()
+            >>> metric.update(torch.tensor([[2.0, 0.0], [0.0, 1.0]]), torch.tensor([0, 0]))
             >>> figure, axes = metric.plot()
         """
         from hardest_metrics.plot import plot_distribution
@@ -202,13 +201,11 @@ class HardnessMetric(ImageRows, Generic[ReductionT]):
 
         Example:
             >>> import torch
-            >>> from hardest_metrics import FalseNegatives
-            >>> box = {"boxes": torch.tensor([[0.0, 0, 10, 10]]), "labels": torch.tensor([1])}
-            >>> none = {"boxes": torch.empty(0, 4), "labels": torch.empty(0).long(), "scores": torch.empty(0)}
-            >>> metric = FalseNegatives()
-            >>> metric.update([none, none], [box, {**box, "boxes": torch.empty(0, 4), "labels": none["labels"]}])
+            >>> from hardest_metrics import TopKMiss
+            >>> metric = TopKMiss(k=1)
+            >>> metric.update(torch.tensor([[2.0, 0.0], [0.0, 1.0]]), torch.tensor([0, 0]))
             >>> metric.summary()
-            Summary(ranking=Ranking(2 images, hardest first: 0 (1), 1 (0)), mean=0.5, p95=0.95, share_in_error=0.5)
+            Summary(ranking=Ranking(2 images, hardest first: 1 (1), 0 (0)), mean=0.5, p95=0.95, share_in_error=0.5)
         """
         return self.details().summary
 

@@ -1,6 +1,6 @@
 """What is known of images, by id and named column: put together, and each image held once."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -125,6 +125,32 @@ def each_of_several(parts: Sequence[Rows], columns: Mapping[str, Column]) -> Row
             index = position.reshape(-1, *[1] * (values.ndim - 1)).expand_as(values)
             kept[name] = scatter_extreme_(kept[name], index, values, "amax")
     return Rows(unique, kept)
+
+
+def gathered(rows: Rows, gather: Callable[[Tensor], list[Tensor]], columns: Mapping[str, Column]) -> Rows:
+    """The images of all processes, each once by the columns' rules; of one process alone as they are.
+
+    Args:
+        rows: of this process.
+        gather: gives a tensor of each process.
+        columns: of the rows.
+
+    Raises:
+        ValueError: on all processes, if one saw images without ids, or one id twice with different results.
+    """
+    all_ids = gather(rows.image_ids)
+    parts_of = {name: gather(values.contiguous()) for name, values in rows.columns.items()}
+    parts = [Rows(ids, {name: parts_of[name][number] for name in parts_of}) for number, ids in enumerate(all_ids)]
+    if len(parts) == 1:
+        return rows
+    for number, part in enumerate(parts):
+        if without_ids(part.image_ids):
+            raise ValueError(
+                f"Process {number} saw images without 'image_id', but {len(parts)} processes run: give every image its"
+                " id, so that they can be ranked together."
+            )
+    seen = [each_once(part, f" in process {n}") for n, part in enumerate(parts) if len(part.image_ids)]
+    return each_of_several(seen, columns) if seen else rows
 
 
 def with_chunk(chunks: list[Tensor], new: Tensor) -> list[Tensor]:
