@@ -20,6 +20,7 @@ from hardest_metrics.plot.history import plot_history
 from hardest_metrics.plot.neighbours import Retrieved, draw_neighbours
 from hardest_metrics.plot.regret import plot_regret
 from hardest_metrics.plot.reliability import plot_reliability
+from hardest_metrics.plot.transfer import plot_layers, plot_transfer, plot_transfer_panels
 
 __all__ = [
     "MAX_TILES",
@@ -38,7 +39,10 @@ __all__ = [
     "plot_data_map",
     "plot_distribution",
     "plot_history",
+    "plot_layers",
     "plot_regret",
     "plot_reliability",
+    "plot_transfer",
+    "plot_transfer_panels",
     "tile_size",
 ]
