@@ -28,7 +28,7 @@ CANVAS = 128.0  # ensemble-boxes wants sides of 1
 
 def crowded_scene(seed: int) -> tuple[Tensor, Tensor, Tensor]:
     """Boxes of which many overlap several survivors of NMS, in float64, as ensemble-boxes computes."""
-    boxes, scores, labels = crowd_of_boxes(50, seed)
+    boxes, scores, labels = crowd_of_boxes(40, seed)
     return boxes.double(), scores.double(), labels
 
 
