@@ -22,7 +22,8 @@ class Augment:
         scale: smallest and largest scale.
         colour: strength of the changes of brightness, contrast and saturation.
         rotation: largest angle in degrees, either way. The new box is the smallest upright one around the old box
-            turned, and so wider than its object: at 30° up to twice its area.
+            turned, and so looser than a box around the object: of digits its IoU with that is 0.82 at 10° and 0.69 at
+            30°.
         cut_out: side of a square that is blanked out somewhere in the image, as a share of the image's shorter side;
             0 for none. Objects hidden by three quarters or more are taken from the target.
 

@@ -91,7 +91,8 @@ def weighted_box_fusion(
     The boxes come highest score first. Each joins the cluster of its label whose mean *so far* it overlaps most, where
     that is by more than the threshold, and begins a cluster of its own otherwise. A cluster of ``c`` boxes gets the
     mean of their scores, times ``min(c, n_models) / n_models``: what few of the models saw is less sure
-    ([Solovyev et al., 2021](https://arxiv.org/abs/1910.13302)).
+    ([Solovyev et al., 2021](https://arxiv.org/abs/1910.13302)). It is made for the few boxes that each of several
+    models is left with after NMS; among all boxes of one, the weak neighbours of a strong one halve its score.
 
     Args:
         boxes: ``(n, 4)`` xyxy, of one model or of several together.

@@ -124,7 +124,7 @@ def test_the_example_detector_has_features() -> None:
     targets = labelled(images)
     found = ObjectFeatures(model, ["neck", "neck.0", "backbone.1", "neck.outputs.1"])(images, targets)
     with torch.no_grad():
-        fine = model.neck(model.backbone((images.float() / 255 - 0.5) / 0.25))[0]
+        fine = model.neck(model.backbone(images))[0]
     boxes = [target["boxes"] for target in targets]
     torch.testing.assert_close(found.features["neck.0"], roi_align(fine, boxes, 7, 1 / 8, 2).mean((2, 3)))
     assert {name: len(features) for name, features in found.features.items()} == dict.fromkeys(found.features, 3)
