@@ -1,14 +1,14 @@
 """How a callback understands, keeps and draws images of classifiers."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from hardest_metrics.adapter import Adapter, Examples, Kept, described
-from hardest_metrics.data.identity import Identifier, image_number
+from hardest_metrics.adapter import Adapter, Examples, Kept, are_ids, are_labels, described, found
+from hardest_metrics.data.identity import Identifier, named_numbers
 from hardest_metrics.data.indexed import ID_KEYS
 from hardest_metrics.functional.classification.inputs import checked_target, shaped_logits
 from hardest_metrics.plot import tile_size
@@ -64,22 +64,22 @@ class ClassificationAdapter(Adapter):
 
     def inputs(self, outputs: Any, batch: Any) -> ClassifiedInputs:
         """Find logits, labels, ids and images where users of Lightning put them."""
-        places = [place for place in (outputs, batch) if isinstance(place, Mapping)]
+        places = (outputs, batch)
         parts = batch if isinstance(batch, list | tuple) else ()
-        logits = outputs if _is_logits(outputs) else _found(places[:1], _LOGITS, _is_logits)
+        logits = outputs if _is_logits(outputs) else found(places[:1], _LOGITS, _is_logits)
         if logits is None:
             raise ValueError(
                 f"HardestImages finds no logits: the step returned {described(outputs)} for a batch that is"
                 f" {described(batch)}. Return {{'logits': ...}} from it, (N, K) floats, beside 'target', (N,) integers,"
                 " or pass `to_inputs=` a function (outputs, batch) -> ClassifiedInputs."
             )
-        target = _found(places, _TARGETS, _are_labels)
-        if target is None and len(parts) > 1 and _are_labels(parts[1]):
+        target = found(places, _TARGETS, are_labels)
+        if target is None and len(parts) > 1 and are_labels(parts[1]):
             target = parts[1]
-        image_ids = _found(places, ID_KEYS, _are_ids)
-        if image_ids is None and len(parts) > 2 and _are_ids(parts[2]):
+        image_ids = found(places, ID_KEYS, are_ids)
+        if image_ids is None and len(parts) > 2 and are_ids(parts[2]):
             image_ids = parts[2]
-        images = _found(places, _IMAGES, _are_images)
+        images = found(places, _IMAGES, _are_images)
         if images is None:
             images = next((place for place in (*parts[:1], batch) if _are_images(place)), None)
         return ClassifiedInputs(logits, target, image_ids, images)
@@ -134,26 +134,8 @@ class ClassificationAdapter(Adapter):
         return arrange_classified(tiles, title, judged=metric.needs_labels)
 
 
-def _found(places: Sequence[Mapping[str, Any]], names: Sequence[str], fits: Callable[[Any], bool]) -> Any:
-    for place in places:
-        for name in names:
-            if name in place and fits(place[name]):
-                return place[name]
-    return None
-
-
 def _is_logits(value: Any) -> bool:
     return isinstance(value, Tensor) and value.ndim == 2 and value.is_floating_point()
-
-
-def _are_labels(value: Any) -> bool:
-    return isinstance(value, Tensor) and value.ndim in (1, 2) and not value.is_floating_point()
-
-
-def _are_ids(value: Any) -> bool:
-    if isinstance(value, Tensor):
-        return value.ndim == 1 and not value.is_floating_point()
-    return isinstance(value, list | tuple) and all(isinstance(one, int | str) for one in value)
 
 
 def _are_images(value: Any) -> bool:
@@ -166,10 +148,8 @@ def _numbered(image_ids: Tensor | Sequence[Identifier] | None) -> tuple[Tensor |
     """Ids as metrics keep them, and what those that are text are called."""
     if image_ids is None or isinstance(image_ids, Tensor):
         return image_ids, {}
-    names = {image_number(one): one for one in image_ids if isinstance(one, str)}
-    if len(names) < len({one for one in image_ids if isinstance(one, str)}):
-        raise ValueError("`image_id`: two texts have the same number: rename one image.")
-    return torch.tensor([image_number(one) if isinstance(one, str) else one for one in image_ids]), names
+    numbers, names = named_numbers(image_ids)
+    return torch.tensor(numbers), names
 
 
 def _said(logits: Tensor, target: Tensor | None) -> _Said:

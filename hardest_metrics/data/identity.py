@@ -32,6 +32,20 @@ def numbers_of(ids: Iterable[Identifier]) -> list[int]:
     return [image_number(identifier) if isinstance(identifier, str) else identifier for identifier in ids]
 
 
+def named_numbers(ids: Iterable[Identifier]) -> tuple[list[int], dict[int, str]]:
+    """The ids as metrics keep them, and by its number what each that is text is called.
+
+    Raises:
+        ValueError: if two texts have the same number.
+    """
+    given = list(ids)
+    numbers, names = numbers_of(given), dict[int, str]()
+    for number, identifier in zip(numbers, given, strict=True):
+        if isinstance(identifier, str) and names.setdefault(number, identifier) != identifier:
+            raise ValueError(f"The ids {names[number]!r} and {identifier!r} have the same number: rename one image.")
+    return numbers, names
+
+
 def posix(name: str) -> str:
     r"""A file name with ``/`` between its parts, whichever system wrote it.
 

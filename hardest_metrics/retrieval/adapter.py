@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
-from hardest_metrics.adapter import Adapter, Examples, Kept, described
-from hardest_metrics.data.identity import Identifier, image_number
+from hardest_metrics.adapter import Adapter, Examples, Kept, are_ids, are_labels, described, found
+from hardest_metrics.data.identity import Identifier, named_numbers
 from hardest_metrics.data.indexed import ID_KEYS
 from hardest_metrics.plot.neighbours import draw_neighbours
 from hardest_metrics.ranking import Ranking
@@ -51,22 +51,22 @@ class RetrievalAdapter(Adapter):
 
     def inputs(self, outputs: Any, batch: Any) -> RetrievalInputs:
         """Find embeddings, labels and ids where users of Lightning put them."""
-        places = [place for place in (outputs, batch) if isinstance(place, Mapping)]
+        places = (outputs, batch)
         parts = batch if isinstance(batch, list | tuple) else ()
-        embeddings = outputs if _are_embeddings(outputs) else _found(places[:1], _EMBEDDINGS, _are_embeddings)
+        embeddings = outputs if _are_embeddings(outputs) else found(places[:1], _EMBEDDINGS, _are_embeddings)
         if embeddings is None:
             raise ValueError(
                 f"HardestQueries finds no embeddings: the step returned {described(outputs)} for a batch that is"
                 f" {described(batch)}. Return {{'embeddings': ..., 'labels': ..., 'image_id': ...}} from it, (N, D)"
                 " floats beside (N, L) integers, or pass `to_inputs=` a function (outputs, batch) -> RetrievalInputs."
             )
-        labels = _found(places, _LABELS, _are_labels)
-        if labels is None and len(parts) > 1 and _are_labels(parts[1]):
+        labels = found(places, _LABELS, are_labels)
+        if labels is None and len(parts) > 1 and are_labels(parts[1]):
             labels = parts[1]
-        image_ids = _found(places, ID_KEYS, _are_ids)
-        if image_ids is None and len(parts) > 2 and _are_ids(parts[2]):
+        image_ids = found(places, ID_KEYS, are_ids)
+        if image_ids is None and len(parts) > 2 and are_ids(parts[2]):
             image_ids = parts[2]
-        return RetrievalInputs(embeddings, labels, image_ids, _found(places, ("role",), _is_text) or "both")
+        return RetrievalInputs(embeddings, labels, image_ids, found(places, ("role",), _is_text) or "both")
 
     def examples(self, inputs: Any) -> Examples:
         """The batch, with numbers for ids."""
@@ -79,8 +79,8 @@ class RetrievalAdapter(Adapter):
         names: dict[int, str] = {}
         ids: Any = given.image_ids
         if ids is not None and not isinstance(ids, Tensor):
-            names = {image_number(one): one for one in ids if isinstance(one, str)}
-            ids = torch.tensor([image_number(one) if isinstance(one, str) else one for one in ids])
+            numbers, names = named_numbers(ids)
+            ids = torch.tensor(numbers)
         labels = given.labels[:, None] if given.labels is not None and given.labels.ndim == 1 else given.labels
         kwargs = {"image_ids": ids, "role": given.role}
         return Examples(
@@ -127,22 +127,8 @@ def _nothing(place: int) -> None:
     return None
 
 
-def _found(places: Sequence[Mapping[str, Any]], names: Sequence[str], fits: Callable[[Any], bool]) -> Any:
-    return next((place[name] for place in places for name in names if name in place and fits(place[name])), None)
-
-
 def _are_embeddings(value: Any) -> bool:
     return isinstance(value, Tensor) and value.ndim == 2 and value.is_floating_point()
-
-
-def _are_labels(value: Any) -> bool:
-    return isinstance(value, Tensor) and value.ndim in (1, 2) and not value.is_floating_point()
-
-
-def _are_ids(value: Any) -> bool:
-    if isinstance(value, Tensor):
-        return value.ndim == 1 and not value.is_floating_point()
-    return isinstance(value, list | tuple) and all(isinstance(one, int | str) for one in value)
 
 
 def _is_text(value: Any) -> bool:
