@@ -189,7 +189,7 @@ class WrongLabels(ClassificationMetric[ReductionT]):
         >>> metric = WrongLabels()
         >>> metric.update(torch.tensor([[2.0, -1.0, 1.0]]), torch.tensor([[1, 1, 0]]))
         >>> metric.compute()
-        Ranking(1 images, hardest first: 0 (2))
+        Ranking(1 image, hardest first: 0 (2))
     """
 
     columns: ClassVar = {"value": Column((), torch.int32)}
