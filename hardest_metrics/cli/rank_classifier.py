@@ -33,7 +33,7 @@ def add_classifier_options(group: Any) -> None:
     group.add_argument(
         "--logits", metavar="FILE",
         help="what a classifier gave before softmax: .npy of shape (images, classes), or Parquet with a column of lists"
-        " 'logits' or a column for each class, and image_id or file_name if wished. Then --labels FILE.csv|FOLDER has"
+        " 'logits' or a column for each class, and image_id or file_name if wished. Then `labels` are"
         " the classes: a CSV file with columns label, from 0, and image_id or file_name if wished, or a folder of"
         " images for each class, as ImageFolder reads it. Both are joined by id or name, else by position",
     )  # fmt: skip

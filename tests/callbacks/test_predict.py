@@ -289,7 +289,7 @@ def test_images_need_ids_where_several_processes_predict(tmp_path: Path) -> None
             return [detections(target) for target in batch[1]]
 
     run = distributed(tmp_path, 2, hardest())
-    with in_time(), pytest.raises(ProcessRaisedException, match="give every image its id, in `target` or in `preds`"):
+    with in_time(), pytest.raises(ProcessRaisedException, match="give every image its id"):
         run.predict(Nameless(), scenes(8), return_predictions=False)
 
 

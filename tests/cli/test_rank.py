@@ -184,6 +184,8 @@ def test_help_names_units_and_defaults_of_every_option(capsys: pytest.CaptureFix
         "score-threshold": ["in [0, 1]", "default: 0.5"],
         "iou-threshold": ["in (0, 1]", "default: 0.5"],
         "labels": ["by name", "default: all"],
+        "logits": [".npy", "Parquet"],
+        "definition": ["cross_entropy", "entropy"],
         "area-range": ["square pixels", "LOW,HIGH", "default: all"],
         "max-detections": ["per image and category", "default: 100"],
         "top-k": ["number of hardest images", "default: 10"],
