@@ -16,8 +16,8 @@ class HardnessCollection(DependableCollection):
     Members that read batches alike (in detection those of one query) are measured together, in `update`, in `forward`
     and in a single call: the work that all share is done once, and of the rest what some member needs. Their states
     stay apart. Nine definitions cost little more than one; in a plain MetricCollection they give the same numbers, at
-    the cost of three by `update` (those of equal weighting share a state) and of nine by `forward` and in a single
-    call.
+    the cost of nine by `forward` and in a single call, and by `update` of three in large batches (those of equal
+    weighting share a state) and of eight in small ones: it reads all states after every batch, so that none can wait.
 
     Members may have any name, also one that other modules keep for themselves, such as ``"train"``.
 
