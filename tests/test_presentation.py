@@ -12,6 +12,8 @@ from torch import Tensor
 
 from hardest_metrics import (
     CommitteeHardness,
+    CrossEntropy,
+    Entropy,
     ExpectedHardness,
     FalseNegatives,
     FalsePositives,
@@ -20,17 +22,19 @@ from hardest_metrics import (
     HardnessMetric,
     Ranking,
     ScoreSampling,
+    TopKMiss,
     TotalFalse,
     Uncertainty,
 )
 from hardest_metrics.agreement import NDCG, BudgetRecall, HardestAUROC, Spearman
-from hardest_metrics.calibration import DetectionCalibration, Isotonic, Platt
+from hardest_metrics.calibration import DetectionCalibration, Isotonic, Platt, Temperature
 from hardest_metrics.detection import BoxErrors, DetectionMetric
 from hardest_metrics.functional import Errors, Query, ScoreSampler, TruePositives
 from hardest_metrics.functional.detection.estimation import Uncalibrated
 from hardest_metrics.image_rows import Column, Reading
 from hardest_metrics.metric import Columns
 from hardest_metrics.presentation import number_of_images, ranking_table, ranking_text
+from hardest_metrics.retrieval import HierarchicalAP, PrecisionAt
 from hardest_metrics.transferability import HScore, LogME, TransRate
 from tests.scenes import false_alarms
 
@@ -108,6 +112,12 @@ SHOWN: dict[str, Callable[[], Any]] = {
     "NDCG(k=3)": lambda: NDCG(3),
     "HardestAUROC(share=0.25)": lambda: HardestAUROC(0.25),
     "BudgetRecall(budget=2)": lambda: BudgetRecall(2),
+    "CrossEntropy()": CrossEntropy,
+    "Entropy(calibration=Temperature(2), reduction='mean')": lambda: Entropy(Temperature(2.0), "mean"),
+    "TopKMiss(k=5)": lambda: TopKMiss(5),
+    "HierarchicalAP()": HierarchicalAP,
+    "HierarchicalAP(relevance=(1.0, 2.0), metric='l2')": lambda: HierarchicalAP([1.0, 2.0], metric="l2"),
+    "PrecisionAt(10, level=1)": lambda: PrecisionAt(10, level=1),
     "LogME()": LogME,
     "HScore(shrinkage=True)": lambda: HScore(shrinkage=True),
     "TransRate(projection=3)": lambda: TransRate(projection=3),

@@ -13,15 +13,19 @@ from torchmetrics.detection import MeanAveragePrecision
 
 from hardest_metrics import (
     CommitteeHardness,
+    CrossEntropy,
     ExpectedHardness,
     FalsePositives,
     HardnessCollection,
     ScoreSampling,
+    TopKMiss,
     TotalFalse,
     Uncertainty,
+    WrongLabels,
 )
 from hardest_metrics.agreement import NDCG
 from hardest_metrics.calibration import DetectionCalibration
+from hardest_metrics.retrieval import HierarchicalAP
 from hardest_metrics.transferability import LEEP, LogME, TransRate
 from tests.scenes import false_alarms
 from tests.test_distributed import Processes
@@ -60,6 +64,10 @@ HELD: dict[str, Callable[[], Metric | MetricCollection]] = {
     "transferability by probabilities": LEEP,
     "a collection": lambda: HardnessCollection([TotalFalse(), FalsePositives("pixel"), Uncertainty()]),
     "a plain collection": lambda: MetricCollection([TotalFalse(), FalsePositives("pixel")]),
+    "a definition of classifiers": CrossEntropy,
+    "one that keeps a rank": lambda: TopKMiss(2),
+    "several labels": WrongLabels,
+    "retrieval": lambda: HierarchicalAP(reduction="mean"),
     "a composition": lambda: TotalFalse(reduction="sum") + FalsePositives(reduction="sum"),
 }
 

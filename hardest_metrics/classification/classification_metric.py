@@ -37,18 +37,21 @@ class ClassificationMetric(HardnessMetric[ReductionT]):
 
     As output ``compute`` gives a :class:`~hardest_metrics.Ranking`, or a float32 scalar if `reduction` is set.
 
+    A subclass says in :attr:`measure` what is measured.
+
     Args:
-        measures: what is measured, a name of :mod:`hardest_metrics.functional.classification.measures`.
         calibration: turns logits into probabilities; None for their softmax as they are.
         reduction: None for the ranking; ``"mean"``, ``"sum"`` or ``"max"`` over the images for a scalar.
         kwargs: see :class:`torchmetrics.Metric`.
     """
 
+    #: a name of :mod:`hardest_metrics.functional.classification.measures`
+    measure: ClassVar[str]
+
     columns: ClassVar[Mapping[str, Column]] = {"value": Column()}
 
     def __init__(
         self,
-        measures: str,
         calibration: Temperature | None = None,
         reduction: ReductionT = None,  # type: ignore[assignment]
         **kwargs: Any,
@@ -59,16 +62,15 @@ class ClassificationMetric(HardnessMetric[ReductionT]):
                 " `fit_temperature`."
             )
         calibrated = "" if calibration is None else f"calibration={calibration.settings}"
-        super().__init__(f"{measures}({calibrated})", reduction, reads="classification()", **kwargs)
+        super().__init__(f"{self.measure}({calibrated})", reduction, reads="classification()", **kwargs)
         self.calibration = calibration
-        self._asked = Asked(measures) if calibration is None else Asked(measures, calibration.temperature)
+        self._asked = Asked(self.measure, 1.0 if calibration is None else calibration.temperature)
 
     @property
     def adapter(self) -> "ClassificationAdapter":
         """How a callback understands, keeps and draws images."""
-        from hardest_metrics.classification.adapter import (
-            ClassificationAdapter,  # needs Pillow, which a metric does not
-        )
+        # here: it needs Pillow, which a metric does not
+        from hardest_metrics.classification.adapter import ClassificationAdapter
 
         return ClassificationAdapter()
 
@@ -119,7 +121,7 @@ class ClassificationMetric(HardnessMetric[ReductionT]):
 class LabelledMetric(ClassificationMetric[ReductionT]):
     """One that goes by labels: an image is in error if another class has a strictly larger logit than its label."""
 
-    columns: ClassVar = {"value": Column(), "mistakes": Column((), torch.int32)}
+    columns: ClassVar[Mapping[str, Column]] = {"value": Column(), "mistakes": Column((), torch.int32)}
 
     def _in_error(self, columns: Columns, hardness: Tensor) -> Tensor:
         return columns["mistakes"] > 0

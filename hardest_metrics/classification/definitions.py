@@ -1,5 +1,6 @@
 """What makes a classified image hard, as Metric classes."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -11,7 +12,6 @@ from hardest_metrics.classification.classification_metric import (
     UnlabelledMetric,
 )
 from hardest_metrics.functional.classification.hardness import checked_k
-from hardest_metrics.functional.classification.temperature import Temperature
 from hardest_metrics.image_rows import Column
 from hardest_metrics.metric import Columns, ReductionT
 
@@ -21,11 +21,6 @@ class CrossEntropy(LabelledMetric[ReductionT]):
 
     `target` is ``(N,)`` integers, or ``(N, K)`` integers 0 and 1 where an image may have several labels; then an image
     is in error if any of its labels is wrong at probability one half.
-
-    Args:
-        calibration: turns logits into probabilities; None for their softmax as they are.
-        reduction: None for the ranking; ``"mean"``, ``"sum"`` or ``"max"`` over the images for a scalar.
-        kwargs: see :class:`torchmetrics.Metric`.
 
     Example:
         >>> import torch
@@ -38,10 +33,7 @@ class CrossEntropy(LabelledMetric[ReductionT]):
         0.5
     """
 
-    def __init__(
-        self, calibration: Temperature | None = None, reduction: ReductionT = None, **kwargs: Any  # type: ignore[assignment]
-    ) -> None:  # fmt: skip
-        super().__init__("cross_entropy", calibration, reduction, **kwargs)
+    measure = "cross_entropy"
 
     def confidence(self, hardness: Tensor) -> Tensor:
         """The probability of the label."""
@@ -54,11 +46,6 @@ class Margin(LabelledMetric[ReductionT]):
     In [0, 1], above one half where another class is more probable. One minus the normalized margin of confident
     learning (Northcutt et al., JAIR 2021).
 
-    Args:
-        calibration: turns logits into probabilities; None for their softmax as they are.
-        reduction: None for the ranking; ``"mean"``, ``"sum"`` or ``"max"`` over the images for a scalar.
-        kwargs: see :class:`torchmetrics.Metric`.
-
     Example:
         >>> import torch
         >>> metric = Margin()
@@ -67,10 +54,7 @@ class Margin(LabelledMetric[ReductionT]):
         Ranking(2 images, hardest first: 1 (0.5), 0 (0.1192))
     """
 
-    def __init__(
-        self, calibration: Temperature | None = None, reduction: ReductionT = None, **kwargs: Any  # type: ignore[assignment]
-    ) -> None:  # fmt: skip
-        super().__init__("margin", calibration, reduction, **kwargs)
+    measure = "margin"
 
 
 class LogitMargin(LabelledMetric[ReductionT]):
@@ -91,19 +75,15 @@ class LogitMargin(LabelledMetric[ReductionT]):
         Ranking(2 images, hardest first: 1 (0.5), 0 (-2))
     """
 
+    measure = "logit_margin"
     plot_lower_bound = None
 
     def __init__(self, reduction: ReductionT = None, **kwargs: Any) -> None:  # type: ignore[assignment]
-        super().__init__("logit_margin", None, reduction, **kwargs)
+        super().__init__(None, reduction, **kwargs)
 
 
 class Confidence(LabelledMetric[ReductionT]):
     """Rank images by the probability that is not the label's, ``1 - p``: one minus self-confidence.
-
-    Args:
-        calibration: turns logits into probabilities; None for their softmax as they are.
-        reduction: None for the ranking; ``"mean"``, ``"sum"`` or ``"max"`` over the images for a scalar.
-        kwargs: see :class:`torchmetrics.Metric`.
 
     Example:
         >>> import torch
@@ -113,10 +93,7 @@ class Confidence(LabelledMetric[ReductionT]):
         Ranking(2 images, hardest first: 1 (0.5), 0 (0.1192))
     """
 
-    def __init__(
-        self, calibration: Temperature | None = None, reduction: ReductionT = None, **kwargs: Any  # type: ignore[assignment]
-    ) -> None:  # fmt: skip
-        super().__init__("confidence", calibration, reduction, **kwargs)
+    measure = "confidence"
 
     def confidence(self, hardness: Tensor) -> Tensor:
         """The probability of the label."""
@@ -126,11 +103,6 @@ class Confidence(LabelledMetric[ReductionT]):
 class EL2N(LabelledMetric[ReductionT]):
     """Rank images by the L2 norm of the error ``p - onehot(label)`` (Paul et al., NeurIPS 2021), in [0, sqrt 2].
 
-    Args:
-        calibration: turns logits into probabilities; None for their softmax as they are.
-        reduction: None for the ranking; ``"mean"``, ``"sum"`` or ``"max"`` over the images for a scalar.
-        kwargs: see :class:`torchmetrics.Metric`.
-
     Example:
         >>> import torch
         >>> metric = EL2N()
@@ -139,10 +111,7 @@ class EL2N(LabelledMetric[ReductionT]):
         Ranking(2 images, hardest first: 1 (0.7071), 0 (0.1686))
     """
 
-    def __init__(
-        self, calibration: Temperature | None = None, reduction: ReductionT = None, **kwargs: Any  # type: ignore[assignment]
-    ) -> None:  # fmt: skip
-        super().__init__("el2n", calibration, reduction, **kwargs)
+    measure = "el2n"
 
 
 class TopKMiss(ClassificationMetric[ReductionT]):
@@ -165,11 +134,12 @@ class TopKMiss(ClassificationMetric[ReductionT]):
         tensor(0.5000)
     """
 
-    columns: ClassVar = {"value": Column((), torch.int32)}
+    measure = "label_rank"
+    columns: ClassVar[Mapping[str, Column]] = {"value": Column((), torch.int32)}
 
     def __init__(self, k: int = 1, reduction: ReductionT = None, **kwargs: Any) -> None:  # type: ignore[assignment]
         self.k = checked_k(k)
-        super().__init__("label_rank", None, reduction, **kwargs)
+        super().__init__(None, reduction, **kwargs)
 
     def _hardness(self, columns: Columns) -> Tensor:
         return (columns["value"] >= self.k).float()
@@ -192,10 +162,11 @@ class WrongLabels(ClassificationMetric[ReductionT]):
         Ranking(1 image, hardest first: 0 (2))
     """
 
-    columns: ClassVar = {"value": Column((), torch.int32)}
+    measure = "wrong_labels"
+    columns: ClassVar[Mapping[str, Column]] = {"value": Column((), torch.int32)}
 
     def __init__(self, reduction: ReductionT = None, **kwargs: Any) -> None:  # type: ignore[assignment]
-        super().__init__("wrong_labels", None, reduction, **kwargs)
+        super().__init__(None, reduction, **kwargs)
 
     def _hardness(self, columns: Columns) -> Tensor:
         return columns["value"].float()
@@ -203,11 +174,6 @@ class WrongLabels(ClassificationMetric[ReductionT]):
 
 class Entropy(UnlabelledMetric[ReductionT]):
     """Rank images by the entropy of the prediction over classes, in nats; labels are not needed, and ignored.
-
-    Args:
-        calibration: turns logits into probabilities; None for their softmax as they are.
-        reduction: None for the ranking; ``"mean"``, ``"sum"`` or ``"max"`` over the images for a scalar.
-        kwargs: see :class:`torchmetrics.Metric`.
 
     Example:
         >>> import torch
@@ -217,19 +183,11 @@ class Entropy(UnlabelledMetric[ReductionT]):
         Ranking(2 images, hardest first: 1 (0.6931), 0 (0.001234))
     """
 
-    def __init__(
-        self, calibration: Temperature | None = None, reduction: ReductionT = None, **kwargs: Any  # type: ignore[assignment]
-    ) -> None:  # fmt: skip
-        super().__init__("entropy", calibration, reduction, **kwargs)
+    measure = "entropy"
 
 
 class LeastConfidence(UnlabelledMetric[ReductionT]):
     """Rank images by ``1 - max p``; labels are not needed, and ignored.
-
-    Args:
-        calibration: turns logits into probabilities; None for their softmax as they are.
-        reduction: None for the ranking; ``"mean"``, ``"sum"`` or ``"max"`` over the images for a scalar.
-        kwargs: see :class:`torchmetrics.Metric`.
 
     Example:
         >>> import torch
@@ -239,19 +197,11 @@ class LeastConfidence(UnlabelledMetric[ReductionT]):
         Ranking(2 images, hardest first: 1 (0.5), 0 (0.1192))
     """
 
-    def __init__(
-        self, calibration: Temperature | None = None, reduction: ReductionT = None, **kwargs: Any  # type: ignore[assignment]
-    ) -> None:  # fmt: skip
-        super().__init__("least_confidence", calibration, reduction, **kwargs)
+    measure = "least_confidence"
 
 
 class TwoBestGap(UnlabelledMetric[ReductionT]):
     """Rank images by how near the two most probable classes are, one minus their gap; labels are ignored.
-
-    Args:
-        calibration: turns logits into probabilities; None for their softmax as they are.
-        reduction: None for the ranking; ``"mean"``, ``"sum"`` or ``"max"`` over the images for a scalar.
-        kwargs: see :class:`torchmetrics.Metric`.
 
     Example:
         >>> import torch
@@ -261,7 +211,4 @@ class TwoBestGap(UnlabelledMetric[ReductionT]):
         Ranking(2 images, hardest first: 1 (1), 0 (0.2384))
     """
 
-    def __init__(
-        self, calibration: Temperature | None = None, reduction: ReductionT = None, **kwargs: Any  # type: ignore[assignment]
-    ) -> None:  # fmt: skip
-        super().__init__("two_best_gap", calibration, reduction, **kwargs)
+    measure = "two_best_gap"

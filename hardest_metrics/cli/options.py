@@ -133,6 +133,25 @@ def add_object_options(group: Any) -> None:
     )  # fmt: skip
 
 
+def add_ranking_options(group: Any, things: str, shown_in: str) -> None:
+    """How many of the hardest are shown, and where the ranking of all is written.
+
+    Args:
+        group: of options.
+        things: that are ranked, such as ``"images"``.
+        shown_in: where the hardest are, such as ``"table and grid"``.
+    """
+    group.add_argument(
+        "--top-k", type=int, default=10, metavar="K",
+        help=f"number of hardest {things} in {shown_in} (default: %(default)s)",
+    )  # fmt: skip
+    group.add_argument(
+        "--out", nargs="+", action="extend", default=[], metavar="FILE",
+        help=f"write the ranking of all {things}: FILE.csv, FILE.json or FILE.parquet; several are possible",
+    )  # fmt: skip
+    add_spreadsheet_option(group)
+
+
 def add_spreadsheet_option(group: Any) -> None:
     """How CSV files are written."""
     group.add_argument(

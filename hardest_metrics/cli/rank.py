@@ -22,8 +22,8 @@ from hardest_metrics.cli.options import (
     PROGRAM,
     add_box_options,
     add_ignore_options,
+    add_ranking_options,
     add_split_option,
-    add_spreadsheet_option,
     as_options,
     boxes_in_words,
     ignored,
@@ -90,15 +90,7 @@ def parser() -> ArgumentParser:
     rank_classifier.add_classifier_options(rank.add_argument_group("classifiers", "Instead of boxes."))
 
     output = rank.add_argument_group("output", "A table of the hardest images is always printed.")
-    output.add_argument(
-        "--top-k", type=int, default=10, metavar="K",
-        help="number of hardest images in table, subset and grid (default: %(default)s)",
-    )  # fmt: skip
-    output.add_argument(
-        "--out", nargs="+", action="extend", default=[], metavar="FILE",
-        help="write the ranking of all images: FILE.csv, FILE.json or FILE.parquet; several are possible",
-    )  # fmt: skip
-    add_spreadsheet_option(output)
+    add_ranking_options(output, "images", "table, subset and grid")
     output.add_argument(
         "--subset", metavar="FILE.json",
         help="write the K hardest images as COCO annotations; needs COCO --annotations to take them from, or the folder"

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hardest_metrics.cli.files import Output, check_inputs, check_outputs, written_alone
-from hardest_metrics.cli.options import PROGRAM, add_spreadsheet_option, new_parser, require_given
+from hardest_metrics.cli.options import PROGRAM, add_ranking_options, new_parser, require_given
 from hardest_metrics.cli.terminal import printable, results_console
 from hardest_metrics.names import RETRIEVAL_SCORES, SIMILARITIES
 
@@ -83,15 +83,7 @@ def parser() -> ArgumentParser:
     )  # fmt: skip
 
     output = retrieve.add_argument_group("output", "The hardest queries and all mean scores are always printed.")
-    output.add_argument(
-        "--top-k", type=int, default=10, metavar="K",
-        help="number of hardest queries in table and grid (default: %(default)s)",
-    )  # fmt: skip
-    output.add_argument(
-        "--out", nargs="+", action="extend", default=[], metavar="FILE",
-        help="write the ranking of all queries: FILE.csv, FILE.json or FILE.parquet; several are possible",
-    )  # fmt: skip
-    add_spreadsheet_option(output)
+    add_ranking_options(output, "queries", "table and grid")
     output.add_argument(
         "--grid", metavar="FILE.png",
         help="draw the K hardest queries with their nearest neighbours, framed by how many levels they share; needs"

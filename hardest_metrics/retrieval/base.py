@@ -64,7 +64,7 @@ class _Batch(Reading):
 class RetrievalMetric(HardnessMetric[MeanT]):
     """Ranks queries by how badly they retrieve their relatives from a gallery: hardness is 1 - score.
 
-    A subclass is a formula over the scores of all queries, :meth:`score`, and says what that needs, :attr:`asked`.
+    A subclass is a formula over the scores of all queries, :meth:`score`; :attr:`asked` says what that needs.
 
     - Each query ranks the gallery but itself, told by its id. An image that is given as a query once and as an item of
       the gallery another time is both.
@@ -85,7 +85,7 @@ class RetrievalMetric(HardnessMetric[MeanT]):
         without_positives: how many queries the last `compute` or `summary` left out; None before.
     """
 
-    columns: ClassVar = {
+    columns: ClassVar[Mapping[str, Column]] = {
         "embeddings": Column(None, torch.float32, "lowest_rank"),
         "labels": Column(None, torch.int64, "lowest_rank"),
         "role": Column((2,), torch.uint8, "larger"),
@@ -121,9 +121,9 @@ class RetrievalMetric(HardnessMetric[MeanT]):
         return RetrievalAdapter()
 
     @property
-    @abstractmethod
     def asked(self) -> Score:
-        """What must be known of the queries."""
+        """What must be known of the queries; whole rankings, unless a class says otherwise."""
+        return Score(self.metric)
 
     @abstractmethod
     def score(self, scores: QueryScores) -> Tensor:

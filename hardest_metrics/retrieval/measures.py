@@ -64,13 +64,19 @@ class HierarchicalAP(RetrievalMetric[MeanT]):
         """H-AP of each query."""
         return scores.hierarchical_ap
 
-    def extra_repr(self) -> str:
-        """Settings."""
-        return f"relevance={self.relevance!r}, alpha={self.alpha:g}"
-
 
 class _OfLevel(RetrievalMetric[MeanT]):
-    """A score with the items that share a level for positives."""
+    """A score with the items that share a level for positives.
+
+    Args:
+        level: 0 for the finest.
+        reduction: see :class:`RetrievalMetric`.
+        metric: likewise.
+        kwargs: see :class:`torchmetrics.Metric`.
+
+    Raises:
+        ValueError: if `level` is none; when it is computed, if labels have fewer levels.
+    """
 
     def __init__(
         self,
@@ -89,13 +95,20 @@ class _OfLevel(RetrievalMetric[MeanT]):
         """Whole rankings."""
         return Score(self.metric, levels=self.level + 1)
 
-    def extra_repr(self) -> str:
-        """Settings."""
-        return f"level={self.level}"
-
 
 class _AtK(_OfLevel[MeanT]):
-    """One that the first k items of a ranking tell."""
+    """One that the first k items of a ranking tell.
+
+    Args:
+        k: how many items, at least 1; clipped to what is ranked, with a warning.
+        level: 0 for the finest.
+        reduction: see :class:`RetrievalMetric`.
+        metric: likewise.
+        kwargs: see :class:`torchmetrics.Metric`.
+
+    Raises:
+        ValueError: if `k` or `level` is none; when it is computed, if labels have fewer levels.
+    """
 
     def __init__(
         self,
@@ -115,22 +128,9 @@ class _AtK(_OfLevel[MeanT]):
         """The first k items."""
         return Score(self.metric, (self.k,), first_only=True, levels=self.level + 1)
 
-    def extra_repr(self) -> str:
-        """Settings."""
-        return f"k={self.k}, level={self.level}"
-
 
 class AveragePrecision(_OfLevel[MeanT]):
     """Ranks queries by 1 - average precision, with the items that share a level for positives.
-
-    Args:
-        level: 0 for the finest.
-        reduction: see :class:`RetrievalMetric`.
-        metric: likewise.
-        kwargs: see :class:`torchmetrics.Metric`.
-
-    Raises:
-        ValueError: if `level` is none; when it is computed, if labels have fewer levels.
 
     Example:
         >>> import torch
@@ -151,15 +151,6 @@ class MAPAtR(_OfLevel[MeanT]):
 
     After Musgrave et al., *A Metric Learning Reality Check*, ECCV 2020.
 
-    Args:
-        level: 0 for the finest.
-        reduction: see :class:`RetrievalMetric`.
-        metric: likewise.
-        kwargs: see :class:`torchmetrics.Metric`.
-
-    Raises:
-        ValueError: if `level` is none; when it is computed, if labels have fewer levels.
-
     Example:
         >>> import torch
         >>> from hardest_metrics.retrieval import MAPAtR
@@ -176,16 +167,6 @@ class MAPAtR(_OfLevel[MeanT]):
 
 class PrecisionAt(_AtK[MeanT]):
     """Ranks queries by 1 - the share of positives among the first k items.
-
-    Args:
-        k: how many items, at least 1; clipped to what is ranked, with a warning.
-        level: 0 for the finest.
-        reduction: see :class:`RetrievalMetric`.
-        metric: likewise.
-        kwargs: see :class:`torchmetrics.Metric`.
-
-    Raises:
-        ValueError: if `k` or `level` is none; when it is computed, if labels have fewer levels.
 
     Example:
         >>> import torch
@@ -204,16 +185,6 @@ class PrecisionAt(_AtK[MeanT]):
 class RecallAt(_AtK[MeanT]):
     """Ranks queries by whether none of the first k items is a positive: 1 where none is, else 0.
 
-    Args:
-        k: how many items, at least 1; clipped to what is ranked, with a warning.
-        level: 0 for the finest.
-        reduction: see :class:`RetrievalMetric`.
-        metric: likewise.
-        kwargs: see :class:`torchmetrics.Metric`.
-
-    Raises:
-        ValueError: if `k` or `level` is none; when it is computed, if labels have fewer levels.
-
     Example:
         >>> import torch
         >>> from hardest_metrics.retrieval import RecallAt
@@ -231,11 +202,6 @@ class RecallAt(_AtK[MeanT]):
 class NDCG(RetrievalMetric[MeanT]):
     """Ranks queries by 1 - nDCG of the whole ranking; the gain of an item that shares t levels is 2^t - 1.
 
-    Args:
-        reduction: see :class:`RetrievalMetric`.
-        metric: likewise.
-        kwargs: see :class:`torchmetrics.Metric`.
-
     Example:
         >>> import torch
         >>> from hardest_metrics.retrieval import NDCG
@@ -244,11 +210,6 @@ class NDCG(RetrievalMetric[MeanT]):
         >>> metric(embeddings, torch.tensor([[0, 0], [0, 0], [1, 0], [2, 1], [2, 1]]))
         tensor(0.7366)
     """
-
-    @property
-    def asked(self) -> Score:
-        """Whole rankings."""
-        return Score(self.metric)
 
     def score(self, scores: QueryScores) -> Tensor:
         """The nDCG of each query."""
@@ -261,11 +222,6 @@ class ASI(RetrievalMetric[MeanT]):
     The mean is over k up to the number of positives of the coarsest level; items are alike that share
     as many levels.
 
-    Args:
-        reduction: see :class:`RetrievalMetric`.
-        metric: likewise.
-        kwargs: see :class:`torchmetrics.Metric`.
-
     Example:
         >>> import torch
         >>> from hardest_metrics.retrieval import ASI
@@ -274,11 +230,6 @@ class ASI(RetrievalMetric[MeanT]):
         >>> metric(embeddings, torch.tensor([[0, 0], [0, 0], [1, 0], [2, 1], [2, 1]]))
         tensor(0.3500)
     """
-
-    @property
-    def asked(self) -> Score:
-        """Whole rankings."""
-        return Score(self.metric)
 
     def score(self, scores: QueryScores) -> Tensor:
         """ASI of each query."""
@@ -329,10 +280,6 @@ class LevelAP(RetrievalMetric[MeanT]):
     def score(self, scores: QueryScores) -> Tensor:
         """AP#t of each query."""
         return scores.level_ap[:, self.t - 1]
-
-    def extra_repr(self) -> str:
-        """Settings."""
-        return f"t={self.t}"
 
 
 def _check_number(name: str, number: int, least: int) -> None:

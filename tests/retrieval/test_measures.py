@@ -107,7 +107,7 @@ def test_settings_that_make_no_sense_are_refused_at_once(make: Any, message: str
     ("metric", "message"),
     [
         (AveragePrecision(3), r"AveragePrecision\(level=3\) needs labels of at least 4 levels, but they have 3"),
-        (LevelAP(4), r"LevelAP\(t=4\) needs labels of at least 4 levels"),
+        (LevelAP(4), r"LevelAP\(4\) needs labels of at least 4 levels"),
         (HierarchicalAP((1, 1)), "`relevance` has 2 weights, but there are 3 levels"),
     ],
 )
@@ -128,5 +128,5 @@ def test_k_beyond_the_gallery_is_clipped_with_a_warning() -> None:
 
 
 def test_repr_shows_settings() -> None:
-    assert repr(HierarchicalAP()) == "HierarchicalAP(relevance='pop', alpha=1)"
-    assert repr(PrecisionAt(10, level=1)) == "PrecisionAt(k=10, level=1)"
+    assert repr(HierarchicalAP()) == "HierarchicalAP()"
+    assert repr(PrecisionAt(10, level=1)) == "PrecisionAt(10, level=1)"

@@ -37,16 +37,10 @@ def margin(preds: Tensor, target: Tensor, temperature: float = 1.0) -> Tensor:
 
     One minus the normalized margin by which confident learning ranks labels (Northcutt et al., JAIR 2021).
 
-    Args:
-        preds: ``(N, K)`` logits, K at least 2.
-        target: ``(N,)`` integer labels.
-        temperature: that logits are divided by.
+    Arguments and errors are those of :func:`cross_entropy`, `target` ``(N,)``.
 
     Returns:
         ``(N,)`` float64 in [0, 1], above one half where another class is more probable.
-
-    Raises:
-        TypeError, ValueError: as :func:`cross_entropy`.
 
     Example:
         >>> import torch
@@ -82,16 +76,10 @@ def logit_margin(preds: Tensor, target: Tensor) -> Tensor:
 def confidence(preds: Tensor, target: Tensor, temperature: float = 1.0) -> Tensor:
     """The probability that is not the label's: ``1 - p``, one minus what is known as self-confidence.
 
-    Args:
-        preds: ``(N, K)`` logits, K at least 2.
-        target: ``(N,)`` integer labels.
-        temperature: that logits are divided by.
+    Arguments and errors are those of :func:`cross_entropy`, `target` ``(N,)``.
 
     Returns:
         ``(N,)`` float64 in [0, 1].
-
-    Raises:
-        TypeError, ValueError: as :func:`cross_entropy`.
 
     Example:
         >>> import torch
@@ -104,16 +92,10 @@ def confidence(preds: Tensor, target: Tensor, temperature: float = 1.0) -> Tenso
 def el2n(preds: Tensor, target: Tensor, temperature: float = 1.0) -> Tensor:
     """The norm of the error: ``||p - onehot(label)||`` in L2 (Paul et al., NeurIPS 2021).
 
-    Args:
-        preds: ``(N, K)`` logits, K at least 2.
-        target: ``(N,)`` integer labels.
-        temperature: that logits are divided by.
+    Arguments and errors are those of :func:`cross_entropy`, `target` ``(N,)``.
 
     Returns:
         ``(N,)`` float64 in [0, sqrt 2].
-
-    Raises:
-        TypeError, ValueError: as :func:`cross_entropy`.
 
     Example:
         >>> import torch
@@ -211,15 +193,10 @@ def entropy(preds: Tensor, temperature: float = 1.0) -> Tensor:
 def least_confidence(preds: Tensor, temperature: float = 1.0) -> Tensor:
     """The probability that is not the most probable class's: ``1 - max p``; labels are not needed.
 
-    Args:
-        preds: ``(N, K)`` logits, K at least 2.
-        temperature: that logits are divided by.
+    Arguments and errors are those of :func:`entropy`.
 
     Returns:
         ``(N,)`` float64 in [0, 1 - 1 / K].
-
-    Raises:
-        TypeError, ValueError: as :func:`cross_entropy`.
 
     Example:
         >>> import torch
@@ -232,15 +209,10 @@ def least_confidence(preds: Tensor, temperature: float = 1.0) -> Tensor:
 def two_best_gap(preds: Tensor, temperature: float = 1.0) -> Tensor:
     """How near the two most probable classes are: ``1 - (first p - second p)``; labels are not needed.
 
-    Args:
-        preds: ``(N, K)`` logits, K at least 2.
-        temperature: that logits are divided by.
+    Arguments and errors are those of :func:`entropy`.
 
     Returns:
         ``(N,)`` float64 in [0, 1].
-
-    Raises:
-        TypeError, ValueError: as :func:`cross_entropy`.
 
     Example:
         >>> import torch

@@ -31,7 +31,7 @@ def pearson(scores: Tensor, performance: Tensor) -> Tensor:
         tensor(0.8910, dtype=torch.float64)
     """
     scores, performance = _checked(scores, performance)
-    if len(scores) < 2 or (scores == scores[0]).all() or (performance == performance[0]).all():
+    if _constant(scores) or _constant(performance):
         return scores.new_full((), torch.nan)
     return torch.corrcoef(torch.stack((scores, performance)))[0, 1]
 
@@ -51,6 +51,7 @@ def weighted_kendall(scores: Tensor, performance: Tensor) -> Tensor:
         A float64 scalar in [-1, 1]; NaN if either is constant or of fewer than two candidates.
 
     Raises:
+        ModuleNotFoundError: if scipy is not installed.
         ValueError: as of :func:`pearson`.
 
     Example:
@@ -58,8 +59,16 @@ def weighted_kendall(scores: Tensor, performance: Tensor) -> Tensor:
         tensor(0.1818, dtype=torch.float64)
     """
     scores, performance = _checked(scores, performance)
-    by_both = [_weighted(scores, performance, _ranks(*keys)) for keys in ((scores, performance), (performance, scores))]
-    return (by_both[0] + by_both[1]) / 2
+    if _constant(scores) or _constant(performance):
+        return scores.new_full((), torch.nan)
+    try:
+        from scipy.stats import weightedtau  # here: most who score models never ask for it
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            'The weighted correlation needs scipy: pip install "hardest_metrics[calibration]".'
+        ) from error
+    statistic = weightedtau(scores.cpu().numpy(), performance.cpu().numpy()).statistic
+    return scores.new_tensor(float(statistic))
 
 
 def regret(scores: Tensor, performance: Tensor) -> Tensor:
@@ -95,6 +104,8 @@ def bootstrap_interval(
     seed: int = 0,
 ) -> tuple[float, float]:
     """Between which values a measure lies when candidates are drawn anew: the percentile bootstrap.
+
+    scipy's has no place for draws of which the measure is undefined, which are many among few candidates.
 
     Args:
         measure: of scores and performance, such as :func:`pearson`.
@@ -147,16 +158,5 @@ def _checked(scores: Tensor, performance: Tensor) -> tuple[Tensor, Tensor]:
     return scores.detach().double(), performance.detach().double().to(scores.device)
 
 
-def _ranks(first: Tensor, second: Tensor) -> Tensor:
-    """From 0, the highest of `first` first, of equal ones that of the highest `second`."""
-    order = second.argsort(descending=True, stable=True)
-    order = order[first[order].argsort(descending=True, stable=True)]
-    return torch.empty_like(order).scatter_(0, order, torch.arange(len(order), device=order.device))
-
-
-def _weighted(x: Tensor, y: Tensor, ranks: Tensor) -> Tensor:
-    weights = 1 / (ranks.double() + 1)
-    pairs = weights[:, None] + weights
-    x_signs, y_signs = ((values[:, None] - values).sign() for values in (x, y))
-    size = ((x_signs.abs() * pairs).sum() * (y_signs.abs() * pairs).sum()).sqrt()
-    return (x_signs * y_signs * pairs).sum() / size  # 0 / 0 of a constant is NaN
+def _constant(values: Tensor) -> bool:
+    return len(values) < 2 or bool((values == values[0]).all())
