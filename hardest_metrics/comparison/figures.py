@@ -20,8 +20,8 @@ from hardest_metrics.data.digest import content_digest
 from hardest_metrics.data.json_file import PathLike
 from hardest_metrics.detectors.image_files import find_image
 from hardest_metrics.names import WEIGHTINGS
+from hardest_metrics.plot import draw_image, draw_side_by_side, encode_png, outcome_boxes, tile_size
 from hardest_metrics.plot.axes import put_title
-from hardest_metrics.plot.grid import draw_image, draw_side_by_side, encode_png, outcome_boxes, tile_size
 from hardest_metrics.ranking import Ranking
 
 if TYPE_CHECKING:

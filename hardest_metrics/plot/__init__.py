@@ -1,11 +1,11 @@
 """Pictures: of rankings with matplotlib, of images with Pillow."""
 
+from hardest_metrics.plot.arrangement import MAX_TILES, LegendEntry, arrange, tile_size
 from hardest_metrics.plot.classified import draw_classified
 from hardest_metrics.plot.correlation import plot_correlation
 from hardest_metrics.plot.data_map import plot_data_map
 from hardest_metrics.plot.distribution import plot_distribution
 from hardest_metrics.plot.grid import (
-    MAX_TILES,
     UNJUDGED,
     OutcomeBoxes,
     detection_boxes,
@@ -14,7 +14,6 @@ from hardest_metrics.plot.grid import (
     draw_side_by_side,
     encode_png,
     outcome_boxes,
-    tile_size,
 )
 from hardest_metrics.plot.history import plot_history
 from hardest_metrics.plot.neighbours import Retrieved, draw_neighbours
@@ -25,8 +24,10 @@ from hardest_metrics.plot.transfer import plot_layers, plot_transfer, plot_trans
 __all__ = [
     "MAX_TILES",
     "UNJUDGED",
+    "LegendEntry",
     "OutcomeBoxes",
     "Retrieved",
+    "arrange",
     "detection_boxes",
     "draw_classified",
     "draw_grid",

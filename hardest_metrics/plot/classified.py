@@ -1,22 +1,39 @@
 """Pictures of classified images: each in a frame that says right or wrong, under what was said of it."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import NamedTuple
 
 from PIL import Image, ImageDraw
 
-from hardest_metrics.plot.grid import MAX_TILES, ImageSource, scaled, tile_size
+from hardest_metrics.plot.arrangement import (
+    CAPTION_SIZE,
+    INK,
+    PAPER,
+    Box,
+    LegendEntry,
+    arrange,
+    check_number,
+    tile_size,
+)
+from hardest_metrics.plot.grid import ImageSource, scaled
 from hardest_metrics.plot.lettering import font_of_size, shortened
 
 _Color = tuple[int, int, int]
 
+
+class _Style(NamedTuple):
+    color: _Color
+    width: int
+    name: str
+
+
 # Told apart by thickness too, for those who do not tell the colours apart
-_RIGHT: tuple[_Color, int, str] = ((0, 140, 110), 3, "right")
-_WRONG: tuple[_Color, int, str] = ((200, 30, 45), 9, "wrong")
-_UNJUDGED: tuple[_Color, int, str] = ((120, 120, 120), 3, "without label")
+_RIGHT = _Style((0, 140, 110), 3, "right")
+_WRONG = _Style((200, 30, 45), 9, "wrong")
+_UNJUDGED = _Style((120, 120, 120), 3, "without label")
 _WIDEST = 9
-_PAPER, _INK = (255, 255, 255), (30, 30, 30)
-_CAPTION_SIZE, _TITLE_SIZE = 13, 18  # font sizes in pixels
-_LINE, _TITLE_LINE, _GAP = 18, 24, 10  # pixels
+_LINE = 20  # height in pixels
 
 
 def draw_classified(
@@ -35,7 +52,7 @@ def draw_classified(
     cat 0.02; said dog 0.91``, with the probability of each.
 
     Args:
-        images: ``(3, H, W)`` or ``(1, H, W)`` uint8 tensors, or paths of pictures; at most :data:`MAX_TILES`.
+        images: ``(3, H, W)`` or ``(1, H, W)`` uint8 tensors, or paths of pictures; at most `MAX_TILES`.
         labels: the class of each; None if none is known: then what was said stands alone, in a thin grey frame.
         said: the most probable class of each.
         probabilities: of the label and of what was said; the first does not count without labels.
@@ -55,11 +72,10 @@ def draw_classified(
         >>> draw_classified(
         ...     [image] * 2, [3, 5], [5, 5], [(0.02, 0.91), (0.7, 0.7)], {3: "cat", 5: "dog"}, size=200
         ... ).size
-        (466, 234)
+        (472, 248)
     """
     number = len(images)
-    if not 1 <= number <= MAX_TILES:
-        raise ValueError(f"A picture holds 1 to {MAX_TILES} images, but {number} were given.")
+    check_number(number)
     lengths = {"said": len(said), "probabilities": len(probabilities)}
     lengths |= {"labels": len(labels)} if labels is not None else {}
     lengths |= {"captions": len(captions)} if captions else {}
@@ -107,7 +123,8 @@ def arrange_classified(tiles: Sequence[Image.Image], title: str = "", judged: bo
         title: text of any number of lines, the first the largest.
         judged: whether images have labels, which the legend goes by.
     """
-    return _arranged(tiles, title, [_RIGHT, _WRONG] if judged else [_UNJUDGED])
+    styles = [_RIGHT, _WRONG] if judged else [_UNJUDGED]
+    return arrange(tiles, title, [LegendEntry(style.name, partial(_sample, style)) for style in styles])
 
 
 def in_words(
@@ -136,39 +153,20 @@ def _named(label: int, names: Mapping[int, str] | Sequence[str] | None) -> str:
     return names[label] if 0 <= label < len(names) else str(label)
 
 
-def _tile(image: ImageSource, lines: Sequence[str], style: tuple[_Color, int, str], size: int) -> Image.Image:
+def _tile(image: ImageSource, lines: Sequence[str], style: _Style, size: int) -> Image.Image:
     side, top = size + 2 * _WIDEST, len(lines) * _LINE
     picture, _ = scaled(image, size, None)
-    tile = Image.new("RGB", (side, top + picture.height + 2 * _WIDEST), _PAPER)
-    draw, font = ImageDraw.Draw(tile), font_of_size(_CAPTION_SIZE)
+    tile = Image.new("RGB", (side, top + picture.height + 2 * _WIDEST), PAPER)
+    draw, font = ImageDraw.Draw(tile), font_of_size(CAPTION_SIZE)
     for number, line in enumerate(lines):
-        draw.text((0, number * _LINE), shortened(line, font, side), _INK, font)
+        draw.text((0, number * _LINE), shortened(line, font, side), INK, font)
     left, above = _WIDEST + (size - picture.width) // 2, top + _WIDEST
-    color, width, _ = style
+    width = style.width
     corners = (left - width, above - width, left + picture.width + width - 1, above + picture.height + width - 1)
-    draw.rectangle(corners, fill=color)
+    draw.rectangle(corners, fill=style.color)
     tile.paste(picture, (left, above))
     return tile
 
 
-def _arranged(tiles: Sequence[Image.Image], title: str, styles: Sequence[tuple[_Color, int, str]]) -> Image.Image:
-    """Tiles of one size in a grid, under title and legend."""
-    columns = min(len(tiles), max(round(len(tiles) ** 0.5 + 0.49), 1))
-    rows = -(-len(tiles) // columns)
-    width, height = tiles[0].width, max(tile.height for tile in tiles)
-    lines = title.splitlines()
-    header = len(lines) * _TITLE_LINE + _LINE + _GAP
-    picture = Image.new("RGB", (_GAP + columns * (width + _GAP), _GAP + header + rows * (height + _GAP)), _PAPER)
-    draw, small = ImageDraw.Draw(picture), font_of_size(_CAPTION_SIZE)
-    for number, line in enumerate(lines):
-        font = font_of_size(_CAPTION_SIZE if number else _TITLE_SIZE)
-        draw.text((_GAP, _GAP + number * _TITLE_LINE), shortened(line, font, picture.width - 2 * _GAP), _INK, font)
-    left, top = float(_GAP), _GAP + len(lines) * _TITLE_LINE
-    for color, thickness, name in styles:
-        draw.rectangle((left, top, left + 22, top + _LINE), outline=color, width=max(thickness * 2 // 3, 1))
-        draw.text((left + 28, top + 1), name, _INK, small)
-        left += 28 + small.getlength(name) + 18
-    for place, tile in enumerate(tiles):
-        row, column = divmod(place, columns)
-        picture.paste(tile, (_GAP + column * (width + _GAP), _GAP + header + row * (height + _GAP)))
-    return picture
+def _sample(style: _Style, draw: ImageDraw.ImageDraw, box: Box) -> None:
+    draw.rectangle(box, outline=style.color, width=max(style.width * 2 // 3, 1))

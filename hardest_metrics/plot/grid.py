@@ -7,8 +7,8 @@ to its final size first and drawn on then, so that lines and text look alike wha
 import io
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import accumulate, zip_longest
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -18,13 +18,21 @@ from torch import Tensor
 
 from hardest_metrics.functional.detection.matching import Outcome, Query, match
 from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict, no_labels, pack
+from hardest_metrics.plot.arrangement import (
+    CAPTION_SIZE,
+    INK,
+    PAPER,
+    Box,
+    LegendEntry,
+    arrange,
+    arranged,
+    check_number,
+    line_of_text,
+)
 from hardest_metrics.plot.lettering import font_of_size, shortened
 
 #: An image as it is to be drawn: ``(3, H, W)`` or ``(1, H, W)`` uint8, or the path of a picture.
 ImageSource = Tensor | str | os.PathLike[str]
-
-#: A picture of more images than this is too large to look at.
-MAX_TILES = 400
 
 #: In place of an outcome, for a detection that no labels judge.
 UNJUDGED = 255
@@ -66,9 +74,7 @@ _STYLES: dict[int, _Style] = {
     UNJUDGED: _Style("detection", (255, 170, 0), (0, 0, 0), 3, None),
 }
 
-_LABEL_SIZE, _CAPTION_SIZE, _TITLE_SIZE = 12, 15, 18  # font sizes in pixels
-_GAP = 12  # pixels between tiles
-_PAPER, _INK = (255, 255, 255), (30, 30, 30)
+_LABEL_SIZE = 12  # of the font, in pixels
 
 
 def outcome_boxes(
@@ -196,14 +202,14 @@ def draw_image(
     picture, scale = scaled(image, size, image_size)
     _draw_boxes(picture, boxes.xyxy * torch.tensor(scale * 2), boxes, class_names or {})
 
-    font = font_of_size(_CAPTION_SIZE)
+    font = font_of_size(CAPTION_SIZE)
     lines = caption.splitlines()
-    line_height = round(1.3 * _CAPTION_SIZE)
+    line_height = round(1.3 * CAPTION_SIZE)
     top = len(lines) * line_height + (4 if lines else 0)
-    tile = Image.new("RGB", (size, top + picture.height), _PAPER)
+    tile = Image.new("RGB", (size, top + picture.height), PAPER)
     draw = ImageDraw.Draw(tile)
     for number, line in enumerate(lines):
-        draw.text((0, number * line_height), shortened(line, font, size), _INK, font)
+        draw.text((0, number * line_height), shortened(line, font, size), INK, font)
     tile.paste(picture, (0, top))
     return tile
 
@@ -223,10 +229,7 @@ def draw_grid(tiles: Sequence[Image.Image], title: str = "", judged: bool = True
         >>> draw_grid([Image.new("RGB", (320, 240))] * 5, "the hardest five").size
         (1008, 576)
     """
-    _check_number(len(tiles))
-    columns = _columns(len(tiles))
-    rows = [tiles[start : start + columns] for start in range(0, len(tiles), columns)]
-    return _arranged(rows, title, judged)
+    return arrange(tiles, title, _legend(judged))
 
 
 def draw_side_by_side(
@@ -252,20 +255,15 @@ def draw_side_by_side(
         >>> width > 2 * 320, height > 3 * 240
         (True, True)
     """
-    _check_number(sum(map(len, columns.values())))
+    check_number(sum(map(len, columns.values())))
     width = max(tile.width for column in columns.values() for tile in column)
-    names = [_text(name, width) for name in columns]
-    ranks = [_text(str(rank), width) for rank in range(1, max(map(len, columns.values())) + 1)]
+    names = [line_of_text(name, width) for name in columns]
+    ranks = [line_of_text(str(rank), width) for rank in range(1, max(map(len, columns.values())) + 1)]
     rows = [
         [rank, *(column[index] if index < len(column) else None for column in columns.values())]
         for index, rank in enumerate(ranks)
     ]
-    return _arranged([[None, *names], *rows], title, judged)
-
-
-def tile_size(number: int) -> int:
-    """The width in pixels at which so many images make a grid that a screen shows well."""
-    return min(max(1600 // _columns(number), 320), 800)
+    return arranged([[None, *names], *rows], title, _legend(judged))
 
 
 def encode_png(picture: Image.Image) -> bytes:
@@ -386,63 +384,11 @@ def _free_place(
     return None
 
 
-def _check_number(tiles: int) -> None:
-    if not 1 <= tiles <= MAX_TILES:
-        raise ValueError(f"A grid holds 1 to {MAX_TILES} images, but {tiles} were given.")
+def _legend(judged: bool) -> list[LegendEntry]:
+    """What boxes are, in the order of their weight; of images without labels, detections alone."""
+    styles = [style for outcome, style in reversed(_STYLES.items()) if (outcome != UNJUDGED) == judged]
+    return [LegendEntry(style.name, partial(_sample, style)) for style in styles]
 
 
-def _arranged(rows: Sequence[Sequence[Image.Image | None]], title: str, judged: bool) -> Image.Image:
-    """Pictures in rows and columns of the size that they need, under title and legend."""
-
-    def sizes(lines: Iterable[Sequence[Image.Image | None]], side: int) -> list[int]:
-        return [max(tile.size[side] for tile in line if tile is not None) + _GAP for line in lines]
-
-    widths, heights = sizes(zip_longest(*rows), 0), sizes(rows, 1)
-    width = sum(widths) + _GAP
-    header = _header(title, width - 2 * _GAP, judged)
-    grid = Image.new("RGB", (width, header.height + 2 * _GAP + sum(heights)), _PAPER)
-    grid.paste(header, (_GAP, _GAP))
-    lefts = list(accumulate(widths, initial=_GAP))
-    tops = accumulate(heights, initial=header.height + 2 * _GAP)
-    for top, row in zip(tops, rows, strict=False):
-        for left, tile in zip(lefts, row, strict=False):
-            if tile is not None:
-                grid.paste(tile, (left, top))
-    return grid
-
-
-def _text(line: str, width: int) -> Image.Image:
-    """A picture of one line, as wide as it needs, up to `width` pixels."""
-    font = font_of_size(_TITLE_SIZE)
-    line = shortened(line, font, width)
-    picture = Image.new("RGB", (max(math.ceil(font.getlength(line)), 1), round(1.3 * _TITLE_SIZE)), _PAPER)
-    ImageDraw.Draw(picture).text((0, 0), line, _INK, font)
-    return picture
-
-
-def _header(title: str, width: int, judged: bool) -> Image.Image:
-    """Title and legend, the legend on as many lines as the width asks for."""
-    lines, fonts = title.splitlines(), [font_of_size(_TITLE_SIZE), font_of_size(_CAPTION_SIZE)]
-    line_height, swatch, gap = 24, 28, 24
-    font, top = fonts[1], len(lines) * line_height
-    entries, left = [], 0.0
-    for style in [style for outcome, style in reversed(_STYLES.items()) if (outcome != UNJUDGED) == judged]:
-        entry_width = swatch + 8 + font.getlength(style.name)
-        if left and left + entry_width > width:
-            left, top = 0, top + line_height
-        entries.append((style, left, top))
-        left += entry_width + gap
-
-    header = Image.new("RGB", (width, top + line_height), _PAPER)
-    draw = ImageDraw.Draw(header)
-    for number, line in enumerate(lines):
-        line_font = fonts[min(number, 1)]
-        draw.text((0, number * line_height), shortened(line, line_font, width), _INK, line_font)
-    for style, x, y in entries:
-        _outline(draw, (x, y + 2, x + swatch, y + 18), style)
-        draw.text((x + swatch + 8, y + 1), style.name, _INK, font)
-    return header
-
-
-def _columns(number: int) -> int:
-    return math.ceil(math.sqrt(number))
+def _sample(style: _Style, draw: ImageDraw.ImageDraw, box: Box) -> None:
+    _outline(draw, box, style)

@@ -2,21 +2,21 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 from PIL import Image, ImageDraw
 
-from hardest_metrics.plot.grid import MAX_TILES, ImageSource, scaled
+from hardest_metrics.plot.arrangement import INK, MAX_TILES, PAPER, Box, LegendEntry, arranged
+from hardest_metrics.plot.grid import ImageSource, scaled
 from hardest_metrics.plot.lettering import font_of_size, shortened
 
 _Color = tuple[int, int, int]
 
 # From no level to all of them; of different lightness, and told apart by those with colour blindness.
 _ANCHORS: tuple[_Color, ...] = ((170, 30, 30), (245, 185, 60), (0, 140, 110))
-_PAPER, _INK = (255, 255, 255), (30, 30, 30)
 _FRAME, _GAP = 6, 10  # pixels
-_CAPTION_SIZE, _TITLE_SIZE = 13, 18  # font sizes in pixels
-_LINE, _TITLE_LINE = 18, 24  # heights in pixels
+_FONT, _LINE = 13, 18  # size and height in pixels
 
 
 class Retrieved(NamedTuple):
@@ -59,25 +59,51 @@ def draw_neighbours(queries: Sequence[Retrieved], num_levels: int, title: str = 
         >>> image = torch.zeros(3, 60, 80, dtype=torch.uint8)
         >>> hard = Retrieved(image, "1. id 7, hardness 0.93", [image] * 4, levels=[0, 0, 1, 2])
         >>> draw_neighbours([hard], num_levels=2, title="hardest queries", size=80).size
-        (530, 186)
+        (530, 212)
     """
     _check(queries, num_levels)
-    tile, colors = size + 2 * _FRAME, level_colors(num_levels)
-    widest = max(len(retrieved.neighbours) for retrieved in queries)
-    width = _GAP + (1 + widest) * (tile + _GAP) + _GAP  # the query stands apart by one gap more
-    header = _header(title, width - 2 * _GAP, colors)
-    height = _LINE + tile + _GAP
-    picture = Image.new("RGB", (width, header.height + 2 * _GAP + len(queries) * height), _PAPER)
-    picture.paste(header, (_GAP, _GAP))
-    for row, retrieved in enumerate(queries):
-        top = header.height + 2 * _GAP + row * height
-        images = [retrieved.query, *retrieved.neighbours]
-        captions = [retrieved.caption, *(retrieved.captions or [""] * len(retrieved.neighbours))]
-        frames = [(_INK, ""), *((colors[level], f"{level}/{num_levels}") for level in retrieved.levels)]
-        for column, (image, caption, (color, badge)) in enumerate(zip(images, captions, frames, strict=True)):
-            left = _GAP + column * (tile + _GAP) + (_GAP if column else 0)
-            picture.paste(_tile(image, caption, color, badge, size), (left, top))
-    return picture
+    return arrange_queries([draw_query(query, num_levels, size) for query in queries], num_levels, title)
+
+
+def draw_query(query: Retrieved, num_levels: int, size: int = 160) -> Image.Image:
+    """One query in front of its nearest neighbours, as :func:`draw_neighbours` shows it.
+
+    Args:
+        query: what to draw; its caption may be of several lines.
+        num_levels: L, how many levels there are.
+        size: width and height in pixels that images are brought to fit.
+    """
+    colors = level_colors(num_levels)
+    images = [query.query, *query.neighbours]
+    captions = [query.caption, *(query.captions or [""] * len(query.neighbours))]
+    frames = [(INK, ""), *((colors[level], f"{level}/{num_levels}") for level in query.levels)]
+    lines = max(1, *(len(caption.splitlines()) for caption in captions))
+    tiles = [
+        _tile(image, caption, color, badge, size, lines)
+        for image, caption, (color, badge) in zip(images, captions, frames, strict=True)
+    ]
+    side = size + 2 * _FRAME
+    row = Image.new("RGB", (len(tiles) * (side + _GAP), tiles[0].height), PAPER)  # the query stands apart by a gap more
+    for column, tile in enumerate(tiles):
+        row.paste(tile, (column * (side + _GAP) + (_GAP if column else 0), 0))
+    return row
+
+
+def arrange_queries(rows: Sequence[Image.Image], num_levels: int, title: str = "") -> Image.Image:
+    """Queries below each other, under a title and a legend of frames.
+
+    Args:
+        rows: what :func:`draw_query` gave.
+        num_levels: L, how many levels there are.
+        title: text of any number of lines, the first the largest.
+    """
+    legend = []
+    for level, color in enumerate(level_colors(num_levels)):
+        name = "shares no level" if not level else f"{level}/{num_levels}"
+        if level == num_levels:
+            name += " levels shared, the finest too"
+        legend.append(LegendEntry(name, partial(_sample, color)))
+    return arranged([[row] for row in rows], title, legend, _GAP)
 
 
 def level_colors(num_levels: int) -> list[_Color]:
@@ -111,46 +137,26 @@ def _check(queries: Sequence[Retrieved], num_levels: int) -> None:
             raise ValueError(f"{name} has a neighbour that shares {wrong[0]} levels, but there are {num_levels}.")
 
 
-def _tile(image: ImageSource, caption: str, color: _Color, badge: str, size: int) -> Image.Image:
-    """An image in its frame, with a caption above and figures in the corner of the frame."""
-    side = size + 2 * _FRAME
-    tile = Image.new("RGB", (side, _LINE + side), _PAPER)
+def _tile(image: ImageSource, caption: str, color: _Color, badge: str, size: int, lines: int) -> Image.Image:
+    """An image in its frame, with room for so many lines above and figures in the corner of the frame."""
+    side, top = size + 2 * _FRAME, lines * _LINE
+    tile = Image.new("RGB", (side, top + side), PAPER)
     draw = ImageDraw.Draw(tile)
-    font = font_of_size(_CAPTION_SIZE)
-    draw.text((0, 0), shortened(caption, font, side), _INK, font)
-    draw.rectangle((0, _LINE, side - 1, _LINE + side - 1), outline=color, width=_FRAME)
+    font = font_of_size(_FONT)
+    for number, line in enumerate(caption.splitlines()):
+        draw.text((0, number * _LINE), shortened(line, font, side), INK, font)
+    draw.rectangle((0, top, side - 1, top + side - 1), outline=color, width=_FRAME)
     picture, _ = scaled(image, size, None)
-    tile.paste(picture, (_FRAME + (size - picture.width) // 2, _LINE + _FRAME + (size - picture.height) // 2))
+    tile.paste(picture, (_FRAME + (size - picture.width) // 2, top + _FRAME + (size - picture.height) // 2))
     if badge:
-        end = (math.ceil(font.getlength(badge)) + 8, _LINE + _LINE)
-        draw.rectangle((0, _LINE, *end), fill=color)
-        draw.text((4, _LINE + _LINE / 2), badge, _on(color), font, "lm")
+        end = (math.ceil(font.getlength(badge)) + 8, top + _LINE)
+        draw.rectangle((0, top, *end), fill=color)
+        draw.text((4, top + _LINE / 2), badge, _on(color), font, "lm")
     return tile
 
 
-def _header(title: str, width: int, colors: Sequence[_Color]) -> Image.Image:
-    """Title and legend, the legend on as many lines as the width asks for."""
-    lines, small = title.splitlines(), font_of_size(_CAPTION_SIZE)
-    swatch, top, left = 22, len(lines) * _TITLE_LINE, 0.0
-    entries = []
-    for level, color in enumerate(colors):
-        text = "shares no level" if not level else f"{level}/{len(colors) - 1}"
-        if level == len(colors) - 1:
-            text += " levels shared, the finest too"
-        needed = swatch + 6 + small.getlength(text)
-        if left and left + needed > width:
-            left, top = 0, top + _LINE + 4
-        entries.append((text, color, left, top))
-        left += needed + 18
-    header = Image.new("RGB", (width, top + _LINE + 4), _PAPER)
-    draw = ImageDraw.Draw(header)
-    for number, line in enumerate(lines):
-        font = font_of_size(_CAPTION_SIZE if number else _TITLE_SIZE)
-        draw.text((0, number * _TITLE_LINE), shortened(line, font, width), _INK, font)
-    for text, color, x, y in entries:
-        draw.rectangle((x, y + 2, x + swatch, y + _LINE - 2), fill=color)
-        draw.text((x + swatch + 6, y + 1), text, _INK, small)
-    return header
+def _sample(color: _Color, draw: ImageDraw.ImageDraw, box: Box) -> None:
+    draw.rectangle(box, fill=color)
 
 
 def _on(color: _Color) -> _Color:

@@ -21,7 +21,8 @@ from hardest_metrics.plot import (
     outcome_boxes,
     tile_size,
 )
-from hardest_metrics.plot.grid import _STYLES, MAX_TILES, _free_place
+from hardest_metrics.plot.arrangement import MAX_TILES
+from hardest_metrics.plot.grid import _STYLES, _free_place
 from hardest_metrics.plot.lettering import font_of_size, shortened
 
 RED = _STYLES[Outcome.FALSE_POSITIVE].color
