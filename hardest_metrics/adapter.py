@@ -104,39 +104,3 @@ class Adapter(ABC):
             tiles: what that gave.
             title: text of any number of lines.
         """
-
-
-def described(value: Any) -> str:
-    """What a value looks like, in a few words, for messages on what a step returned and was given."""
-    if isinstance(value, Mapping):
-        return f"a dict with {sorted(map(str, value))}"
-    if isinstance(value, list | tuple):
-        kinds = ", ".join(type(item).__name__ for item in value[:4]) + (", ..." if len(value) > 4 else "")
-        return f"a {type(value).__name__} of {len(value)} ({kinds})"
-    if isinstance(value, Tensor):
-        return f"a tensor of shape {tuple(value.shape)}"
-    return "nothing" if value is None else f"a {type(value).__name__}"
-
-
-def found(places: Sequence[Any], names: Sequence[str], fits: Callable[[Any], bool]) -> Any:
-    """The first entry of one of some names that fits, in what a step returned or was given; None without.
-
-    Args:
-        places: where to look, in this order; those that are no mappings hold no entries.
-        names: of the entry, the first that fits is taken.
-        fits: whether a value can be what is meant.
-    """
-    known = (place for place in places if isinstance(place, Mapping))
-    return next((place[name] for place in known for name in names if name in place and fits(place[name])), None)
-
-
-def are_ids(value: Any) -> bool:
-    """Whether a value looks like the ids of a batch: a vector of integers, or a list of integers or text."""
-    if isinstance(value, Tensor):
-        return value.ndim == 1 and not value.is_floating_point()
-    return isinstance(value, list | tuple) and all(isinstance(one, int | str) for one in value)
-
-
-def are_labels(value: Any) -> bool:
-    """Whether a value looks like the labels of a batch: integers, one or several an image."""
-    return isinstance(value, Tensor) and value.ndim in (1, 2) and not value.is_floating_point()

@@ -68,12 +68,21 @@ class HardnessCollection(DependableCollection):
                 member._forward_cache = values[name]
         return {self._set_name(name): values[name] for name in self._modules}
 
+    @torch.jit.unused
     def compute(self) -> dict[str, Any]:
         """The value under each member."""
+        values: dict[str, Any] = {}
         for members in self._alike():
             first, *_ = members.values()
-            first._compute_together(list(members.values()))
-        return super().compute()
+            together = first._compute_together(list(members.values()))
+            for name, value in zip(members, together or (), strict=False):
+                values[name] = members[name]._computed = value
+        if not values:
+            return super().compute()
+        return {
+            self._set_name(name): values[name] if name in values else member.compute()
+            for name, member in self._modules.items()
+        }
 
     def _read(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[tuple[dict[str, ImageRows], Reading]]:
         """Hardness metrics, those that read a batch alike together, and what the batch tells them."""

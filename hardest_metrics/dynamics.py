@@ -72,6 +72,19 @@ class TrainingDynamics(NamedTuple):
         """Toneva's order: forgetting events, of images that were never right the number of epochs instead."""
         return torch.where(self.first_right == _NEVER, self.epochs, self.forgetting)
 
+    def ranking(self) -> Ranking:
+        """Images by their mean hardness over the epochs, the hardest first: those of lowest AUM, for one."""
+        return Ranking.of(self.image_ids, self.hardness.float())
+
+    def table(self) -> tuple[Ranking, dict[str, Sequence[Any]]]:
+        """The ranking, and in its order the columns of all other numbers; without confidence if it was not told."""
+        ranking = self.ranking()
+        place = torch.searchsorted(self.image_ids, ranking.image_ids)
+        names = [name for name in self._fields if name not in ("image_ids", "hardness")]
+        if self.confidence.isnan().all():
+            names.remove("confidence")
+        return ranking, {name: getattr(self, name)[place].tolist() for name in names}
+
 
 class _Part(NamedTuple):
     """What one of several tells the others: of the epochs that are over only that it knows the same."""
@@ -87,7 +100,7 @@ class Dynamics:
     """Gathers what happens to images while a model is trained; for any hardness, that of detectors too.
 
     It is told of images in each epoch, in any number of batches, by :meth:`update`; :meth:`compute` says what came of
-    it. The state is a row an image, some 65 bytes. In several processes call :meth:`gather` at the end of each epoch,
+    it. The state is a row an image, some 75 bytes. In several processes call :meth:`gather` at the end of each epoch,
     or tell every process of all images, as a ranking of a gathered metric does.
 
     Example:
@@ -138,10 +151,12 @@ class Dynamics:
             raise ValueError("`confidence` must be given in every update or in none.")
         told = each_once(told, f" in epoch {epoch}")
         if epoch == self._epoch:
+            for chunk in self._present:
+                _check_alike(chunk, told, f" in epoch {epoch}")
             present = [*self._present, told]
             # joined at geometric sizes: each row is copied a few times only, however small the batches
             while len(present) > 1 and len(present[-2].image_ids) <= len(present[-1].image_ids):
-                present[-2:] = [each_once(joint(present[-2:]), f" in epoch {epoch}")]
+                present[-2:] = [each_once(joint(present[-2:]))]
             self._present = present
         else:
             self._past, self._present = self._all(), [told]
@@ -194,8 +209,7 @@ class Dynamics:
 
     def ranking(self) -> Ranking:
         """Images by their mean hardness over the epochs, the hardest first: those of lowest AUM, for one."""
-        told = self.compute()
-        return Ranking.of(told.image_ids, told.hardness.float())
+        return self.compute().ranking()
 
     def write(
         self,
@@ -215,17 +229,8 @@ class Dynamics:
         """
         from hardest_metrics.data import write_ranking
 
-        ranking, columns = self.table()
+        ranking, columns = self.compute().table()
         write_ranking(ranking, path, annotations, columns, for_spreadsheets)
-
-    def table(self) -> tuple[Ranking, dict[str, Sequence[Any]]]:
-        """Images by mean hardness, the hardest first, and in that order the other columns of :meth:`write`."""
-        told, ranking = self.compute(), self.ranking()
-        place = torch.searchsorted(told.image_ids, ranking.image_ids)
-        names = [name for name in TrainingDynamics._fields if name not in ("image_ids", "hardness")]
-        if not self._has_confidence:
-            names.remove("confidence")
-        return ranking, {name: getattr(told, name)[place].tolist() for name in names}
 
     @property
     def epoch(self) -> int | None:
@@ -308,6 +313,20 @@ class Dynamics:
         first = torch.where(right, self._epoch, _NEVER)
         kept["first_right"][place] = torch.where(before["first_right"] == _NEVER, first, before["first_right"])
         return Rows(ids, kept)
+
+
+def _check_alike(known: Rows, told: Rows, where: str) -> None:
+    """Refuse rows of images, each once by ascending id, of which something else is known."""
+    if not len(known.image_ids):
+        return
+    place = torch.searchsorted(known.image_ids, told.image_ids).clamp(max=len(known.image_ids) - 1)
+    again = (known.image_ids[place] == told.image_ids).nonzero().squeeze(1)
+    if len(again):
+        parts = [
+            Rows(rows.image_ids[rows_at], {name: values[rows_at] for name, values in rows.columns.items()})
+            for rows, rows_at in ((known, place[again]), (told, again))
+        ]
+        each_once(joint(parts), where)
 
 
 def _unknown(number: int) -> dict[str, Tensor]:

@@ -118,11 +118,12 @@ class ImageRows(DependableMetric, ABC):
         """
         return [member._value(member._own(rows)) for member in members]
 
-    def _compute_together(self, members: "Sequence[ImageRows]") -> None:
-        """Called before `compute` of each of several metrics that read alike, of which this is the first.
+    def _compute_together(self, members: "Sequence[ImageRows]") -> list[Any] | None:
+        """What `compute` of several metrics that read alike gives, of which this is the first; None to ask each.
 
-        A class may override it to keep in `_computed` what it finds for several at once.
+        A class may override it to gather and evaluate once for several.
         """
+        return None
 
     def compute(self) -> Any:
         """The value of all images so far."""

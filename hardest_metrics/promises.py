@@ -132,8 +132,7 @@ def gathered_anew(metric: Metric, compute: Callable[..., Any]) -> Callable[..., 
 
     @functools.wraps(compute)
     def computed(*args: Any, **kwargs: Any) -> Any:
-        fresh = vars(metric).pop("_computed_just_now", False)  # for several metrics at once
-        if metric._to_sync and metric.distributed_available_fn() and not fresh:
+        if metric._to_sync and metric.distributed_available_fn():
             metric._computed = None
         return compute(*args, **kwargs)
 

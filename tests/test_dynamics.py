@@ -231,3 +231,16 @@ def test_what_makes_no_sense_is_refused_and_changes_nothing(given: Any, error: A
     with pytest.raises(error, match=message):
         dynamics.update(**(fine | {"epoch": 2} | given))
     assert same(dynamics.compute(), before)
+
+
+def test_what_contradicts_an_earlier_batch_is_refused_before_it_is_taken() -> None:
+    dynamics = Dynamics()
+    ids = torch.arange(100)
+    dynamics.update(0, ids, torch.ones(100), torch.zeros(100).bool())
+    for _ in range(2):
+        with pytest.raises(ValueError, match="Image 7 came twice in epoch 0, with different results"):
+            dynamics.update(0, torch.tensor([7, 500]), torch.tensor([2.0, 1.0]), torch.zeros(2).bool())
+    assert dynamics.compute().image_ids.tolist() == ids.tolist()
+    dynamics.update(0, torch.tensor([7]), torch.ones(1), torch.zeros(1).bool())
+    dynamics.update(1, ids, torch.ones(100), torch.zeros(100).bool())
+    assert dynamics.compute().epochs.tolist() == [2] * 100

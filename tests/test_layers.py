@@ -15,7 +15,7 @@ LAYERS: list[set[str]] = [
     {"ranking"},
     {"alignment", "promises", "rows", "summary"},
     {"data", "image_rows"},
-    {"plot"},
+    {"finding", "ids", "plot"},
     {"dynamics", "metric"},
     {"collection", "agreement", "losses", "transferability", "calibration"},
     {"classification", "detection", "retrieval"},

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch.distributed as dist
 from torchmetrics import Metric, MetricCollection
 
-from hardest_metrics.adapter import Adapter, Examples, described
+from hardest_metrics.adapter import Adapter, Examples
 from hardest_metrics.callbacks.evaluation import Stage
 from hardest_metrics.callbacks.once import Once
 from hardest_metrics.callbacks.participants import Participants
 from hardest_metrics.callbacks.pixels import Pixels
 from hardest_metrics.callbacks.top_images import Snapshot, TopImages
 from hardest_metrics.collection import HardnessCollection
+from hardest_metrics.finding import described
 from hardest_metrics.metric import AnyHardnessMetric, HardnessMetric
 from hardest_metrics.summary import Details
 
@@ -120,7 +121,7 @@ class Collecting:
         if needing and not examples.labelled:
             name, metric = next(item for item in items(self.metrics) if item[0] in needing)
             missing = self.adapter.without_labels(name, metric, outputs, batch)
-            if examples.labelled is False or stage == "predict":
+            if examples.labelled is False or (stage == "predict" and not self._labelled):
                 raise missing
             self._missing = missing  # unless other images of the set have labels
         return examples
@@ -152,7 +153,9 @@ class Collecting:
                 return
         for loader in range(loaders):
             of_loader = self.of(loader, device, participants.group)
-            metrics = {name: metric for name, metric in items(of_loader.metrics) if name not in self._left_out}
+            fed = dict(items(of_loader.metrics))
+            # in the order of all processes, whichever of them left metrics out
+            metrics = {name: fed[name] for name, _ in items(self.metrics) if name not in self._left_out}
             details = {name: metric.details() for name, metric in metrics.items()}
             if all(len(each.image_ids) == 0 for each in details.values()):
                 continue

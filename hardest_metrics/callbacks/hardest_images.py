@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +10,12 @@ from torch import Tensor
 from torchmetrics import MetricCollection
 
 from hardest_metrics.adapter import Kept
-from hardest_metrics.callbacks.collecting import Collected, Collecting, items
-from hardest_metrics.callbacks.evaluation import EvaluationCallback, Stage, is_due, loader_suffixes
+from hardest_metrics.callbacks.collecting import Collected, Collecting
+from hardest_metrics.callbacks.evaluation import Stage, loader_suffixes
 from hardest_metrics.callbacks.learning import Learning
 from hardest_metrics.callbacks.once import Once
 from hardest_metrics.callbacks.pixels import Pixels
+from hardest_metrics.callbacks.ranking_callback import RankingCallback, require_counts
 from hardest_metrics.callbacks.showing import Finished, Showing
 from hardest_metrics.metric import AnyHardnessMetric
 from hardest_metrics.plot import MAX_TILES
@@ -29,7 +29,7 @@ else:
 _DYNAMICS = "dynamics"
 
 
-class HardestImages(EvaluationCallback):
+class HardestImages(RankingCallback):
     """Ranks the images of every validation, test or prediction by hardness, and shows the hardest.
 
     At the end of each validation and test epoch, for each metric and each loader by itself:
@@ -37,15 +37,17 @@ class HardestImages(EvaluationCallback):
     - scalars are logged: ``val/<metric>/mean``, ``val/<metric>/p95`` (their 95th percentile) and
       ``val/<metric>/share_in_error`` (of images with any error), which ModelCheckpoint and EarlyStopping can monitor;
       ``test/...`` in `test`, and ``.../loader_1`` and so on for further loaders, or their names in a dict;
-    - every `every_n_epochs`, the ranking of all images is written as CSV and the hardest images are drawn as PNG
-      (true positives green, false positives red, missed objects blue and dashed), in `dirpath`;
+    - every `every_n_epochs`, the ranking of all images is written as CSV and the hardest images are drawn as PNG, in
+      `dirpath`: of detectors true positives green, false positives red, missed objects blue and dashed; of classifiers
+      in a frame that says right or wrong, under what was said;
     - the picture, the distribution and the files also go to the run's loggers, as far as those take them
       (TensorBoard, Weights & Biases, MLflow), and a table to the terminal if a progress bar is in use.
 
-    In `predict`, where there are no labels, metrics that estimate hardness without them
-    (:mod:`hardest_metrics.detection`) rank what `predict_step` returns: ranking, picture and table are made at the end,
-    named ``predict/<metric>``; nothing is logged as a scalar, as Lightning has it, and no history is kept. Pictures of
-    estimates show detections in one colour, whether there are labels or not.
+    In `predict`, where there are no labels, metrics that need none (estimates of :mod:`hardest_metrics.detection`,
+    :class:`~hardest_metrics.Entropy` and the like of :mod:`hardest_metrics.classification`) rank what `predict_step`
+    returns: ranking, picture and table are made at the end, named ``predict/<metric>``; nothing is logged as a scalar,
+    as Lightning has it, and no history is kept. Pictures of estimates show detections in one colour, whether there are
+    labels or not.
 
     The ranking and the table say for how many of the last validations an image has been among the hardest
     (``hard_for``), and whether that is ``new``, ``still`` so, or ``solved``; of each set of images by itself. This is
@@ -66,12 +68,14 @@ class HardestImages(EvaluationCallback):
         std: of each channel, likewise.
         unnormalize: a function from an image of a batch to one with values in [0, 1], or uint8, where `mean` and
             `std` do not say it.
-        to_inputs: a function ``(outputs, batch) -> Inputs`` for a step that does not return what
-            :func:`~hardest_metrics.callbacks.inputs_of` understands; see :mod:`hardest_metrics.callbacks.adapters`.
+        to_inputs: a function ``(outputs, batch)`` for a step that does not return what is understood: of detectors to
+            :class:`~hardest_metrics.callbacks.Inputs` (see :func:`~hardest_metrics.callbacks.inputs_of` and
+            :mod:`hardest_metrics.callbacks.adapters`), of classifiers to
+            :class:`~hardest_metrics.callbacks.ClassifiedInputs`.
         window: for how many validations `hard_for` looks back.
         dynamics: whether to keep what the training does to every image, see :class:`~hardest_metrics.Dynamics`, an
-            entry a validation of `fit`: in checkpoints, beside each ranking as ``...-dynamics.csv`` and, of metrics
-            that know the probability of the label, as a data map.
+            entry, in place of an epoch, a validation of `fit`: in checkpoints, beside each ranking as
+            ``...-dynamics.csv`` and, of metrics that know the probability of the label, as a data map.
 
     Raises:
         TypeError, ValueError: if an argument makes no sense; in `setup` if `dirpath` cannot be written to; at the first
@@ -101,68 +105,40 @@ class HardestImages(EvaluationCallback):
         window: int = 10,
         dynamics: bool = False,
     ) -> None:
-        super().__init__()
-        for name, number in (("top_k", top_k), ("every_n_epochs", every_n_epochs), ("window", window)):
-            if type(number) is not int or number < 1:
-                raise ValueError(f"`{name}` must be an integer of at least 1, but is {number!r}.")
+        require_counts(top_k=top_k, every_n_epochs=every_n_epochs, window=window)
         if top_k > MAX_TILES:
             raise ValueError(f"`top_k` must be at most {MAX_TILES}, as many as a picture shows, but is {top_k}.")
         if not isinstance(class_names, list | tuple | Mapping | None):
             raise TypeError(f"`class_names` must be a list or a dict, but is a {type(class_names).__name__}.")
-        self.top_k, self.every_n_epochs = top_k, every_n_epochs
-        self.class_names = dict(enumerate(class_names)) if isinstance(class_names, list | tuple) else class_names
         once = Once(type(self).__name__)
-        self._collecting = Collecting(metrics, to_inputs, top_k, Pixels(mean, std, unnormalize, once), once)
-        self._showing = Showing(dirpath, "hardest_images", top_k, window, once)
+        pixels = Pixels(mean, std, unnormalize, once)
+        showing = Showing(dirpath, "hardest_images", top_k, window, once)
+        super().__init__(Collecting(metrics, to_inputs, top_k, pixels, once), showing, every_n_epochs)
+        self.class_names = dict(enumerate(class_names)) if isinstance(class_names, list | tuple) else class_names
         self._learning = Learning() if dynamics else None
 
-    @property
-    def metrics(self) -> MetricCollection:
-        """What images are ranked by; nothing is added to these, but to copies, one a loader."""
-        return self._collecting.metrics
-
-    @property
-    def state_key(self) -> str:
-        """Tells callbacks of different configuration apart in a checkpoint."""
-        settings = {name: metric.settings.split("#")[0] for name, metric in items(self.metrics)}
-        return self._generate_state_key(metrics=settings, top_k=self.top_k)
-
     def state_dict(self) -> dict[str, Any]:
-        """For how long images have been hard, in plain ints and tensors."""
-        state = self._showing.histories.state_dict()
+        """For how long images have been hard, and what training did to them, in plain numbers and tensors."""
+        state = super().state_dict()
         return state if self._learning is None else {**state, _DYNAMICS: self._learning.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from where the checkpoint was saved."""
         if self._learning is not None:
             self._learning.load_state_dict(state_dict.get(_DYNAMICS, {}))
-        self._showing.histories.load_state_dict({tag: of for tag, of in state_dict.items() if tag != _DYNAMICS})
-
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Find the folder to write to; refuse one that can't be, and metrics of one name in two of these callbacks."""
-        callbacks = trainer.callbacks  # type: ignore[attr-defined]  # one of the trainer's connectors sets it
-        names = list(chain.from_iterable(map(str, c.metrics) for c in callbacks if isinstance(c, HardestImages)))
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"Two HardestImages have a metric {name!r}: name them differently, in a dict.")
-        super().setup(trainer, pl_module, stage)
-        self._showing.setup(trainer)
-
-    def begin(self) -> None:
-        """Forget the last epoch."""
-        self._collecting.begin()
+        super().load_state_dict({tag: of for tag, of in state_dict.items() if tag != _DYNAMICS})
 
     def add(
         self, trainer: Trainer, pl_module: LightningModule, stage: Stage, outputs: Any, batch: Any, loader: int
     ) -> None:
         """Measure a batch."""
         # of an epoch that draws nothing no image is kept: that would not let batches wait to be measured together
-        keep = trainer.sanity_checking or is_due(trainer, self.every_n_epochs)
+        keep = trainer.sanity_checking or self._is_due(trainer)
         self._collecting.add(stage, outputs, batch, loader, pl_module.device, self._participants.group, keep)
 
     def finish(self, trainer: Trainer, pl_module: LightningModule, stage: Stage) -> None:
         """Rank, log, write and show."""
-        due, suffixes = is_due(trainer, self.every_n_epochs), loader_suffixes(trainer, stage)
+        due, suffixes = self._is_due(trainer), loader_suffixes(trainer, stage)
         found = list(
             self._collecting.finished(trainer, self._participants, stage, len(suffixes), pl_module.device, due)
         )
@@ -173,7 +149,7 @@ class HardestImages(EvaluationCallback):
                     value = getattr(one.details.summary, name)
                     self.log_equal(f"{stage}/{one.name}/{name}{suffixes[one.loader]}", value)
         for one in found:
-            if self._learning is not None and trainer.state.fn == "fit":
+            if self._learning is not None and trainer.state.fn == "fit" and one.metric.needs_labels:
                 self._learning.add(f"{stage}/{one.name}{suffixes[one.loader]}", one.metric, one.details)
             finished = self._finished(one, f"{stage}/{one.name}{suffixes[one.loader]}")
             history = None if stage == "predict" else self._showing.remember(trainer, finished)
@@ -183,7 +159,7 @@ class HardestImages(EvaluationCallback):
     def _finished(self, one: Collected, tag: str) -> Finished:
         some = "in error" if one.metric.needs_labels else "of hardness above 0"
         grid = partial(self._collecting.adapter.grid, one.metric)
-        files = dict if self._learning is None else partial(self._learning.files, tag)
+        files = dict if self._learning is None else partial(self._learning.files, tag, one.names, one.file_names)
         tiles, summary = partial(self._tiles, one), one.details.summary
         return Finished(tag, summary, tiles, grid, some, one.names, one.file_names, files)
 

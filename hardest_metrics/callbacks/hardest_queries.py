@@ -10,12 +10,15 @@ from PIL.Image import Image
 from torch import Tensor
 from torchmetrics import MetricCollection
 
+from hardest_metrics.adapter import Kept
 from hardest_metrics.callbacks.collecting import Collecting, items, known_together
-from hardest_metrics.callbacks.evaluation import EvaluationCallback, Stage, is_due, loader_suffixes
+from hardest_metrics.callbacks.evaluation import Stage, loader_suffixes
 from hardest_metrics.callbacks.once import Once
 from hardest_metrics.callbacks.pixels import Pixels
+from hardest_metrics.callbacks.ranking_callback import RankingCallback, require_counts
 from hardest_metrics.callbacks.showing import Finished, Showing
 from hardest_metrics.metric import AnyHardnessMetric
+from hardest_metrics.plot import MAX_TILES
 from hardest_metrics.ranking import Ranking
 from hardest_metrics.summary import Summary
 
@@ -25,7 +28,7 @@ else:
     LightningModule = Trainer = Any
 
 
-class HardestQueries(EvaluationCallback):
+class HardestQueries(RankingCallback):
     """Ranks the queries of every validation and test by how badly they retrieve, and shows the hardest.
 
     At the end of each epoch, for each metric: the mean score is logged as ``val/<metric>/score``, and how many queries
@@ -49,7 +52,7 @@ class HardestQueries(EvaluationCallback):
         mean: of each channel, if images were normalised with ``(image - mean) / std``; needs `std`.
         std: of each channel, likewise.
         unnormalize: a function from an image of `images` to one with values in [0, 1], or uint8.
-        to_inputs: a function ``(outputs, batch)`` to :class:`~hardest_metrics.retrieval.adapter.RetrievalInputs`.
+        to_inputs: a function ``(outputs, batch)`` to :class:`~hardest_metrics.callbacks.RetrievalInputs`.
         window: for how many validations `hard_for` looks back.
 
     Raises:
@@ -76,50 +79,23 @@ class HardestQueries(EvaluationCallback):
         to_inputs: Callable[[Any, Any], Any] | None = None,
         window: int = 10,
     ) -> None:
-        super().__init__()
-        numbers = {"top_k": top_k, "neighbours": neighbours, "every_n_epochs": every_n_epochs, "window": window}
-        for name, number in numbers.items():
-            if type(number) is not int or number < 1:
-                raise ValueError(f"`{name}` must be an integer of at least 1, but is {number!r}.")
+        require_counts(top_k=top_k, neighbours=neighbours, every_n_epochs=every_n_epochs, window=window)
         if images is not None and not callable(images) and not hasattr(images, "__getitem__"):
             raise TypeError(f"`images` must be a data set or a function from an id, but is a {type(images).__name__}.")
-        self.images, self.roles, self.top_k, self.neighbours = images, roles, top_k, neighbours
-        self.every_n_epochs = every_n_epochs
+        if images is not None and top_k * (1 + neighbours) > MAX_TILES:
+            raise ValueError(
+                f"`top_k` of {top_k} with {neighbours} `neighbours` each are {top_k * (1 + neighbours)} images, but a"
+                f" picture shows at most {MAX_TILES}."
+            )
         once = Once(type(self).__name__)
         self._pixels = Pixels(mean, std, unnormalize, once)
-        self._collecting = Collecting(metrics, to_inputs, top_k, self._pixels, once)
+        showing = Showing(dirpath, "hardest_queries", top_k, window, once, "queries")
+        super().__init__(Collecting(metrics, to_inputs, top_k, self._pixels, once), showing, every_n_epochs)
+        self.images, self.roles, self.neighbours = images, roles, neighbours
         for name, metric in items(self.metrics):
             if not hasattr(metric, "neighbours"):
                 raise TypeError(f"`metrics` must be of retrieval, but {name!r} is a {type(metric).__name__}.")
             metric.reduction = None
-        self._showing = Showing(dirpath, "hardest_queries", top_k, window, once, "queries")
-
-    @property
-    def metrics(self) -> MetricCollection:
-        """What queries are ranked by; nothing is added to these, but to copies, one a set."""
-        return self._collecting.metrics
-
-    @property
-    def state_key(self) -> str:
-        """Tells callbacks of different configuration apart in a checkpoint."""
-        return self._generate_state_key(metrics=list(map(str, self.metrics)), top_k=self.top_k)
-
-    def state_dict(self) -> dict[str, Any]:
-        """For how long queries have been hard, in plain ints and tensors."""
-        return self._showing.histories.state_dict()
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from where the checkpoint was saved."""
-        self._showing.histories.load_state_dict(state_dict)
-
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Find the folder to write to."""
-        super().setup(trainer, pl_module, stage)
-        self._showing.setup(trainer)
-
-    def begin(self) -> None:
-        """Forget the last epoch."""
-        self._collecting.begin()
 
     def add(
         self, trainer: Trainer, pl_module: LightningModule, stage: Stage, outputs: Any, batch: Any, loader: int
@@ -140,54 +116,59 @@ class HardestQueries(EvaluationCallback):
         if stage == "predict":
             return
         suffixes = loader_suffixes(trainer, stage) if self.roles is None else [""]
-        due = is_due(trainer, self.every_n_epochs)
+        due = self._is_due(trainer)
         found: list[tuple[str, str, _Queries]] = []
         for place, suffix in enumerate(suffixes):
             of_loader = self._collecting.of(place, pl_module.device, self._participants.group)
-            rankings = of_loader.metrics.compute()
+            rankings: dict[str, Ranking] = of_loader.metrics.compute()
+            if not any(len(ranking.image_ids) for ranking in rankings.values()):
+                continue
             names = known_together(of_loader.names, self._participants, trainer)
+            # all processes ask
+            nearest = self._nearest(of_loader.metrics, rankings) if due and self.images is not None else {}
+            image_of = cache(partial(self._image_of, names))
             for name, metric in items(of_loader.metrics):
-                ranking = rankings[of_loader.metrics._set_name(name)]
-                nearest, of_retrieval = None, cast("Any", metric)
-                if due and self.images is not None:  # all processes ask
-                    nearest = of_retrieval.neighbours(ranking.top(self.top_k).image_ids, self.neighbours)
-                found.append((name, suffix, _Queries(metric, ranking, nearest, names)))
+                found.append((name, suffix, _Queries(metric, rankings[name], nearest.get(name), names, image_of)))
         self.begin()
         for name, suffix, queries in found:
             summary = Summary.of(queries.ranking, queries.ranking.hardness > 0)
             tag = f"{stage}/{name}"
             self.log_equal(f"{tag}/score{suffix}", 1 - summary.mean)
-            self.log_equal(f"{tag}/without_positives{suffix}", float(getattr(queries.metric, "without_positives", 0)))
-            drawn = partial(self._rows, queries), partial(self._picture, queries)
-            finished = Finished(f"{tag}{suffix}", summary, *drawn, "of hardness above 0", queries.names)
+            self.log_equal(f"{tag}/without_positives{suffix}", float(queries.metric.without_positives))
+            grid = partial(self._collecting.adapter.grid, queries.metric)
+            drawn = partial(self._tiles, queries)
+            finished = Finished(f"{tag}{suffix}", summary, drawn, grid, "of hardness above 0", queries.names)
             history = self._showing.remember(trainer, finished)
             if due and self._participants.is_first:
                 self._showing.show(trainer, finished, history)
 
-    def _rows(self, queries: "_Queries", captions: Mapping[int, str]) -> dict[int, Image]:
-        """A picture of each of the hardest queries with its neighbours."""
+    def _nearest(self, metrics: MetricCollection, rankings: Mapping[str, Ranking]) -> dict[str, Any]:
+        """What the hardest queries under each metric retrieve first, looked up once for all that compare alike."""
+        alike: dict[str, list[tuple[str, Any]]] = {}
+        for name, metric in items(metrics):
+            alike.setdefault(cast("Any", metric).metric, []).append((name, metric))
+        nearest: dict[str, Any] = {}
+        for members in alike.values():
+            hardest = {name: rankings[name].top(self.top_k).image_ids for name, _ in members}
+            found = members[0][1].neighbours(torch.cat(list(hardest.values())).unique(), self.neighbours)
+            nearest.update({name: found.of(image_ids) for name, image_ids in hardest.items()})
+        return nearest
+
+    def _tiles(self, queries: "_Queries", captions: Mapping[int, str]) -> dict[int, Image]:
+        """A picture of each of the hardest queries with what it retrieves."""
         if queries.nearest is None:
             return {}
-        image_of = cache(self._image_of)
-        hardest = queries.ranking.top(len(captions))
-        rows = {}
-        for place, image_id in enumerate(captions):
-            one = slice(place, place + 1)
-            parts = {name: getattr(queries.nearest, name)[one] for name in ("query_ids", "item_ids", "level")}
-            nearest = queries.nearest._replace(**parts)
-            part = Ranking(hardest.image_ids[one], hardest.hardness[one])
-            rows[image_id] = self._collecting.adapter.draw(part, nearest, image_of, queries.name_of)  # type: ignore[attr-defined]
-        return rows
+        kept = []
+        nearest = zip(queries.nearest.item_ids.tolist(), queries.nearest.level.tolist(), strict=True)
+        for (image_id, caption), (retrieved, levels) in zip(captions.items(), nearest, strict=True):
+            names = [queries.names.get(item, str(item)) for item in retrieved]
+            about = (list(map(queries.image_of, retrieved)), levels, names)
+            kept.append(Kept(queries.image_of(image_id), about, caption))
+        return dict(zip(captions, self._collecting.adapter.tiles(queries.metric, kept, None), strict=True))
 
-    def _picture(self, queries: "_Queries", rows: Sequence[Image], title: str) -> Image:
-        hardest = queries.ranking.top(len(rows))
-        picture: Image = self._collecting.adapter.draw(  # type: ignore[attr-defined]
-            hardest, queries.nearest, cache(self._image_of), queries.name_of, title
-        )
-        return picture
-
-    def _image_of(self, image_id: int) -> Any:
-        given = self.images(image_id) if callable(self.images) else self.images[image_id]
+    def _image_of(self, names: Mapping[int, str], image_id: int) -> Any:
+        called = names.get(image_id, image_id)  # as the user's steps call it
+        given = self.images(called) if callable(self.images) else self.images[called]
         if isinstance(given, Mapping):
             given = next(given[key] for key in ("image", "images", "pixel_values") if key in given)
         elif isinstance(given, tuple | list):
@@ -201,15 +182,13 @@ class _Queries(NamedTuple):
     Attributes:
         metric: itself.
         ranking: of its queries.
-        nearest: neighbours of the hardest; None if they are not drawn.
+        nearest: what the hardest retrieve first; None if they are not drawn.
         names: what images are called, by id, where that is another.
+        image_of: the image of an id, fetched once.
     """
 
-    metric: AnyHardnessMetric
+    metric: Any
     ranking: Ranking
     nearest: Any
     names: Mapping[int, str]
-
-    def name_of(self, image_id: int) -> str:
-        """What an image is called."""
-        return self.names.get(image_id, str(image_id))
+    image_of: Callable[[int], Any]

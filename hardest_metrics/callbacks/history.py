@@ -94,8 +94,6 @@ class Histories:
         """
         of_sets = self._of_tag.setdefault(tag, {})
         key = hashlib.sha256(image_ids.cpu().sort().values.numpy().tobytes()).hexdigest()[:16]
-        if _ANY_SET in of_sets:
-            of_sets[key] = of_sets.pop(_ANY_SET)
         others = bool(of_sets) and key not in of_sets
         of_sets[key] = history = of_sets.pop(key, None) or History(self.window)  # the newest last
         history.add(validation)
@@ -111,13 +109,8 @@ class Histories:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from where :meth:`state_dict` was taken, or from a checkpoint of 0.1.0."""
+        """Go on from where :meth:`state_dict` was taken."""
         for tag, of_sets in state.items():
-            given = of_sets if isinstance(of_sets, Mapping) else {_ANY_SET: of_sets}
-            self._of_tag[tag] = {key: History(self.window) for key in given}
+            self._of_tag[tag] = {key: History(self.window) for key in of_sets}
             for key, history in self._of_tag[tag].items():
-                history.load_state_dict(given[key])
-
-
-#: Instead of a set, in checkpoints of 0.1.0: it is taken to be the next one measured.
-_ANY_SET = ""
+                history.load_state_dict(of_sets[key])

@@ -2,9 +2,10 @@
 
 import io
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any
 
-from hardest_metrics.data import encode_ranking
+from hardest_metrics.data import ImageNames, encode_ranking
 from hardest_metrics.dynamics import Dynamics
 from hardest_metrics.metric import AnyHardnessMetric
 from hardest_metrics.plot.data_map import plot_data_map
@@ -32,16 +33,25 @@ class Learning:
         told = (details.image_ids, hardness, details.in_error, confidence)
         dynamics.update(number, *(part if part is None else part.cpu() for part in told))  # type: ignore[arg-type]
 
-    def files(self, tag: str) -> dict[str, bytes]:
-        """What there is to write of a tag, by the end of the file's name: a table, and a data map where it can be."""
+    def files(self, tag: str, names: Mapping[int, str], file_names: Mapping[int, str]) -> dict[str, bytes]:
+        """What there is to write of a tag, by the end of the file's name: a table, and a data map where it can be.
+
+        Args:
+            tag: names stage, metric and loader.
+            names: what images are called, by id, where that is another.
+            file_names: likewise.
+        """
         if tag not in self._of_tag:
             return {}
-        dynamics = self._of_tag[tag]
-        ranking, columns = dynamics.table()
-        files = {"-dynamics.csv": encode_ranking(ranking, ".csv", columns=columns)}
-        if "confidence" in columns:
-            told, content = dynamics.compute(), io.BytesIO()
-            figure, _ = plot_data_map(told.confidence, told.variability, told.correctness, told.epochs)
+        told = self._of_tag[tag].compute()
+        ranking, columns = told.table()
+        known = ImageNames.of(ranking.image_ids.tolist(), names, file_names)
+        files = {"-dynamics.csv": encode_ranking(ranking, ".csv", known, columns)}
+        if "confidence" in columns and find_spec("matplotlib") is not None:
+            from matplotlib.figure import Figure  # apart from pyplot, which keeps all figures open
+
+            figure, content = Figure(figsize=(6.4, 5.2), layout="constrained"), io.BytesIO()
+            plot_data_map(told.confidence, told.variability, told.correctness, told.epochs, ax=figure.subplots())
             figure.savefig(content, format="png", dpi=120)
             files["-data-map.png"] = content.getvalue()
         return files

@@ -13,7 +13,7 @@ from hardest_metrics.callbacks.run_folder import folder_of_run, require_writable
 from hardest_metrics.callbacks.terminal import in_words
 from hardest_metrics.data import ImageNames, atomic_write, encode_ranking
 from hardest_metrics.metric import Summary
-from hardest_metrics.plot import draw_grid, encode_png
+from hardest_metrics.plot import arrange, encode_png
 
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer
@@ -36,7 +36,7 @@ class Finished(NamedTuple):
     tag: str
     summary: Summary
     tiles: Callable[[Mapping[int, str]], Mapping[int, Image]]
-    grid: Callable[[Sequence[Image], str], Image] = draw_grid
+    grid: Callable[[Sequence[Image], str], Image] = arrange
     some: str = "in error"
     names: Mapping[int, str] = {}
     file_names: Mapping[int, str] = {}
@@ -101,11 +101,12 @@ class Showing:
         further: dict[str, Sequence[Any]] = {}
         if history is not None:
             further = {"hard_for": history.counts(image_ids), "status": history.statuses(image_ids)}
-        columns = _columns(finished, image_ids, further)
+        names = ImageNames.of(image_ids, finished.names, finished.file_names)
+        columns = _columns(finished, image_ids, names, further)
         rows = {column: list(values[: self.top_k]) for column, values in columns.items()}
         files: list[Path] = []
         with once.going_on("files", f"write {self.folder / stem}.csv"):
-            content = encode_ranking(summary.ranking, ".csv", _names(finished, image_ids), further)
+            content = encode_ranking(summary.ranking, ".csv", names, further)
             stem = unused(self.folder, stem, ".csv", content)
             files.append(_written(self.folder / f"{stem}.csv", content))
         tiles: Mapping[int, Image] = {}
@@ -130,7 +131,8 @@ class Showing:
         bar = trainer.progress_bar_callback
         if bar is not None and getattr(bar, "is_enabled", True):
             with once.going_on("terminal", "print to the terminal"):
-                bar.print(in_words(tag, trainer.current_epoch, summary, finished.some, rows, columns))
+                some = f"{self.things} {finished.some}"
+                bar.print(in_words(tag, trainer.current_epoch, summary, some, rows, columns))
 
 
 def _written(path: Path, content: bytes) -> Path:
@@ -140,25 +142,17 @@ def _written(path: Path, content: bytes) -> Path:
 
 
 def _columns(
-    finished: Finished, image_ids: Sequence[int], further: Mapping[str, Sequence[Any]]
+    finished: Finished, image_ids: Sequence[int], names: ImageNames | None, further: Mapping[str, Sequence[Any]]
 ) -> dict[str, Sequence[Any]]:
     """The columns of a ranking's file."""
     columns: dict[str, Sequence[Any]] = {
         "rank": range(1, len(image_ids) + 1),
-        "image_id": [finished.names.get(image_id, image_id) for image_id in image_ids],
+        "image_id": image_ids if names is None else names.shown_ids,
         "hardness": finished.summary.ranking.hardness.tolist(),
     }
-    if finished.file_names:
-        columns["file_name"] = [finished.file_names.get(image_id, "") for image_id in image_ids]
+    if names is not None and names.file_names is not None:
+        columns["file_name"] = names.file_names
     return {**columns, **further}
-
-
-def _names(finished: Finished, image_ids: Sequence[int]) -> ImageNames | None:
-    if not finished.names and not finished.file_names:
-        return None
-    shown = [finished.names.get(image_id, image_id) for image_id in image_ids]
-    files = [finished.file_names.get(image_id, "") for image_id in image_ids] if finished.file_names else None
-    return ImageNames(image_ids, shown, files)
 
 
 def _captions(image_ids: Sequence[int], rows: Mapping[str, Sequence[Any]]) -> dict[int, str]:

@@ -20,7 +20,7 @@ def in_words(
         tag: names the ranking.
         epoch: of the training.
         summary: of all images.
-        some: what the share of images in error is of, such as ``"in error"``.
+        some: what the share of those in error is of, such as ``"images in error"``.
         rows: of the hardest images, by column.
         columns: the same of all images.
     """
@@ -35,7 +35,7 @@ def in_words(
     Console(file=text, width=100).print(table)
     lines = (
         f"{tag}, epoch {epoch}: mean {summary.mean:.4g}, p95 {summary.p95:.4g},"
-        f" {summary.share_in_error:.1%} of images {some}\n{text.getvalue()}"
+        f" {summary.share_in_error:.1%} of {some}\n{text.getvalue()}"
     )
     if "status" in columns:
         solved = [id_ for id_, status in zip(columns["image_id"], columns["status"], strict=True) if status == "solved"]

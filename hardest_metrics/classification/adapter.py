@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from hardest_metrics.adapter import Adapter, Examples, Kept, are_ids, are_labels, described, found
-from hardest_metrics.data.identity import Identifier, named_numbers
-from hardest_metrics.data.indexed import ID_KEYS
-from hardest_metrics.functional.classification.inputs import checked_target, shaped_logits
+from hardest_metrics.adapter import Adapter, Examples, Kept
+from hardest_metrics.finding import are_rows, described, found, ids_of, images_of, labels_of
+from hardest_metrics.functional.classification.inputs import shaped_logits
+from hardest_metrics.functional.classification.said import Said, said_of
+from hardest_metrics.ids import ImageIds, numbered
 from hardest_metrics.plot import tile_size
 from hardest_metrics.plot.classified import arrange_classified, classified_tile
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 _LOGITS = ("logits", "preds", "predictions")
 _TARGETS = ("target", "targets", "labels", "label", "y")
-_IMAGES = ("images", "image", "imgs", "img", "pixel_values", "inputs", "x")
 
 
 class ClassifiedInputs(NamedTuple):
@@ -34,16 +33,8 @@ class ClassifiedInputs(NamedTuple):
 
     logits: Tensor
     target: Tensor | None = None
-    image_ids: Tensor | Sequence[Identifier] | None = None
+    image_ids: ImageIds = None
     images: Sequence[Tensor] | Tensor | None = None
-
-
-class _Said(NamedTuple):
-    """What is drawn of an image: its label, what was said, and the probability of each."""
-
-    label: int | None
-    said: int
-    probabilities: tuple[float, float]
 
 
 class ClassificationAdapter(Adapter):
@@ -58,31 +49,20 @@ class ClassificationAdapter(Adapter):
       ids)``, as :class:`~hardest_metrics.data.Indexed` gives them. Without, images are numbered by position, which one
       process alone can do.
 
-    Several labels an image: shown are the label of lowest probability that it has, as its label, and that of highest
-    probability that it has not, as what was said.
+    What a picture shows of its labels is told by :func:`~hardest_metrics.functional.classification.said.said_of`.
     """
 
     def inputs(self, outputs: Any, batch: Any) -> ClassifiedInputs:
         """Find logits, labels, ids and images where users of Lightning put them."""
-        places = (outputs, batch)
-        parts = batch if isinstance(batch, list | tuple) else ()
-        logits = outputs if _is_logits(outputs) else found(places[:1], _LOGITS, _is_logits)
+        logits = outputs if are_rows(outputs) else found(outputs, None, _LOGITS, are_rows)
         if logits is None:
             raise ValueError(
                 f"HardestImages finds no logits: the step returned {described(outputs)} for a batch that is"
                 f" {described(batch)}. Return {{'logits': ...}} from it, (N, K) floats, beside 'target', (N,) integers,"
                 " or pass `to_inputs=` a function (outputs, batch) -> ClassifiedInputs."
             )
-        target = found(places, _TARGETS, are_labels)
-        if target is None and len(parts) > 1 and are_labels(parts[1]):
-            target = parts[1]
-        image_ids = found(places, ID_KEYS, are_ids)
-        if image_ids is None and len(parts) > 2 and are_ids(parts[2]):
-            image_ids = parts[2]
-        images = found(places, _IMAGES, _are_images)
-        if images is None:
-            images = next((place for place in (*parts[:1], batch) if _are_images(place)), None)
-        return ClassifiedInputs(logits, target, image_ids, images)
+        target = labels_of(outputs, batch, _TARGETS)
+        return ClassifiedInputs(logits, target, ids_of(outputs, batch), images_of(outputs, batch))
 
     def examples(self, inputs: Any) -> Examples:
         """The batch, with numbers for ids."""
@@ -93,7 +73,7 @@ class ClassificationAdapter(Adapter):
             )
         given = ClassifiedInputs(*inputs)
         logits = shaped_logits(given.logits)
-        target = None if given.target is None else checked_target(given.target, logits)
+        target = given.target  # looked at by the metrics that need it
         if given.images is not None and len(given.images) != len(logits):
             raise ValueError(f"HardestImages got {len(given.images)} images, but logits of {len(logits)}.")
         if given.image_ids is None and dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
@@ -101,10 +81,11 @@ class ClassificationAdapter(Adapter):
                 "HardestImages finds no ids of the images, by which several processes know them: wrap the data set, as"
                 " `hardest_metrics.data.Indexed(dataset)`, or give 'image_id' in the batch."
             )
-        ids, names = _numbered(given.image_ids)
+        ids, names = numbered(given.image_ids)
 
-        def keep(place: int) -> _Said:
-            return _said(logits[place], None if target is None else target[place])
+        def keep(place: int) -> tuple[Said, Said]:
+            row = logits[place : place + 1].cpu()
+            return said_of(row, None if target is None else target[place : place + 1].cpu()), said_of(row)
 
         kwargs = {"target": target, "image_ids": ids}
         return Examples(len(logits), (logits,), kwargs, target is not None, given.images, keep, names)
@@ -121,46 +102,15 @@ class ClassificationAdapter(Adapter):
     def tiles(self, metric: Any, kept: Sequence[Kept], class_names: Mapping[int, str] | None) -> "list[Image]":
         """Each image in a frame, under what was said."""
         size = min(tile_size(len(kept)), 480)
-        return [
-            classified_tile(
-                one.image, one.about.label if metric.needs_labels else None, one.about.said, one.about.probabilities,
-                class_names, one.caption, size,
-            )
-            for one in kept
-        ]  # fmt: skip
+        tiles = []
+        for one in kept:
+            judged, alone = one.about
+            (label,), (said,), *probabilities = map(Tensor.tolist, judged if metric.needs_labels else alone)
+            of_label, of_said = (value for (value,) in probabilities)
+            shown = None if label < 0 else label
+            tiles.append(classified_tile(one.image, shown, said, (of_label, of_said), class_names, one.caption, size))
+        return tiles
 
     def grid(self, metric: Any, tiles: "Sequence[Image]", title: str) -> "Image":
         """With the legend of frames."""
         return arrange_classified(tiles, title, judged=metric.needs_labels)
-
-
-def _is_logits(value: Any) -> bool:
-    return isinstance(value, Tensor) and value.ndim == 2 and value.is_floating_point()
-
-
-def _are_images(value: Any) -> bool:
-    if isinstance(value, Tensor):
-        return value.ndim == 4
-    return isinstance(value, list | tuple) and all(isinstance(one, Tensor) and one.ndim == 3 for one in value)
-
-
-def _numbered(image_ids: Tensor | Sequence[Identifier] | None) -> tuple[Tensor | None, dict[int, str]]:
-    """Ids as metrics keep them, and what those that are text are called."""
-    if image_ids is None or isinstance(image_ids, Tensor):
-        return image_ids, {}
-    numbers, names = named_numbers(image_ids)
-    return torch.tensor(numbers), names
-
-
-def _said(logits: Tensor, target: Tensor | None) -> _Said:
-    if target is not None and target.ndim:
-        probabilities = logits.double().sigmoid()
-        has = target.bool()
-        missed = int(probabilities.masked_fill(~has, torch.inf).argmin())
-        said = int(probabilities.masked_fill(has, -torch.inf).argmax())
-        label = missed if bool(has.any()) else None
-        return _Said(label, said, (float(probabilities[missed]), float(probabilities[said])))
-    probabilities = logits.double().softmax(0)
-    said = int(probabilities.argmax())
-    label = None if target is None else int(target)
-    return _Said(label, said, (float(probabilities[label or 0]), float(probabilities[said])))

@@ -6,20 +6,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor
 
-from hardest_metrics.data.identity import Identifier, numbers_of
 from hardest_metrics.functional.classification.inputs import checked_target, require_finite, shaped_logits
 from hardest_metrics.functional.classification.measures import Asked, measure, needs_target
 from hardest_metrics.functional.classification.temperature import Temperature
-from hardest_metrics.functional.eager import without_autocast
-from hardest_metrics.functional.ids import NO_ID
-from hardest_metrics.image_rows import Column, Reading
+from hardest_metrics.ids import ImageIds, checked_ids
+from hardest_metrics.image_rows import Column, Reading, read_together
 from hardest_metrics.metric import Columns, HardnessMetric, ReductionT
 
 if TYPE_CHECKING:
     from hardest_metrics.classification.adapter import ClassificationAdapter
-
-#: Ids of the images of a batch: numbers, or text, of which :func:`~hardest_metrics.data.image_number` makes numbers.
-ImageIds = Tensor | Sequence[Identifier]
 
 
 class ClassificationMetric(HardnessMetric[ReductionT]):
@@ -80,7 +75,7 @@ class ClassificationMetric(HardnessMetric[ReductionT]):
         mistakes = {"mistakes": Asked("mistakes")} if "mistakes" in self.columns else {}
         return {"value": self._asked} | mistakes
 
-    def update(self, preds: Tensor, target: Tensor | None = None, image_ids: ImageIds | None = None) -> None:
+    def update(self, preds: Tensor, target: Tensor | None = None, image_ids: ImageIds = None) -> None:
         """Add a batch of images.
 
         Args:
@@ -92,18 +87,17 @@ class ClassificationMetric(HardnessMetric[ReductionT]):
             TypeError, ValueError: on input that makes no sense: NaN or infinite logits, labels out of range or not of
                 integers, K below 2, lengths that differ. The metric is as it was before.
         """
-        with torch.no_grad(), without_autocast():
-            self._take(self._read(list(self.needs.values()), preds, target, image_ids))
+        self._take(read_together([self], preds, target, image_ids))
 
     def _read(
         self,
         asked: Sequence[Any],
         preds: Tensor,
         target: Tensor | None = None,
-        image_ids: ImageIds | None = None,
+        image_ids: ImageIds = None,
     ) -> Reading:
         logits = shaped_logits(preds)
-        ids = _checked_ids(image_ids, len(logits))
+        ids = checked_ids(image_ids, len(logits))
         require_finite(logits, ids)
         by_labels = needs_target([one.name for one in asked])
         if by_labels and target is None:
@@ -131,25 +125,3 @@ class UnlabelledMetric(ClassificationMetric[ReductionT]):
     """One that needs no labels, and ignores them."""
 
     needs_labels = False
-
-
-def _checked_ids(image_ids: ImageIds | None, number: int) -> Tensor:
-    """``(N,)`` int64, :data:`NO_ID` where there are none."""
-    if image_ids is None:
-        return torch.full((number,), NO_ID, dtype=torch.int64)
-    if not isinstance(image_ids, Tensor):
-        given = list(image_ids)
-        wrong = [one for one in given if isinstance(one, bool) or not isinstance(one, int | str)]
-        if wrong:
-            raise TypeError(f"`image_ids` must be integers or text, but one is {wrong[0]!r}.")
-        image_ids = torch.tensor(numbers_of(given), dtype=torch.int64)
-    if image_ids.is_floating_point() or image_ids.is_complex() or image_ids.dtype == torch.bool:
-        raise TypeError(f"`image_ids` must be integers, but are {image_ids.dtype}.")
-    if image_ids.shape != (number,):
-        raise ValueError(
-            f"`image_ids` must have shape ({number},), an id for each row of `preds`, but has {tuple(image_ids.shape)}."
-        )
-    ids = image_ids.detach().to(torch.int64)
-    if (ids == NO_ID).any():
-        raise ValueError(f"`image_ids` holds {NO_ID}, which stands for no id: give other numbers.")
-    return ids

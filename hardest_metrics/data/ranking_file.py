@@ -28,6 +28,22 @@ class ImageNames(NamedTuple):
     shown_ids: Sequence[int | str]
     file_names: Sequence[str] | None = None
 
+    @classmethod
+    def of(
+        cls, image_ids: Sequence[int], names: Mapping[int, str], file_names: Mapping[int, str]
+    ) -> "ImageNames | None":
+        """What some images are called; None if all are called by their number.
+
+        Args:
+            image_ids: of the images.
+            names: of those that are called otherwise, by number.
+            file_names: likewise.
+        """
+        if not names and not file_names:
+            return None
+        files = [file_names.get(image_id, "") for image_id in image_ids] if file_names else None
+        return cls(image_ids, [names.get(image_id, image_id) for image_id in image_ids], files)
+
 
 def write_ranking(
     ranking: Ranking,

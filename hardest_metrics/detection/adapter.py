@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from hardest_metrics.adapter import Adapter, Examples, Kept
-from hardest_metrics.data.identity import image_number
+from hardest_metrics.data.identity import image_number, named_numbers
 from hardest_metrics.detection.inputs import Inputs, inputs_of, not_found
 from hardest_metrics.functional.detection.matching import Query
 from hardest_metrics.functional.detection.packing import ImageDict
@@ -41,11 +41,12 @@ class DetectionAdapter(Adapter):
             raise ValueError(f"HardestImages got {len(given.images)} images, but predictions for {number}.")
         names: dict[int, str] = {}
         files: dict[int, str] = {}
-        preds = [_numbered(image, names, files) for image in given.preds]
+        preds = _numbered(given.preds, names, files)
+        members = [_numbered(member, names, files) for member in given.members]
         labelled: bool | None = False
         target: Sequence[ImageDict] = [{} for _ in preds]
         if given.target is not None:
-            target = [_numbered(image, names, files) for image in given.target]
+            target = _numbered(given.target, names, files)
             labelled = any("boxes" in image for image in target) or None
         target = _with_sizes(preds, target, given.images)
         if labelled is not False:
@@ -55,7 +56,7 @@ class DetectionAdapter(Adapter):
         def keep(place: int) -> _Boxes:
             return _Boxes(_boxes_of(preds[place]), _boxes_of(target[place]))
 
-        return Examples(number, (preds, target), {"members": given.members}, labelled, given.images, keep, names, files)
+        return Examples(number, (preds, target), {"members": members}, labelled, given.images, keep, names, files)
 
     def without_labels(self, name: str, metric: "AnyHardnessMetric", outputs: Any, batch: Any) -> Exception:
         """Names the estimate that does without."""
@@ -98,17 +99,19 @@ def _boxes_of(image: ImageDict) -> dict[str, Tensor]:
     return {key: values.clone().cpu().as_subclass(Tensor) for key, values in given.items()}
 
 
-def _numbered(image: ImageDict, names: dict[int, str], files: dict[int, str]) -> ImageDict:
-    """The image with a number for its id, where that is text; what it is called goes to `names` and `files`."""
-    image_id, file_name = image.get("image_id"), image.get("file_name")
-    if isinstance(image_id, str):
-        number = image_number(image_id)
-        if names.setdefault(number, image_id) != image_id:
-            raise ValueError(f"The ids {names[number]!r} and {image_id!r} have the same number: rename one image.")
-        image = {**image, "image_id": number}
-    if isinstance(file_name, str) and image_id is not None:
-        files[int(image["image_id"])] = file_name
-    return image
+def _numbered(images: Sequence[ImageDict], names: dict[int, str], files: dict[int, str]) -> Sequence[ImageDict]:
+    """The images with numbers for ids that are text; what they are called goes to `names` and `files`."""
+    called = [image["image_id"] for image in images if isinstance(image.get("image_id"), str)]
+    if called:
+        names.update(named_numbers(called)[1])
+        images = [
+            {**image, "image_id": image_number(image["image_id"])} if isinstance(image.get("image_id"), str) else image
+            for image in images
+        ]
+    for image in images:
+        if isinstance(image.get("file_name"), str) and image.get("image_id") is not None:
+            files[int(image["image_id"])] = image["file_name"]
+    return images
 
 
 def _with_sizes(

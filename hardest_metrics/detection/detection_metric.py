@@ -12,7 +12,7 @@ from hardest_metrics.detection.pieces import in_pieces
 from hardest_metrics.detection.waiting import Packed, Waiting, measure_all
 from hardest_metrics.functional.detection.packing import ImageDict
 from hardest_metrics.functional.eager import without_autocast
-from hardest_metrics.image_rows import Reading
+from hardest_metrics.image_rows import Reading, read_together
 from hardest_metrics.metric import HardnessMetric, ReductionT
 from hardest_metrics.rows import joint
 
@@ -72,8 +72,7 @@ class DetectionMetric(HardnessMetric[ReductionT]):
         Raises:
             TypeError, ValueError: on input that makes no sense; the metric is as it was before.
         """
-        with torch.no_grad(), without_autocast():
-            self._take(self._read(list(self.needs.values()), preds, target))
+        self._take(read_together([self], preds, target))
 
     def _setting(self, name: str) -> object:
         # settings of the query are given by their own names

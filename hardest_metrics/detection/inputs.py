@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from hardest_metrics.adapter import described
+from hardest_metrics.finding import described, found, images_of
 from hardest_metrics.functional.detection.packing import ImageDict
 
 
@@ -32,7 +32,6 @@ ToInputs = Callable[[Any, Any], Inputs]
 _PREDS = ("preds", "predictions", "detections")
 _TARGETS = ("target", "targets", "labels", "annotations")
 _MEMBERS = ("members",)
-_IMAGES = ("images", "image", "imgs", "img", "pixel_values", "inputs", "x")
 
 
 def inputs_of(outputs: Any, batch: Any) -> Inputs:
@@ -66,18 +65,12 @@ def inputs_of(outputs: Any, batch: Any) -> Inputs:
         >>> inputs.target[0]["image_id"], inputs.images.shape
         (7, torch.Size([1, 3, 8, 8]))
     """
-    preds = outputs if _is_dicts(outputs) else _entry(outputs, _PREDS, _is_dicts)
-    pair = batch if isinstance(batch, list | tuple) and len(batch) >= 2 else (None, None)
-    places = (outputs, batch)
+    preds = outputs if _is_dicts(outputs) else found(outputs, None, _PREDS, _is_dicts)
     if preds is None:
         raise not_found("predictions", outputs, batch)
-    target = _first(_entry(place, _TARGETS, _is_targets) for place in places)
-    if target is None and _is_targets(pair[1]):
-        target = pair[1]
-    images = _first(_entry(place, _IMAGES, _is_images) for place in places)
-    if images is None:
-        images = _first(place for place in (pair[0], batch) if _is_images(place))
-    return Inputs(preds, target, images, _entry(outputs, _MEMBERS, _are_members) or ())
+    target = found(outputs, batch, _TARGETS, _is_targets, part=1)
+    members = found(outputs, None, _MEMBERS, _are_members) or ()
+    return Inputs(preds, target, images_of(outputs, batch), members)
 
 
 def not_found(missing: str, outputs: Any, batch: Any, remedy: str = "") -> ValueError:
@@ -87,16 +80,6 @@ def not_found(missing: str, outputs: Any, batch: Any, remedy: str = "") -> Value
         f" {described(batch)}. {remedy}Return {{'preds': [...], 'target': [...]}} from it, with one dict an image"
         " ('boxes', 'labels', and 'scores' in 'preds'), or pass `to_inputs=` a function (outputs, batch) -> Inputs."
     )
-
-
-def _entry(place: Any, names: Sequence[str], fits: Callable[[Any], bool]) -> Any:
-    if not isinstance(place, Mapping):
-        return None
-    return next((place[name] for name in names if name in place and fits(place[name])), None)
-
-
-def _first(values: Any) -> Any:
-    return next((value for value in values if value is not None), None)
 
 
 def _is_dicts(value: Any) -> bool:
@@ -112,9 +95,3 @@ def _is_targets(value: Any) -> bool:
 
 def _are_members(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(map(_is_dicts, value))
-
-
-def _is_images(value: Any) -> bool:
-    if isinstance(value, Tensor):
-        return value.ndim == 4
-    return isinstance(value, list | tuple) and all(isinstance(item, Tensor) and item.ndim == 3 for item in value)

@@ -1,23 +1,18 @@
 """How a callback understands batches of embeddings, and draws queries with what they retrieve."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import torch
 from torch import Tensor
 
-from hardest_metrics.adapter import Adapter, Examples, Kept, are_ids, are_labels, described, found
-from hardest_metrics.data.identity import Identifier, named_numbers
-from hardest_metrics.data.indexed import ID_KEYS
-from hardest_metrics.plot.neighbours import draw_neighbours
-from hardest_metrics.ranking import Ranking
-from hardest_metrics.retrieval.base import NearestItems, Role
-from hardest_metrics.retrieval.pictures import retrieved
+from hardest_metrics.adapter import Adapter, Examples, Kept
+from hardest_metrics.finding import are_rows, described, found, ids_of, labels_of
+from hardest_metrics.ids import ImageIds, numbered
+from hardest_metrics.plot.neighbours import Retrieved, arrange_queries, draw_query
+from hardest_metrics.retrieval.base import Role
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-    from hardest_metrics.plot.grid import ImageSource
 
 _EMBEDDINGS = ("embeddings", "embedding", "features")
 _LABELS = ("labels", "label", "target", "targets")
@@ -35,7 +30,7 @@ class RetrievalInputs(NamedTuple):
 
     embeddings: Tensor
     labels: Tensor | None
-    image_ids: Tensor | Sequence[Identifier] | None = None
+    image_ids: ImageIds = None
     role: Role = "both"
 
 
@@ -51,22 +46,15 @@ class RetrievalAdapter(Adapter):
 
     def inputs(self, outputs: Any, batch: Any) -> RetrievalInputs:
         """Find embeddings, labels and ids where users of Lightning put them."""
-        places = (outputs, batch)
-        parts = batch if isinstance(batch, list | tuple) else ()
-        embeddings = outputs if _are_embeddings(outputs) else found(places[:1], _EMBEDDINGS, _are_embeddings)
+        embeddings = outputs if are_rows(outputs) else found(outputs, None, _EMBEDDINGS, are_rows)
         if embeddings is None:
             raise ValueError(
                 f"HardestQueries finds no embeddings: the step returned {described(outputs)} for a batch that is"
                 f" {described(batch)}. Return {{'embeddings': ..., 'labels': ..., 'image_id': ...}} from it, (N, D)"
                 " floats beside (N, L) integers, or pass `to_inputs=` a function (outputs, batch) -> RetrievalInputs."
             )
-        labels = found(places, _LABELS, are_labels)
-        if labels is None and len(parts) > 1 and are_labels(parts[1]):
-            labels = parts[1]
-        image_ids = found(places, ID_KEYS, are_ids)
-        if image_ids is None and len(parts) > 2 and are_ids(parts[2]):
-            image_ids = parts[2]
-        return RetrievalInputs(embeddings, labels, image_ids, found(places, ("role",), _is_text) or "both")
+        role: Any = found(outputs, batch, ("role",), _is_text) or "both"
+        return RetrievalInputs(embeddings, labels_of(outputs, batch, _LABELS), ids_of(outputs, batch), role)
 
     def examples(self, inputs: Any) -> Examples:
         """The batch, with numbers for ids."""
@@ -76,11 +64,7 @@ class RetrievalAdapter(Adapter):
                 f" {type(inputs).__name__}."
             )
         given = RetrievalInputs(*inputs)
-        names: dict[int, str] = {}
-        ids: Any = given.image_ids
-        if ids is not None and not isinstance(ids, Tensor):
-            numbers, names = named_numbers(ids)
-            ids = torch.tensor(numbers)
+        ids, names = numbered(given.image_ids)
         labels = given.labels[:, None] if given.labels is not None and given.labels.ndim == 1 else given.labels
         kwargs = {"image_ids": ids, "role": given.role}
         return Examples(
@@ -96,39 +80,16 @@ class RetrievalAdapter(Adapter):
         )
 
     def tiles(self, metric: Any, kept: Sequence[Kept], class_names: Mapping[int, str] | None) -> "list[Image]":
-        """None: a query is drawn with what it retrieves, see :meth:`draw`."""
-        return []
+        """A query a picture, in front of its nearest items: of each `about` holds their images, levels and names."""
+        return [draw_query(Retrieved(one.image, one.caption, *one.about), metric.num_levels) for one in kept]
 
     def grid(self, metric: Any, tiles: "Sequence[Image]", title: str) -> "Image":
-        """The pictures below each other."""
-        raise NotImplementedError("Queries are drawn with what they retrieve: use `draw`.")
-
-    def draw(
-        self,
-        hardest: Ranking,
-        found: NearestItems,
-        image_of: "Callable[[int], ImageSource]",
-        name_of: Callable[[int], str],
-        title: str = "",
-    ) -> "Image":
-        """Queries, one a row, each in front of its nearest items.
-
-        Args:
-            hardest: the queries and their hardness.
-            found: their neighbours, in the same order.
-            image_of: the image of an id.
-            name_of: what stands above it.
-            title: text of any number of lines.
-        """
-        return draw_neighbours(retrieved(hardest, found, image_of, name_of), found.num_levels, title)
+        """The queries below each other, with the legend of frames."""
+        return arrange_queries(tiles, metric.num_levels, title)
 
 
 def _nothing(place: int) -> None:
     return None
-
-
-def _are_embeddings(value: Any) -> bool:
-    return isinstance(value, Tensor) and value.ndim == 2 and value.is_floating_point()
 
 
 def _is_text(value: Any) -> bool:

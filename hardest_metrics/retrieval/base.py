@@ -16,8 +16,10 @@ from hardest_metrics.functional.ids import NO_ID
 from hardest_metrics.functional.retrieval import QueryScores, Similarity, check_labels, nearest_neighbours
 from hardest_metrics.functional.retrieval.distances import check_embeddings, check_metric
 from hardest_metrics.functional.retrieval.labels import TREE_REMEDY, torn_rows
-from hardest_metrics.image_rows import Column, ImageRows, Reading, Rows
+from hardest_metrics.ids import ImageIds, checked_ids
+from hardest_metrics.image_rows import Column, ImageRows, Reading, Rows, read_together
 from hardest_metrics.metric import Columns, HardnessMetric
+from hardest_metrics.promises import require_equal_settings
 from hardest_metrics.ranking import Ranking
 from hardest_metrics.retrieval.evaluation import Score, Scored, Sharing, chosen_rows, evaluate, itself_in
 from hardest_metrics.retrieval.together import compute_together, same_chunks
@@ -52,9 +54,18 @@ class NearestItems(NamedTuple):
     similarity: Tensor
     num_levels: int
 
+    def of(self, query_ids: Tensor) -> "NearestItems":
+        """The same of some of the queries, in their order."""
+        order = self.query_ids.argsort()
+        rows = order[torch.searchsorted(self.query_ids[order], query_ids)]
+        return NearestItems(query_ids, self.item_ids[rows], self.level[rows], self.similarity[rows], self.num_levels)
+
 
 class _Batch(Reading):
-    """A batch, and what the state of a metric became by it: members of a collection that held the same share that."""
+    """A batch, and what the state of the first metric became by it, which others of a collection take over.
+
+    What the batch tells never changes; :attr:`taken` is set once.
+    """
 
     def __init__(self, image_ids: Tensor, columns: Mapping[Hashable, Tensor]) -> None:
         super().__init__(image_ids, columns)
@@ -121,6 +132,12 @@ class RetrievalMetric(HardnessMetric[MeanT]):
         return RetrievalAdapter()
 
     @property
+    def num_levels(self) -> int:
+        """L, how many levels the labels so far have; 0 without any."""
+        chunks = vars(self)["labels"]
+        return chunks[0].shape[1] if chunks else 0
+
+    @property
     def asked(self) -> Score:
         """What must be known of the queries; whole rankings, unless a class says otherwise."""
         return Score(self.metric)
@@ -129,14 +146,15 @@ class RetrievalMetric(HardnessMetric[MeanT]):
     def score(self, scores: QueryScores) -> Tensor:
         """The score of each query, ``(Q,)``, of all there are; NaN where it has no positive."""
 
-    def update(self, embeddings: Tensor, labels: Tensor, image_ids: Tensor | None = None, role: Role = "both") -> None:
+    def update(self, embeddings: Tensor, labels: Tensor, image_ids: ImageIds = None, role: Role = "both") -> None:
         """Add a batch of images.
 
         Args:
             embeddings: ``(N, D)`` floating point. Kept as float32.
             labels: ``(N, L)`` integers, finest level first; a tree: images that are equal at a level are equal at all
                 coarser ones.
-            image_ids: ``(N,)`` integers; None to number images by position, which one process alone can do.
+            image_ids: ``(N,)`` integers, or N numbers or texts; None to number images by position, which one process
+                alone can do.
             role: of all images of the batch: ``"query"``, ``"gallery"``, or ``"both"``.
 
         Raises:
@@ -144,14 +162,14 @@ class RetrievalMetric(HardnessMetric[MeanT]):
             ValueError: if shapes do not go together, or differ from those before; embeddings are not finite; labels
                 are no tree; or it is another role. The metric is as it was before.
         """
-        self._take(self._read(list(self.columns), embeddings, labels, image_ids, role))
+        self._take(read_together([self], embeddings, labels, image_ids, role))
 
     def _read(
         self,
         asked: Sequence[Hashable],
         embeddings: Tensor,
         labels: Tensor,
-        image_ids: Tensor | None = None,
+        image_ids: ImageIds = None,
         role: Role = "both",
     ) -> Reading:
         check_labels(labels)
@@ -164,7 +182,7 @@ class RetrievalMetric(HardnessMetric[MeanT]):
             "labels": labels.to(device, torch.int64, copy=True),
             "role": torch.tensor([_ROLES[role]], dtype=torch.uint8, device=device).repeat(len(labels), 1),
         }
-        return _Batch(_checked_ids(image_ids, len(labels)).to(device), {name: columns[name] for name in asked})
+        return _Batch(checked_ids(image_ids, len(labels)).to(device), {name: columns[name] for name in asked})
 
     def _take(self, reading: Reading) -> None:
         self._check_widths({name: [reading.measured[name]] for name in ("embeddings", "labels")})
@@ -218,8 +236,8 @@ class RetrievalMetric(HardnessMetric[MeanT]):
             found = evaluate(each, rows.columns)
         return [member._result(rows, scored) for member, scored in zip(each, found, strict=True)]
 
-    def _compute_together(self, members: Sequence[ImageRows]) -> None:
-        compute_together(cast("Sequence[RetrievalMetric[Any]]", members))
+    def _compute_together(self, members: Sequence[ImageRows]) -> list[Any] | None:
+        return compute_together(cast("Sequence[RetrievalMetric[Any]]", members))
 
     def _hardness(self, columns: Columns) -> tuple[Tensor, Tensor]:
         (scored,) = evaluate([self], columns, self._sharing)
@@ -268,10 +286,11 @@ class RetrievalMetric(HardnessMetric[MeanT]):
             rows = self._images_once()
         is_query, in_gallery = rows.columns["role"].bool().unbind(1)
         wanted = torch.as_tensor(query_ids, dtype=torch.int64, device=rows.image_ids.device)
-        place = torch.searchsorted(rows.image_ids, wanted).clamp(max=max(len(rows.image_ids) - 1, 0))
-        for image_id, row in zip(wanted.tolist(), place.tolist(), strict=True):
-            if not len(rows.image_ids) or int(rows.image_ids[row]) != image_id or not is_query[row]:
-                raise ValueError(f"`query_ids`: image {image_id} is no query: give ids of the ranking.")
+        queries = rows.image_ids[is_query]
+        strange = wanted[~torch.isin(wanted, queries)]
+        if len(strange):
+            raise ValueError(f"`query_ids`: image {int(strange[0])} is no query: give ids of the ranking.")
+        place = torch.searchsorted(rows.image_ids, wanted)
         gallery = in_gallery.nonzero().squeeze(1)
         embeddings, labels = (rows.columns[name] for name in ("embeddings", "labels"))
         found = nearest_neighbours(
@@ -302,9 +321,11 @@ class RetrievalMetric(HardnessMetric[MeanT]):
                 _check_alike("embeddings" if values.is_floating_point() else "labels", parts, "in process {}")
             return parts
 
+        # each metric keeps the same, so what it keeps does not tell it from others
+        group = process_group or self.process_group
+        require_equal_settings(repr(self), partial(dist_sync_fn, group=group), self.device)
         super()._sync_dist(gather, process_group)
         if dist.is_available() and dist.is_initialized():
-            group = process_group or self.process_group
             self._sharing = Sharing(
                 partial(dist_sync_fn, group=group), dist.get_rank(group), dist.get_world_size(group)
             )
@@ -319,19 +340,6 @@ class RetrievalMetric(HardnessMetric[MeanT]):
 def _hardness(scored: Scored) -> Tensor:
     # what float32 does not tell from a perfect score is one
     return 1 - scored.scores.float()
-
-
-def _checked_ids(image_ids: Any, number: int) -> Tensor:
-    if image_ids is None:
-        return torch.full((number,), NO_ID)
-    if not isinstance(image_ids, Tensor) or image_ids.is_floating_point() or image_ids.dtype == torch.bool:
-        kind = image_ids.dtype if isinstance(image_ids, Tensor) else type(image_ids).__name__
-        raise TypeError(f"`image_ids` must be a tensor of integers, but is {kind}.")
-    if image_ids.shape != (number,):
-        raise ValueError(f"`image_ids` must have shape ({number},), one an image, but has {tuple(image_ids.shape)}.")
-    if (image_ids == NO_ID).any():
-        raise ValueError(f"`image_ids` must not be {NO_ID}, which stands for an image without id.")
-    return image_ids.to(torch.int64, copy=True)
 
 
 def _check_alike(name: str, parts: Sequence[Tensor], where: str = "") -> None:

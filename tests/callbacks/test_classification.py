@@ -10,9 +10,11 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
-from hardest_metrics import CrossEntropy, Entropy, HardestImages, TopKMiss, TotalFalse
+from hardest_metrics import CrossEntropy, Entropy, HardestImages, TopKMiss, TotalFalse, WrongLabels
+from hardest_metrics.classification import adapter
 from hardest_metrics.data import Indexed
 from hardest_metrics.functional import cross_entropy
+from hardest_metrics.plot import classified
 from tests.callbacks.runs import files, ranked, rows, trainer
 
 # Lightning warns of few workers and of its own and torch's deprecations.
@@ -167,3 +169,50 @@ def test_processes_know_images_by_index(tmp_path: Path, indexed: bool) -> None:
     assert dict(ranked(table)) == pytest.approx(expected(), abs=2e-5)
     assert table.with_suffix(".png").is_file()
     assert len(rows(table.with_name(f"{table.stem}-dynamics.csv"))) == NUMBER
+
+
+class Several(Classifier):
+    """Labels that each image may have or not, all of them found, but for the first image's."""
+
+    def validation_step(self, batch: Any, batch_idx: int) -> Any:
+        _, target, image_ids = batch
+        logits = target * 4.0 - 2
+        logits[image_ids == 0] *= -1
+        return {"logits": logits, "target": target}
+
+
+def test_an_image_is_right_if_all_its_labels_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: dict[str, bool] = {}
+    tile = classified.classified_tile
+
+    def spy(image: Tensor, label: int | None, said: int, *arguments: Any) -> Any:
+        drawn[arguments[2].split(",")[0]] = label == said
+        return tile(image, label, said, *arguments)
+
+    monkeypatch.setattr(adapter, "classified_tile", spy)
+    images, _, _ = examples()
+    target = torch.tensor([[1, 0, 1], [0, 1, 0], [1, 1, 1], [1, 0, 0]])
+    given = DataLoader(Indexed(TensorDataset(images[:4], target)), 2)
+    trainer(tmp_path, HardestImages([WrongLabels()])).validate(Several(), given, verbose=False)
+    assert drawn == {"1. id 0": False, "2. id 1": True, "3. id 2": True, "4. id 3": True}
+
+
+def test_metrics_without_labels_ignore_them_whatever_they_are(tmp_path: Path) -> None:
+    images, labels, _ = examples()
+    given = DataLoader(TensorDataset(images, torch.full_like(labels, -100)), 4)
+    trainer(tmp_path, HardestImages(Entropy())).validate(Classifier(), given, verbose=False)
+    assert len(files(tmp_path, "png")) == 1
+    with pytest.raises(ValueError, match="`target` of image 0 of the batch is -100"):
+        trainer(tmp_path, HardestImages([Entropy(), CrossEntropy()])).validate(Classifier(), given, verbose=False)
+
+
+def test_dynamics_name_images_and_keep_no_figures_open(tmp_path: Path) -> None:
+    from matplotlib import pyplot
+
+    before = pyplot.get_fignums()
+    run = trainer(tmp_path, HardestImages([CrossEntropy(), Entropy()], dynamics=True), max_epochs=2)
+    run.fit(Classifier(), loader("dicts"), loader("dicts"))
+    tables = sorted((tmp_path / "hardest_images").glob("*-dynamics.csv"))
+    assert [table.name.split("-")[1] for table in tables] == ["CrossEntropy"] * 2, "what needs no labels is never wrong"
+    assert {row["image_id"] for row in rows(tables[0])} == {f"{index:02}.jpg" for index in range(NUMBER)}
+    assert pyplot.get_fignums() == before

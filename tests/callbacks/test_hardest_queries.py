@@ -14,7 +14,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from hardest_metrics import HardestQueries, HardnessCollection, TotalFalse
 from hardest_metrics.data import Indexed
-from hardest_metrics.retrieval import NDCG, AveragePrecision, HierarchicalAP
+from hardest_metrics.plot import neighbours
+from hardest_metrics.retrieval import NDCG, AveragePrecision, HierarchicalAP, adapter
 from tests.callbacks.runs import ranked, rows, trainer
 
 # Lightning warns of few workers and of its own and torch's deprecations.
@@ -140,3 +141,55 @@ def test_other_metrics_and_steps_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match="HardestQueries finds no embeddings: the step returned nothing"):
         trainer(tmp_path, HardestQueries(NDCG())).validate(Silent(), loader(), verbose=False)
+
+
+class Named(Embedding):
+    """Calls images by text."""
+
+    def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> Any:
+        embeddings, labels, image_id = batch
+        return {"embeddings": embeddings, "labels": labels, "image_id": [f"{index}.jpg" for index in image_id.tolist()]}
+
+
+def test_images_are_asked_for_as_the_steps_call_them_each_once(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def image(name: str) -> Tensor:
+        asked.append(name)
+        return image_of(int(name.removesuffix(".jpg")))
+
+    shown = HardestQueries([NDCG(), AveragePrecision()], images=image, top_k=3, neighbours=4)
+    trainer(tmp_path, shown).validate(Named(), loader(), verbose=False)
+    assert len(list((tmp_path / "hardest_queries").glob("*.png"))) == 2
+    assert len(set(asked)) == len(asked)
+    (table,) = (tmp_path / "hardest_queries").glob("val-NDCG-*.csv")
+    assert all(row["image_id"].endswith(".jpg") for row in rows(table))
+
+
+def test_each_picture_says_the_rank_of_its_query(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+    draw = neighbours.draw_query
+
+    def spy(query: Any, *arguments: Any) -> Any:
+        drawn.append(query.caption)
+        return draw(query, *arguments)
+
+    monkeypatch.setattr(adapter, "draw_query", spy)
+    trainer(tmp_path, HardestQueries(NDCG(), images=image_of, top_k=3)).validate(Embedding(), loader(), verbose=False)
+    assert [caption.split(".")[0] for caption in drawn] == ["1", "2", "3"]
+    assert all("hard in 1 of the last validations" in caption for caption in drawn)
+
+
+def test_a_collection_may_have_a_prefix_and_a_loader_be_empty(tmp_path: Path) -> None:
+    metrics = HardnessCollection([NDCG(), AveragePrecision()], prefix="p_")
+    run = trainer(tmp_path, HardestQueries(metrics, images=image_of))
+    run.validate(Embedding(), [loader(), loader(slice(0, 0))], verbose=False)
+    assert len(list((tmp_path / "hardest_queries").glob("val-p_NDCG-*.png"))) == 1
+
+
+def test_what_could_not_be_drawn_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"`top_k` of 50 with 8 `neighbours` each are 450 images, .* at most 400"):
+        HardestQueries(NDCG(), images=image_of, top_k=50)
+    run = trainer(tmp_path, HardestQueries(NDCG()), HardestQueries(NDCG(metric="l2"), top_k=3))
+    with pytest.raises(ValueError, match="Two HardestQueries have a metric 'NDCG'"):
+        run.validate(Embedding(), loader(), verbose=False)

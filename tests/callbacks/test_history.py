@@ -220,14 +220,6 @@ def test_another_set_of_images_has_a_history_of_its_own(tmp_path: Path) -> None:
     assert [ranked(table) for table in tables[:2]] == [ranked(tables[3])] * 2
 
 
-def test_the_history_of_a_checkpoint_of_the_first_release_is_taken_up() -> None:
-    histories = Histories()
-    histories.load_state_dict({"val/a": history([1, 2]).state_dict()})
-    taken_up, others = histories.add("val/a", torch.arange(5), Validation(1, 10, torch.tensor([2, 3])))
-    assert taken_up.statuses([1, 2, 3]) == ["solved", "still", "new"]
-    assert not others
-
-
 def test_only_so_many_sets_of_images_are_remembered() -> None:
     histories = Histories()
     for number in range(3 * Histories.MOST_SETS):

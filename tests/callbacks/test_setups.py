@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from hardest_metrics import FalseNegatives, HardestImages, TotalFalse
 from hardest_metrics.callbacks import Inputs
 from hardest_metrics.data import image_number
-from hardest_metrics.detection import ExpectedHardness
+from hardest_metrics.detection import CommitteeHardness, ExpectedHardness
 from tests.callbacks.runs import Module, Scenes, collate, detections, files, ranked, rows, scenes, trainer
 
 # Lightning warns of few workers and of its own and torch's deprecations.
@@ -174,3 +174,25 @@ def test_ids_that_are_text_are_shown_as_they_are(tmp_path: Path, capsys: pytest.
     printed = capsys.readouterr().out
     assert found[0]["image_id"] in printed
     assert str(image_number(found[0]["image_id"])) not in printed
+
+
+def test_a_prediction_on_a_labelled_set_takes_images_without_annotations(tmp_path: Path) -> None:
+    run = trainer(tmp_path, HardestImages({"all": TotalFalse(), "expected": ExpectedHardness(TotalFalse())}))
+    run.predict(Finding(), coco(6, {2, 3}, batch_size=2))
+    assert [name.split("-epoch")[0] for name in files(tmp_path)] == ["predict-all", "predict-expected"]
+
+
+class Committee(Unknowing):
+    """With what another detector found."""
+
+    def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> Any:
+        found = super().validation_step(batch, batch_idx)
+        named = [{**pred, "image_id": target["image_id"]} for pred, target in zip(found, batch[1], strict=True)]
+        return {"preds": named, "members": [named]}
+
+
+def test_members_of_a_committee_may_call_images_by_text_too(tmp_path: Path) -> None:
+    loader = DataLoader(Named(6), 3, collate_fn=collate)
+    trainer(tmp_path, HardestImages(CommitteeHardness(TotalFalse()))).validate(Committee(), loader, verbose=False)
+    (table,) = (tmp_path / "hardest_images").glob("*.csv")
+    assert {row["image_id"] for row in rows(table)} == {f"{index:03}_ä.jpg" for index in range(6)}

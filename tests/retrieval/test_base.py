@@ -84,7 +84,7 @@ def test_where_no_query_has_a_positive_it_is_refused() -> None:
     for reduction in (None, "mean"):
         metric = AveragePrecision(reduction=reduction)
         metric.update(torch.eye(3), torch.arange(3)[:, None], torch.arange(3))
-        with pytest.raises(ValueError, match=r"AveragePrecision\(level=0\): none of 3 queries has a positive"):
+        with pytest.raises(ValueError, match=r"AveragePrecision\(.*\): none of 3 queries has a positive"):
             metric.compute()
         with pytest.raises(ValueError, match="none of 3 queries has a positive"):
             metric.summary()
@@ -126,8 +126,8 @@ def test_a_batch_alone_may_have_no_positives() -> None:
         ({"labels": torch.zeros(3, 1)}, TypeError, "`labels` must be integers"),
         ({"labels": torch.zeros(3).long()}, ValueError, "`labels` must have shape"),
         ({"labels": torch.zeros(3, 2).long()}, ValueError, "`labels` have 2 levels, but 1 before"),
-        ({"image_ids": torch.zeros(3)}, TypeError, "`image_ids` must be a tensor of integers, but is torch.float32"),
-        ({"image_ids": [1, 2, 3]}, TypeError, "`image_ids` must be a tensor of integers, but is list"),
+        ({"image_ids": torch.zeros(3)}, TypeError, "`image_ids` must be integers, but are torch.float32"),
+        ({"image_ids": [1, 2.5, 3]}, TypeError, "`image_ids` must be integers or text, but one is 2.5"),
         ({"image_ids": torch.arange(2)}, ValueError, r"`image_ids` must have shape \(3,\)"),
         ({"image_ids": torch.full((3,), torch.iinfo(torch.int64).min)}, ValueError, "stands for an image without id"),
         ({"role": "probe"}, ValueError, "`role` must be one of 'both', 'query', 'gallery', but is 'probe'"),

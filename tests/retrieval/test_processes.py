@@ -213,8 +213,24 @@ def test_processes_that_compute_other_metrics_are_refused_on_all(processes: Proc
             first.update(*examples())
         else:
             first.update(torch.eye(3), torch.arange(3), torch.arange(3))
-        with pytest.raises(ValueError, match=r"Process 1 ranks by margin\(\), but process 0 by retrieval\(\)"):
+        with pytest.raises(
+            ValueError, match=r"Process 1 ranks by margin\(\), but process 0 by NDCG\(\) and PrecisionAt\(1\)"
+        ):
             first.compute()
+        return True
+
+    assert processes(2, work) == [True, True]
+
+
+def test_metrics_that_keep_the_same_are_not_mixed_either(processes: Processes[Any]) -> None:
+    def work(rank: int) -> Any:
+        for metric in (
+            (NDCG(), PrecisionAt(1))[rank],
+            HardnessCollection([(NDCG(), PrecisionAt(2))[rank], HierarchicalAP()]),
+        ):
+            fed(metric, part(examples(), rank, 2))
+            with pytest.raises(ValueError, match=r"Process 1 ranks by .*PrecisionAt.*, but process 0 by .*NDCG"):
+                metric.compute()
         return True
 
     assert processes(2, work) == [True, True]
