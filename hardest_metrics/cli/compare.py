@@ -14,7 +14,7 @@ from jsonargparse import ArgumentParser, Namespace
 from rich.progress import Progress
 
 from hardest_metrics import __version__
-from hardest_metrics.cli.files import Output, check_inputs, check_outputs, say_waiting
+from hardest_metrics.cli.files import Output, check_images_folder, check_inputs, check_outputs, say_waiting
 from hardest_metrics.cli.images import ImageSet, has_objects, with_sizes
 from hardest_metrics.cli.options import (
     ALL,
@@ -392,8 +392,7 @@ def _check(options: Namespace) -> dict[str, str]:
     check_names(options.estimators or (), "estimators", estimate_named)
     check_names(options.definitions or (), "definitions", _check_definition)
     check_n_samples(options.n_samples)
-    if options.images and not Path(options.images).is_dir():
-        raise ValueError(f"{options.images}: no such folder, but `images` names it. Check the path.")
+    check_images_folder(options.images)
     out = Path(options.out)
     folder = out if out.exists() else out.absolute().parent
     if out.exists() and not out.is_dir():

@@ -3,14 +3,16 @@
 import importlib.util
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from jsonargparse import Namespace
+
 from hardest_metrics.cli.options import PROGRAM
 from hardest_metrics.cli.terminal import printable
-from hardest_metrics.data.atomic import remove_unfinished
+from hardest_metrics.data.atomic import atomic_write, remove_unfinished
 from hardest_metrics.data.lock import alone
 
 
@@ -45,6 +47,36 @@ def check_inputs(paths: Sequence[str]) -> None:
     for path in paths:
         if not Path(path).exists():
             raise ValueError(f"{path}: no such file. Check the path.")
+
+
+def check_images_folder(folder: str | None) -> None:
+    """Refuse a folder of images that is not there."""
+    if folder and not Path(folder).is_dir():
+        raise ValueError(f"{folder}: no such folder, but `images` names it. Check the path.")
+
+
+def ranking_outputs(options: Namespace) -> list[Output]:
+    """The files of rankings and pictures that a command was asked for."""
+    outputs = [Output(path, "out", (".csv", ".json", ".parquet")) for path in options.out]
+    return outputs + ([Output(options.grid, "grid", (".png",))] if options.grid else [])
+
+
+def write_ranked(options: Namespace, write: Callable[[str], None], grid: bytes) -> list[str]:
+    """Write what :func:`ranking_outputs` names; the paths of all files written.
+
+    Args:
+        options: of the command.
+        write: writes the ranking to a path.
+        grid: the content of the picture.
+    """
+    written = [*options.out, *filter(None, (options.grid,))]
+    with written_alone(written):
+        for path in options.out:
+            write(path)
+        if options.grid:
+            with atomic_write(options.grid) as file:
+                file.write(grid)
+    return written
 
 
 def check_outputs(outputs: Sequence[Output], inputs: Sequence[str]) -> None:

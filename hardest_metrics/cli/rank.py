@@ -16,7 +16,14 @@ from hardest_metrics.cli.estimator import (
     estimator_in_words,
     estimator_settings,
 )
-from hardest_metrics.cli.files import Output, check_inputs, check_outputs, written_alone
+from hardest_metrics.cli.files import (
+    Output,
+    check_images_folder,
+    check_inputs,
+    check_outputs,
+    ranking_outputs,
+    written_alone,
+)
 from hardest_metrics.cli.images import ImageSet, has_objects, unlabelled_images, with_file_sizes, with_sizes
 from hardest_metrics.cli.options import (
     PROGRAM,
@@ -180,13 +187,10 @@ def _check_files(options: Namespace) -> None:
         raise ValueError("`grid` needs `images`: give both, or neither.")
     if options.images and not (options.grid or _needs_sizes(options) or not options.annotations):
         raise ValueError("`images` is of use to `grid` and to pixel weighting only: leave it out, or give `grid` too.")
-    if options.images and not Path(options.images).is_dir():
-        raise ValueError(f"{options.images}: no such folder, but `images` names it. Check the path.")
+    check_images_folder(options.images)
 
-    outputs = [Output(path, "out", (".csv", ".json", ".parquet")) for path in options.out]
-    outputs += [Output(options.subset, "subset", (".json",))] if options.subset else []
-    outputs += [Output(options.grid, "grid", (".png",))] if options.grid else []
-    check_outputs(outputs, inputs)
+    subset = [Output(options.subset, "subset", (".json",))] if options.subset else []
+    check_outputs([*ranking_outputs(options), *subset], inputs)
 
 
 def _needs_sizes(options: Namespace) -> bool:

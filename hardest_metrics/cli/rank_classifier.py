@@ -1,15 +1,16 @@
 """``hardest-metrics rank --logits``: the images of a data set by what a classifier says of them, hardest first."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jsonargparse import ArgumentParser, Namespace
 from rich.table import Table
 from rich.text import Text
 
-from hardest_metrics.cli.files import Output, check_inputs, check_outputs, written_alone
+from hardest_metrics.cli.files import check_images_folder, check_inputs, check_outputs, ranking_outputs, write_ranked
 from hardest_metrics.cli.options import option
 from hardest_metrics.cli.terminal import counted, noted, printable, progress_bar, results_console
 from hardest_metrics.names import CLASSIFIED, CLASSIFIED_WITHOUT_LABELS
@@ -17,10 +18,9 @@ from hardest_metrics.names import CLASSIFIED, CLASSIFIED_WITHOUT_LABELS
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from hardest_metrics.data import Annotations
+    from hardest_metrics.data import ImageNames
     from hardest_metrics.data.identity import Identifier
-    from hardest_metrics.data.logits_file import LabelledImages
-    from hardest_metrics.metric import Summary
+    from hardest_metrics.summary import Summary
 
 #: Options of the command that a classifier's images have.
 _UNDERSTOOD = {"logits", "labels", "definition", "top_k", "out", "for_spreadsheets", "grid", "images"}
@@ -44,27 +44,47 @@ def add_classifier_options(group: Any) -> None:
     )  # fmt: skip
 
 
+class _Images(NamedTuple):
+    """What is known of the images, in the order of the logits.
+
+    Attributes:
+        names: what they are called.
+        named: whether their source says so; else they are numbered by position.
+        labels: ``(N,)`` int64; None without.
+        classes: the names of labels, where there are any.
+    """
+
+    names: "ImageNames"
+    named: bool
+    labels: "Tensor | None"
+    classes: Mapping[int, str]
+
+    def at(self, image_ids: "Tensor") -> list[int]:
+        """The places of images, by the numbers that metrics know them by."""
+        place = {number: place for place, number in enumerate(self.names.image_ids)}
+        return [place[number] for number in image_ids.tolist()]
+
+
 def run(options: Namespace, parser: ArgumentParser) -> None:
     """Rank, print and write."""
     _check(options, parser)
     name = options.definition or ("cross_entropy" if options.labels else "entropy")
     with noted(), progress_bar() as progress:
         bar = progress.add_task("reading", total=None)
-        labelled, logits = _read(options)
+        images, logits = _read(options)
         progress.reset(bar, description="ranking", total=len(logits))
-        annotations, ids = _annotations(labelled, len(logits))
-        summary, said, probabilities = _ranked(name, labelled, logits, ids, partial(progress.advance, bar))
+        summary, said = _ranked(name, images, logits, partial(progress.advance, bar))
         grid = b""
         if options.grid:
             progress.reset(bar, description="drawing", total=None)
-            grid = _grid(options, name, summary, annotations, labelled, said, probabilities)
+            grid = _grid(options, name, summary, images, logits)
         progress.reset(bar, description="writing", total=None)
-        written = _write(options, summary, annotations, labelled, said, grid)
+        written = write_ranked(options, partial(_write, options, summary, images, said), grid)
 
     console = results_console()
-    console.print(_table(options, summary, annotations, labelled, said))
+    console.print(_table(options, summary, images, said))
     lines = [f"Definition: {name}", f"{counted(len(logits), 'image')}, mean hardness {summary.mean:.5g}"]
-    if labelled is not None and name not in CLASSIFIED_WITHOUT_LABELS:
+    if images.labels is not None and name not in CLASSIFIED_WITHOUT_LABELS:
         lines[1] += f", {summary.share_in_error:.1%} in error"
     for line in (*lines, *(f"Wrote {path}" for path in written)):
         console.print(printable(line), soft_wrap=True)
@@ -91,157 +111,99 @@ def _check(options: Namespace, parser: ArgumentParser) -> None:
         raise ValueError("`images` is of use to `grid` only: give both, or neither.")
     if options.grid and not (options.images or of_folder):
         raise ValueError("`grid` needs `images`, where the files are, or `labels` that are a folder of images.")
-    if options.images and not Path(options.images).is_dir():
-        raise ValueError(f"{options.images}: no such folder, but `images` names it. Check the path.")
-    outputs = [Output(path, "out", (".csv", ".json", ".parquet")) for path in options.out]
-    outputs += [Output(options.grid, "grid", (".png",))] if options.grid else []
-    check_outputs(outputs, inputs)
+    check_images_folder(options.images)
+    check_outputs(ranking_outputs(options), inputs)
 
 
-def _read(options: Namespace) -> "tuple[LabelledImages | None, Tensor]":
-    """The labels, if there are any, and the logits in their order."""
-    from hardest_metrics.data.logits_file import LabelledImages, in_order_of, read_labels, read_logits
-
-    read = read_logits(options.logits)
-    if not len(read.logits):
-        raise ValueError(f"{options.logits}: holds no images, so there is nothing to rank.")
-    if options.labels:
-        labelled = read_labels(options.labels[0])
-        return labelled, in_order_of(labelled, read, options.labels[0], options.logits)
-    if read.ids is None:
-        return None, read.logits
-    names = [str(one) for one in read.ids] if any(isinstance(one, str) for one in read.ids) else None
-    return LabelledImages(read.ids, names, [], None), read.logits
-
-
-def _annotations(labelled: "LabelledImages | None", number: int) -> "tuple[Annotations, Tensor]":
-    """The images as files of rankings name them, and the numbers that metrics know them by."""
+def _read(options: Namespace) -> "tuple[_Images, Tensor]":
+    """The images, and their logits."""
     import torch
 
-    from hardest_metrics.data import Annotations
-    from hardest_metrics.data.identity import numbers_of
+    from hardest_metrics.data import ImageNames
+    from hardest_metrics.data.identity import named_numbers
+    from hardest_metrics.data.logits_file import in_order_of, read_labels, read_logits
 
-    given = None if labelled is None else labelled.names
-    shown: list[Identifier] = [*range(number)] if given is None else given
-    numbers = numbers_of(shown)
-    if len(set(numbers)) < number:
-        again = next(one for one in shown if shown.count(one) > 1)
-        raise ValueError(f"`labels`: image {again!r} comes twice. Leave one out.")
-    file_names = labelled.file_names if labelled is not None and labelled.file_names else list(map(str, shown))
-    classes = dict(enumerate(labelled.classes)) if labelled is not None and labelled.classes else {}
-    source = shown if any(isinstance(one, str) for one in shown) else None
-    return Annotations(numbers, file_names, [None] * number, classes, [], None, source), torch.tensor(numbers)
+    read = read_logits(options.logits)
+    number = len(read.logits)
+    if not number:
+        raise ValueError(f"{options.logits}: holds no images, so there is nothing to rank.")
+    logits, labels, classes, files = read.logits, None, {}, None
+    given: Sequence[Identifier] | None = read.ids
+    if options.labels:
+        labelled = read_labels(options.labels[0])
+        logits = in_order_of(labelled, read, options.labels[0], options.logits)
+        given, files = labelled.names, labelled.file_names
+        labels, classes = torch.tensor(labelled.labels), dict(enumerate(labelled.classes or ()))
+    shown: Sequence[Identifier] = range(len(logits)) if given is None else given
+    numbers, _ = named_numbers(shown)
+    if len(set(numbers)) < len(numbers):
+        again = shown[numbers.index(Counter(numbers).most_common(1)[0][0])]
+        source = options.labels[0] if options.labels else options.logits
+        raise ValueError(f"{source}: image {again!r} comes twice. Leave one out.")
+    names = ImageNames(numbers, shown, files or list(map(str, shown)))
+    return _Images(names, given is not None, labels, classes), logits
 
 
 def _ranked(
-    name: str,
-    labelled: "LabelledImages | None",
-    logits: "Tensor",
-    ids: "Tensor",
-    advance: Callable[[int], None],
-) -> "tuple[Summary, list[int], list[tuple[float, float]]]":
-    """The ranking; the class that was said of each image; and the probabilities of the label and of that class."""
+    name: str, images: _Images, logits: "Tensor", advance: Callable[[int], None]
+) -> "tuple[Summary, list[int]]":
+    """The ranking, and the class that was said of each image."""
     import torch
 
     from hardest_metrics.classification.naming import make_definition
+    from hardest_metrics.functional.classification.said import said_of
 
-    metric = make_definition(name)
-    target = torch.tensor(labelled.labels) if labelled is not None and labelled.labels else None
-    said: list[int] = []
-    probabilities: list[tuple[float, float]] = []
-    size = max(_NUMBERS_AT_ONCE // logits.shape[1], 1)
-    for start in range(0, len(logits), size):
-        batch = slice(start, start + size)
-        labels = None if target is None else target[batch]
+    metric, ids, said = make_definition(name), torch.tensor(images.names.image_ids), list[int]()
+    for part in torch.arange(len(logits)).split(max(_NUMBERS_AT_ONCE // logits.shape[1], 1)):
+        batch = slice(int(part[0]), int(part[-1]) + 1)
+        labels = None if images.labels is None else images.labels[batch]
         metric.update(logits[batch], labels, ids[batch])
-        p = logits[batch].double().softmax(1)
-        highest, best = p.max(1)
-        of_label = highest if labels is None else p.gather(1, labels.clamp(0, p.shape[1] - 1)[:, None]).squeeze(1)
-        if labels is not None:  # where another class is as probable, the label counts as said
-            best = torch.where(of_label == highest, labels, best)
-        said += best.tolist()
-        probabilities += list(zip(of_label.tolist(), highest.tolist(), strict=True))
-        advance(len(p))
-    return metric.summary(), said, probabilities
+        said += said_of(logits[batch], labels).said.tolist()
+        advance(len(part))
+    return metric.summary(), said
 
 
-def _places(options: Namespace, summary: "Summary", annotations: "Annotations") -> list[int]:
-    place = {image_id: place for place, image_id in enumerate(annotations.image_ids)}
-    return [place[image_id] for image_id in summary.ranking.top(options.top_k).image_ids.tolist()]
-
-
-def _grid(
-    options: Namespace,
-    name: str,
-    summary: "Summary",
-    annotations: "Annotations",
-    labelled: "LabelledImages | None",
-    said: list[int],
-    probabilities: list[tuple[float, float]],
-) -> bytes:
+def _grid(options: Namespace, name: str, summary: "Summary", images: _Images, logits: "Tensor") -> bytes:
     """The content of a PNG file that shows the hardest images."""
     from hardest_metrics.detectors.image_files import find_image
+    from hardest_metrics.functional.classification.said import said_of
     from hardest_metrics.plot import MAX_TILES, draw_classified, encode_png
 
-    places = _places(options, summary, annotations)
+    top = summary.ranking.top(options.top_k)
+    places = images.at(top.image_ids)
     if len(places) > MAX_TILES:
         raise ValueError(f"`grid` draws at most {MAX_TILES} images, but `top_k` is {options.top_k}.")
-    folder, shown = options.images or options.labels[0], annotations.shown_ids
-    values = summary.ranking.top(options.top_k).hardness.tolist()
-    ranked = enumerate(zip(places, values, strict=True), start=1)
+    folder, shown, files = options.images or options.labels[0], images.names.shown_ids, images.names.file_names or ()
+    said = said_of(logits[places], None if images.labels is None else images.labels[places])
+    ranked = enumerate(zip(places, top.hardness.tolist(), strict=True), start=1)
     picture = draw_classified(
-        [find_image(folder, annotations.file_names[place], shown[place]) for place in places],
-        [labelled.labels[place] for place in places] if labelled is not None and labelled.labels else None,
-        [said[place] for place in places],
-        [probabilities[place] for place in places],
-        annotations.categories or None,
+        [find_image(folder, files[place], shown[place]) for place in places],
+        None if images.labels is None else said.label.tolist(),
+        said.said.tolist(),
+        list(zip(said.of_label.tolist(), said.of_said.tolist(), strict=True)),
+        images.classes or None,
         [f"{rank}. {shown[place]}, hardness {value:.5g}" for rank, (place, value) in ranked],
         f"The hardest images by {name}",
     )
     return encode_png(picture)
 
 
-def _write(
-    options: Namespace,
-    summary: "Summary",
-    annotations: "Annotations",
-    labelled: "LabelledImages | None",
-    said: list[int],
-    grid: bytes,
-) -> list[str]:
-    """Write what was asked for; the paths of all files written."""
-    from hardest_metrics.data import atomic_write, write_ranking
+def _write(options: Namespace, summary: "Summary", images: _Images, said: list[int], path: str) -> None:
+    """Write the ranking."""
+    from hardest_metrics.data import write_ranking
 
-    named = labelled is not None and labelled.names is not None
-    place = {image_id: place for place, image_id in enumerate(annotations.image_ids)}
-    order = [place[image_id] for image_id in summary.ranking.image_ids.tolist()]
-    columns: dict[str, Any] = {}
-    if labelled is not None and labelled.labels:
-        columns["label"] = [labelled.labels[index] for index in order]
-    columns["said"] = [said[index] for index in order]
-    written = [*options.out, *filter(None, (options.grid,))]
-    with written_alone(written):
-        for path in options.out:
-            write_ranking(summary.ranking, path, annotations if named else None, columns, options.for_spreadsheets)
-        if options.grid:
-            with atomic_write(options.grid) as file:
-                file.write(grid)
-    return written
+    order = images.at(summary.ranking.image_ids)
+    columns: dict[str, Any] = {} if images.labels is None else {"label": images.labels[order].tolist()}
+    columns["said"] = [said[place] for place in order]
+    write_ranking(summary.ranking, path, images.names if images.named else None, columns, options.for_spreadsheets)
 
 
-def _table(
-    options: Namespace,
-    summary: "Summary",
-    annotations: "Annotations",
-    labelled: "LabelledImages | None",
-    said: list[int],
-) -> Table:
-    table, shown, has_labels = Table(), annotations.shown_ids, labelled is not None and bool(labelled.labels)
-    for column in ("rank", "image id", *(["label"] if has_labels else []), "said", "hardness"):
+def _table(options: Namespace, summary: "Summary", images: _Images, said: list[int]) -> Table:
+    table, top = Table(), summary.ranking.top(options.top_k)
+    for column in ("rank", "image id", *([] if images.labels is None else ["label"]), "said", "hardness"):
         table.add_column(column, justify="right" if column in ("rank", "hardness") else "left", overflow="fold")
-    places, values = _places(options, summary, annotations), summary.ranking.hardness.tolist()
-    for rank, place in enumerate(places, start=1):
-        numbers = [*([labelled.labels[place]] if labelled is not None and has_labels else []), said[place]]
-        classes = [Text(printable(annotations.categories.get(label, str(label)))) for label in numbers]
-        table.add_row(str(rank), Text(printable(str(shown[place]))), *classes, f"{values[rank - 1]:.5g}")
+    for rank, (place, value) in enumerate(zip(images.at(top.image_ids), top.hardness.tolist(), strict=True), start=1):
+        numbers = [*([] if images.labels is None else [int(images.labels[place])]), said[place]]
+        classes = [Text(printable(images.classes.get(label, str(label)))) for label in numbers]
+        table.add_row(str(rank), Text(printable(str(images.names.shown_ids[place]))), *classes, f"{value:.5g}")
     return table

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentParser, Namespace
 
-from hardest_metrics.cli.files import Output, check_inputs, check_outputs, say_waiting
+from hardest_metrics.cli.files import Output, check_images_folder, check_inputs, check_outputs, say_waiting
 from hardest_metrics.cli.images import ImageSet, unlabelled_images, with_sizes
 from hardest_metrics.cli.options import (
     ALL,
@@ -140,8 +140,7 @@ def _check(options: Namespace) -> dict[str, str]:
     check_n_samples(options.n_samples)
     if options.split and not options.annotations:
         raise ValueError("`split` is of `annotations` in a Pascal VOC folder: give both, or neither.")
-    if options.images and not Path(options.images).is_dir():
-        raise ValueError(f"{options.images}: no such folder, but `images` names it. Check the path.")
+    check_images_folder(options.images)
     check_outputs([Output(options.out, "out", (".html",))], inputs)
     return dict(zip(detector_names(options.detections), options.detections, strict=True))
 

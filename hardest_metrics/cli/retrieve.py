@@ -1,6 +1,7 @@
 """``hardest-metrics retrieve``: queries by how badly they retrieve their relatives, hardest first."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -8,7 +9,7 @@ from jsonargparse import ArgumentParser, Namespace
 from rich.table import Table
 from rich.text import Text
 
-from hardest_metrics.cli.files import Output, check_inputs, check_outputs, written_alone
+from hardest_metrics.cli.files import check_images_folder, check_inputs, check_outputs, ranking_outputs, write_ranked
 from hardest_metrics.cli.options import PROGRAM, add_ranking_options, new_parser, require_given
 from hardest_metrics.cli.terminal import printable, results_console
 from hardest_metrics.names import RETRIEVAL_SCORES, SIMILARITIES
@@ -148,7 +149,7 @@ def run(options: Namespace) -> None:
         )
     ranking = _Ranked(data.queries, rows, values[rows])
     grid = _grid(options, ranking, data, min(options.neighbours, ranked)) if options.grid else b""
-    written = _write(options, ranking, grid)
+    written = write_ranked(options, partial(ranking.write, options.for_spreadsheets), grid)
 
     console = results_console()
     console.print(ranking.table(options.top_k))
@@ -185,15 +186,14 @@ class _Ranked:
         row_of = {number: row for row, number in enumerate(self._numbers)}
         self.rows = [row_of[number] for number in self.ranking.image_ids.tolist()]  # of the table, hardest first
 
-    def write(self, path: str, for_spreadsheets: bool) -> None:
+    def write(self, for_spreadsheets: bool, path: str) -> None:
         """Write the ranking."""
-        from hardest_metrics.data import Annotations, write_ranking
+        from hardest_metrics.data import ImageNames, write_ranking
 
-        shown, annotations = self._shown_ids, None
+        shown, names = self._shown_ids, None
         if self._queries.file_names or any(isinstance(one, str) for one in shown):
-            files = self._queries.file_names or list(map(str, shown))
-            annotations = Annotations(self._numbers, files, [None] * len(files), {}, [], source_ids=shown)
-        write_ranking(self.ranking, path, annotations, for_spreadsheets=for_spreadsheets)
+            names = ImageNames(self._numbers, shown, self._queries.file_names or list(map(str, shown)))
+        write_ranking(self.ranking, path, names, for_spreadsheets=for_spreadsheets)
 
     def table(self, top_k: int) -> Table:
         """The hardest queries."""
@@ -223,11 +223,8 @@ def _check_files(options: Namespace) -> None:
         raise ValueError("`grid` and `images` belong together: give both, or neither.")
     inputs = [options.embeddings, options.labels, *filter(None, (options.gallery, options.gallery_labels))]
     check_inputs(inputs)
-    if options.images and not Path(options.images).is_dir():
-        raise ValueError(f"{options.images}: no such folder, but `images` names it. Check the path.")
-    outputs = [Output(path, "out", (".csv", ".json", ".parquet")) for path in options.out]
-    outputs += [Output(options.grid, "grid", (".png",))] if options.grid else []
-    check_outputs(outputs, inputs)
+    check_images_folder(options.images)
+    check_outputs(ranking_outputs(options), inputs)
 
 
 def _check_numbers(options: Namespace) -> None:
@@ -269,9 +266,9 @@ def _metric(options: Namespace, k: int) -> "RetrievalMetric":
 def _read(options: Namespace) -> _Set:
     import torch
 
-    from hardest_metrics.data.embeddings import read_embeddings, read_labels
+    from hardest_metrics.data.embeddings import read_embeddings, read_label_tables
 
-    tables = read_labels([path for path in (options.labels, options.gallery_labels) if path], options.levels)
+    tables = read_label_tables([path for path in (options.labels, options.gallery_labels) if path], options.levels)
     queries, items = tables[0], tables[-1]
     embeddings = read_embeddings(options.embeddings)
     _check_length(options.embeddings, embeddings, options.labels, queries)
@@ -332,20 +329,6 @@ def _grid(options: Namespace, ranking: _Ranked, data: _Set, neighbours: int) -> 
     items = NearestItems(hard, found.items + number, found.level, found.similarity, num_levels)
     title = f"Hardest queries by {options.score}\n{options.similarity}, {len(data.items.labels)} images in the gallery"
     return encode_png(draw_neighbours(retrieved(top, items, image_of, name_of), num_levels, title))
-
-
-def _write(options: Namespace, ranking: _Ranked, grid: bytes) -> list[str]:
-    """Write what was asked for; the paths of all files written."""
-    from hardest_metrics.data import atomic_write
-
-    written = [*options.out, *filter(None, (options.grid,))]
-    with written_alone(written):
-        for path in options.out:
-            ranking.write(path, options.for_spreadsheets)
-        if options.grid:
-            with atomic_write(options.grid) as file:
-                file.write(grid)
-    return written
 
 
 def _means(scores: "QueryScores", level_names: Sequence[str], k: int) -> Table:

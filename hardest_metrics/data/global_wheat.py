@@ -11,7 +11,7 @@ from hardest_metrics.data.annotations import Annotations
 from hardest_metrics.data.coco import per_image
 from hardest_metrics.data.folder import images_called
 from hardest_metrics.data.identity import numbers_of
-from hardest_metrics.data.json_file import MOST_EXTENT, PathLike, is_number
+from hardest_metrics.data.json_file import MOST_EXTENT, PathLike, are_boxes, is_number
 from hardest_metrics.data.table import Table, number_of
 
 #: Columns by which the editions of 2021 and 2020 are known.
@@ -119,8 +119,7 @@ def _annotations(
         "labels": np.ones(len(boxes), dtype=np.int64),
         "iscrowd": np.zeros(len(boxes), dtype=np.int64),
     }
-    extents = columns["boxes"][:, 2:]
-    wrong = ~(np.isfinite(columns["boxes"]).all(1) & ((extents >= 0) & (extents <= MOST_EXTENT)).all(1))
+    wrong = ~are_boxes(columns["boxes"])
     if wrong.any():
         box = int(np.flatnonzero(wrong)[0])
         raise table.error(int(lines[box]), f"box {boxes[box]} (x, y, width, height) is not {_EXTENT}.")

@@ -216,19 +216,29 @@ class HierarchicalCSV(HierarchicalImages):
         levels = [name for name in read.header if name != file_column] if level_columns is None else level_columns
         if not levels:
             raise ValueError(f"{table}: no levels in it. Add a column for each level of labels.")
-        columns, class_names = [], []
-        for level in levels:
-            texts = read.texts(level)
-            if all(map(is_integer_text, texts)):
-                column = torch.tensor(read.integers(level))
-                known = {label: str(label) for label in column.unique().tolist()}
-            else:
-                numbered, (known,) = number_classes([(text,) for text in texts])
-                column = numbered[:, 0]
-            columns.append(column)
-            class_names.append(known)
+        columns, class_names = zip(*(level_of([read], level) for level in levels), strict=True)
         root = Path(table).parent if folder is None else Path(folder)
-        super().__init__([root / name for name in names], torch.stack(columns, dim=1), transform, class_names)
+        super().__init__([root / name for name in names], torch.stack(columns, dim=1), transform, list(class_names))
+
+
+def level_of(tables: Sequence[Table], name: str) -> tuple[Tensor, dict[int, str]]:
+    """A level of labels, of the rows of several tables one after the other.
+
+    Labels that are all integers are kept; others are numbered in alphabetical order.
+
+    Args:
+        tables: that hold it.
+        name: of its column.
+
+    Returns:
+        ``(N,)`` int64, and what each label is called.
+    """
+    texts = [text for table in tables for text in table.texts(name)]
+    if all(map(is_integer_text, texts)):
+        numbers = torch.tensor([number for table in tables for number in table.whole(name)])
+        return numbers, {label: str(label) for label in numbers.unique().tolist()}
+    numbered, (names,) = number_classes([(text,) for text in texts])
+    return numbered[:, 0], names
 
 
 def number_classes(keys: Sequence[Sequence[Any]]) -> tuple[Tensor, list[dict[int, Any]]]:

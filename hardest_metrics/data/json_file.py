@@ -263,9 +263,14 @@ Correct or remove it.
         if not shaped.all():
             values = [value if is_one else [0, 0, -1, -1] for value, is_one in zip(values, shaped, strict=True)]
         boxes = np.array(values, dtype=np.float64).reshape(-1, 4)
-        extents = boxes[:, 2:]
-        valid = np.isfinite(boxes).all(1) & ((extents >= 0) & (extents <= MOST_EXTENT)).all(1)
-        return boxes, np.asarray(valid, dtype=np.bool_)
+        return boxes, are_boxes(boxes)
+
+
+def are_boxes(boxes: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which of ``(n, 4)`` rows are boxes, x, y, width and height: finite, and of an extent that metrics take."""
+    extents = boxes[:, 2:]
+    valid = np.isfinite(boxes).all(1) & ((extents >= 0) & (extents <= MOST_EXTENT)).all(1)
+    return np.asarray(valid, dtype=np.bool_)
 
 
 def is_integer(value: Any) -> bool:

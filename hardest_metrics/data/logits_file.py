@@ -1,5 +1,6 @@
 """Files of a classifier's logits (.npy, Parquet) and of its labels (CSV, a folder of images by class)."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,12 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hardest_metrics.data.array_file import read_array
 from hardest_metrics.data.identity import Identifier, KnownImages
 from hardest_metrics.data.json_file import PathLike
-from hardest_metrics.data.table import Table, is_integer_text
+from hardest_metrics.data.table import FILE_COLUMNS, ID_COLUMNS, Table
 
-#: What a column of ids, of file names, and of labels is called.
-_IDS, _NAMES, _LABELS = ("image_id", "id", "index", "idx"), ("file_name", "filename", "path"), ("label", "target")
+#: What a column of labels is called.
+_LABELS = ("label", "target")
 
 _MOST_NAMED = 10
 
@@ -76,12 +78,7 @@ def read_logits(path: PathLike) -> LogitsFile:
     suffix = Path(path).suffix.lower()
     if suffix not in (".npy", ".parquet"):
         raise ValueError(f"{path}: logits are read from .npy and .parquet. Write one of these.")
-    array, ids = (_of_npy(path), None) if suffix == ".npy" else _of_parquet(path)
-    if array.ndim != 2 or array.dtype.kind != "f":
-        raise ValueError(
-            f"{path}: must hold floating-point logits of shape (images, classes), but holds {array.dtype} of shape"
-            f" {array.shape}. Write what the classifier gives before softmax, one row an image."
-        )
+    array, ids = (read_array(path, "logits"), None) if suffix == ".npy" else _of_parquet(path)
     return LogitsFile(torch.from_numpy(np.array(array, dtype=array.dtype.newbyteorder("="))), ids)
 
 
@@ -140,7 +137,7 @@ def in_order_of(labelled: LabelledImages, logits: LogitsFile, labels_path: PathL
     rows = np.full(number, -1)
     rows[places] = np.arange(len(places))
     if len(places) != len(set(places)):
-        again = next(place for place in places if places.count(place) > 1)
+        again = Counter(places).most_common(1)[0][0]
         raise ValueError(f"{path}: image {labelled.names[again]!r} comes twice. Leave one out.")
     if (rows < 0).any():
         missing = [labelled.names[int(place)] for place in np.flatnonzero(rows < 0)]
@@ -155,13 +152,6 @@ def _some(images: Sequence[Identifier]) -> str:
     return f"{len(images)} image(s), {shown}{', ...' if len(images) > _MOST_NAMED else ''},"
 
 
-def _of_npy(path: PathLike) -> Any:
-    try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise ValueError(f"{path}: cannot be read as .npy ({error}). Write it with numpy.save, as numbers.") from error
-
-
 def _of_parquet(path: PathLike) -> tuple[Any, list[Identifier] | None]:
     try:
         import pyarrow as pa
@@ -174,7 +164,7 @@ def _of_parquet(path: PathLike) -> tuple[Any, list[Identifier] | None]:
         table = parquet.read_table(path)
     except pa.ArrowInvalid as error:
         raise ValueError(f"{path}: cannot be read as Parquet ({error}). Write it again.") from error
-    named = [name for name in (*_IDS, *_NAMES) if name in table.column_names]
+    named = [name for name in (*ID_COLUMNS, *FILE_COLUMNS) if name in table.column_names]
     ids = table[named[0]].to_pylist() if named else None
     if ids is not None and not all(isinstance(one, int | str) for one in ids):
         raise ValueError(f"{path}: column {named[0]!r} must hold integers or text only. Fill or drop it.")
@@ -195,27 +185,20 @@ def _of_parquet(path: PathLike) -> tuple[Any, list[Identifier] | None]:
         found = f"column {wrong[0]!r} is {kinds[wrong[0]]}" if wrong else "has no logits"
         raise ValueError(
             f"{path}: {found}, but must hold 'logits', a column of lists, or a floating-point column for each class,"
-            f" besides {_IDS[0]!r} or {_NAMES[0]!r}."
+            f" besides {ID_COLUMNS[0]!r} or {FILE_COLUMNS[0]!r}."
         )
     return np.stack([table[name].to_numpy() for name in others], axis=1), ids
 
 
 def _of_csv(path: PathLike) -> LabelledImages:
     table = Table(path)
-    label, image_id, name = (
-        next((column for column in names if column in table.header), None) for names in (_LABELS, _IDS, _NAMES)
-    )
+    label = next((name for name in _LABELS if name in table.header), None)
     if label is None:
         raise ValueError(
             f"{path}: no column {_LABELS[0]!r} or {_LABELS[1]!r}, but {', '.join(map(repr, table.header))}. Name that"
             f" of the class numbers {_LABELS[0]!r}."
         )
-    ids: list[Identifier] | None = None
-    if image_id is not None:
-        texts = table.texts(image_id)
-        ids = [*map(int, texts)] if all(map(is_integer_text, texts)) else [*texts]
-    file_names = None if name is None else table.texts(name)
-    return LabelledImages(ids, file_names, table.integers(label), None)
+    return LabelledImages(table.identifiers(), table.file_names(), table.whole(label), None)
 
 
 def _of_folder(folder: Path) -> LabelledImages:

@@ -48,7 +48,7 @@ class ImageNames(NamedTuple):
 def write_ranking(
     ranking: Ranking,
     path: PathLike,
-    annotations: Annotations | None = None,
+    annotations: Annotations | ImageNames | None = None,
     columns: Mapping[str, Sequence[Any]] | None = None,
     for_spreadsheets: bool = False,
 ) -> None:
@@ -66,7 +66,7 @@ def write_ranking(
     Args:
         ranking: what to write.
         path: file ending in ``.csv``, ``.json`` or ``.parquet`` (which needs ``pyarrow``).
-        annotations: where file names, and ids that are text, come from.
+        annotations: where file names, and ids that are text, come from; or these alone.
         columns: further columns by name, one value an image in the order of the ranking.
         for_spreadsheets: in CSV, write an apostrophe before text that a spreadsheet would take for a formula.
 

@@ -3,12 +3,19 @@
 import csv
 import io
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hardest_metrics.data.digest import read_bytes
+from hardest_metrics.data.identity import Identifier
 from hardest_metrics.data.json_file import PathLike
+
+#: What a column of ids, and one of file names, may be called.
+ID_COLUMNS, FILE_COLUMNS = ("image_id", "id", "index", "idx"), ("file_name", "file", "filename", "path")
+
+_INT64 = np.iinfo(np.int64)
 
 
 class Table:
@@ -80,6 +87,41 @@ class Table:
         except ValueError:
             row = next(row for row, text in enumerate(texts) if not is_integer_text(text))
             raise self.error(row, f"{name!r} is {texts[row]!r}, but must be an integer.") from None
+
+    def whole(self, name: str) -> list[int]:
+        """A column as integers of 64 bits, as tensors hold them."""
+        numbers = self.integers(name)
+        for line, number in zip(self.lines, numbers, strict=True):
+            if not _INT64.min < number <= _INT64.max:
+                raise ValueError(
+                    f"{self.path}: line {line}: {name!r} is {number}, beyond int64. Give it a name instead."
+                )
+        return numbers
+
+    def identifiers(self) -> list[Identifier] | None:
+        """What images are called: integers if all are, else text; None without one of :data:`ID_COLUMNS`."""
+        name = self._first_of(ID_COLUMNS)
+        if name is None:
+            return None
+        texts = self.texts(name)
+        ids: list[Identifier] = [*(self.whole(name) if all(map(is_integer_text, texts)) else texts)]
+        seen: dict[Identifier, int] = {}
+        for line, value in zip(self.lines, ids, strict=True):
+            if value in seen:
+                raise ValueError(
+                    f"{self.path}: line {line}: {name!r} is {value}, as in line {seen[value]}: {value!r} comes twice."
+                    " Give each image its own."
+                )
+            seen[value] = line
+        return ids
+
+    def file_names(self) -> list[str] | None:
+        """The files of images; None without one of :data:`FILE_COLUMNS`."""
+        name = self._first_of(FILE_COLUMNS)
+        return None if name is None else self.texts(name)
+
+    def _first_of(self, names: Sequence[str]) -> str | None:
+        return next((name for name in names if name in self.header), None)
 
     def numbers(self, name: str) -> NDArray[np.float64]:
         """A column as finite numbers."""
