@@ -28,12 +28,14 @@ def eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
 
 def cholesky_diagonal(matrix: Tensor) -> Tensor:
     """``(D,)``, of the Cholesky factor of a positive definite matrix; NaN where numbers are beyond float64."""
-    if matrix.device.type != "cpu":
-        return torch.linalg.cholesky_ex(matrix)[0].diagonal()
-    try:
-        return torch.from_numpy(np.linalg.cholesky(matrix.numpy()).diagonal())  # in half of torch's time
-    except np.linalg.LinAlgError:
-        return matrix.new_full((len(matrix),), torch.nan)
+    if matrix.device.type == "cpu":
+        try:
+            factor = torch.from_numpy(np.linalg.cholesky(matrix.numpy()))  # in half of torch's time
+        except np.linalg.LinAlgError:
+            factor = torch.full_like(matrix, torch.nan)
+    else:
+        factor = torch.linalg.cholesky_ex(matrix)[0]
+    return factor.diagonal()
 
 
 def inverse_form(matrix: Tensor, columns: Tensor, least: Tensor | None = None) -> Tensor:
