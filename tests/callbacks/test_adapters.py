@@ -244,9 +244,8 @@ def test_rfdetr_is_read_when_it_validates_and_when_it_predicts(tmp_path: Path) -
             pretrain_weights=None, num_classes=3, device="cpu", dec_layers=1, num_queries=8, num_select=8,
             resolution=96, positional_encoding_size=6,
         )  # fmt: skip
-        training = config.TrainConfig(dataset_dir=str(tmp_path), output_dir=str(tmp_path))
+        training = config.TrainConfig(dataset_dir=str(tmp_path), output_dir=str(tmp_path), compute_val_loss=False)
         module = module_model.RFDETRModelModule(settings, training).eval()
-        module._should_compute_val_loss = False
         samples = tensors.NestedTensor(torch.rand(2, 3, 96, 96), torch.zeros(2, 96, 96, dtype=torch.bool))
         batch = samples, rfdetr_targets()
         with torch.no_grad():
