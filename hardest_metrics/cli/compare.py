@@ -189,7 +189,7 @@ def _listing_digest(folder: str) -> str:
     listing = sha256()
     for path in sorted(Path(folder).rglob("*")):
         status = path.stat() if path.exists() else path.lstat()  # a link may lead nowhere
-        listing.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(errors="surrogateescape"))
+        listing.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(errors="surrogatepass"))
     return listing.hexdigest()
 
 

@@ -39,7 +39,7 @@ def content_digest(path: str | os.PathLike[str], known: Mapping[Path, str] | Non
     for name in sorted(files):
         # a NUL is in no name, and a digest has a length of its own: no two folders write the same
         of_file = known.get(files[name]) or _of_file(files[name])
-        digest.update(name.encode(errors="surrogateescape") + b"\0" + of_file.encode())
+        digest.update(name.encode(errors="surrogatepass") + b"\0" + of_file.encode())
     return digest.hexdigest()
 
 

@@ -24,7 +24,7 @@ def image_number(name: str) -> int:
         >>> image_number("a.jpg")
         2836059931555064
     """
-    return int.from_bytes(sha256(name.encode(errors="surrogateescape")).digest()[:8], "big") >> 11
+    return int.from_bytes(sha256(name.encode(errors="surrogatepass")).digest()[:8], "big") >> 11
 
 
 def numbers_of(ids: Iterable[Identifier]) -> list[int]:

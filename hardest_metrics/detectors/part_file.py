@@ -16,9 +16,9 @@ from hardest_metrics.data.json_file import PathLike
 class PartFile:
     """Records of finished steps, each on the disk before the next step begins.
 
-    The first line holds the settings that all records depend on, every other line a record, in JSON behind its own
-    checksum. Opened again, the file goes on where it ended; a line that was cut off in the middle of being written is
-    removed. One process at a time may use it, which is for the caller to see to.
+    The first line holds the settings that all records depend on, every other line a record, in JSON behind a checksum
+    of itself and all lines above it. Opened again, the file goes on where it ended; a line that was cut off in the
+    middle of being written is removed. One process at a time may use it, which is for the caller to see to.
 
     Args:
         path: the file; made where there is none.
@@ -47,6 +47,7 @@ class PartFile:
     def __init__(self, path: PathLike, settings: Mapping[str, Any]) -> None:
         self.path = Path(path)
         self._file = self.path.open("a+b")
+        self._last = _NONE
         try:
             self._take_up(settings)
         except BaseException:
@@ -69,11 +70,13 @@ class PartFile:
             OSError: when there is no room for it; what there was before stays.
         """
         try:
-            self._file.write(_line(record))
+            line = _line(record, self._last)
+            self._file.write(line)
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:
             raise type(error)(error.errno, error.strerror, str(self.path)) from error
+        self._last = line[: len(_NONE)]
 
     def records(self) -> Iterator[Any]:
         """All records, read one at a time.
@@ -93,7 +96,11 @@ class PartFile:
     def _take_up(self, settings: Mapping[str, Any]) -> None:
         """Bring the file to where the next record belongs."""
         self._file.seek(0)
-        lengths = [len(line) for line in self._file if line.endswith(b"\n")]
+        lengths, last = [], _NONE
+        for line in self._file:
+            if line.endswith(b"\n"):
+                lengths.append(len(line))
+                last = line[: len(_NONE)]
         n_bytes = self._file.tell()
         if lengths:
             begun = next(self._lines())
@@ -101,7 +108,7 @@ class PartFile:
                 raise self._in_the_way()
         elif n_bytes:
             self._file.seek(0)
-            if not _line(settings).startswith(self._file.read()):
+            if not _line(settings, _NONE).startswith(self._file.read()):
                 raise self._in_the_way()
         if len(lengths) <= 1:  # nothing is done, so that settings may change
             self._file.truncate(0)
@@ -114,15 +121,18 @@ class PartFile:
                     " delete the file to start anew."
                 )
         self._file.truncate(sum(lengths))
+        self._last = last
 
     def _in_the_way(self) -> ValueError:
         return ValueError(f"{self.path}: is in the way, and is not unfinished work of this kind. Delete or rename it.")
 
     def _lines(self) -> Iterator[Any]:
+        last = _NONE
         with self.path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 checksum, _, content = line.removesuffix(b"\n").partition(b" ")
-                if checksum == _checksum(content):
+                if checksum == _checksum(content, last):
+                    last = checksum
                     yield json.loads(content)
                 elif number > 1:
                     raise ValueError(
@@ -135,10 +145,15 @@ class PartFile:
                     raise self._in_the_way()
 
 
-def _line(record: Any) -> bytes:
+def _line(record: Any, last: bytes) -> bytes:
     content = json.dumps(record, separators=(",", ":")).encode()
-    return _checksum(content) + b" " + content + b"\n"
+    return _checksum(content, last) + b" " + content + b"\n"
 
 
-def _checksum(content: bytes) -> bytes:
-    return hashlib.sha256(content).hexdigest().encode()
+def _checksum(content: bytes, last: bytes) -> bytes:
+    """Of a line, and through the checksum above it of all lines above."""
+    return hashlib.sha256(last + content).hexdigest().encode()
+
+
+#: Stands above the first line.
+_NONE = b"0" * 64

@@ -129,15 +129,16 @@ def killed(command: str, inputs: Path, tmp_path: Path, kills: int) -> None:
     out.mkdir()
     run = partial(cli.main, arguments(command, inputs, out))
     lasts = seconds(lambda: Child(run, tmp_path / "log").ended())
-    number = 0
+    number, anew = 0, False
     for _ in range(kills):
-        if number % 3 == 0:  # some go on where others were
+        if anew or number % 3 == 0:  # some go on where others were
             shutil.rmtree(out)
             out.mkdir()
         child = Child(run, tmp_path / "log")
         time.sleep(choose.uniform(0, lasts))
         child.kill()
-        number += child.ended().code < 0
+        anew = child.ended().code >= 0  # all is done: there is nothing to go on with
+        number += not anew
         left = content(out)
         left.pop("detected.json.part", None)
         pictures = {name for name in left if name.startswith("page_files")}

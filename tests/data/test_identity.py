@@ -131,6 +131,10 @@ def test_text_for_ids_is_taken_everywhere_and_given_back(tmp_path: Path) -> None
     assert (subset["images"], subset["annotations"]) == (images[:1], boxes)
 
 
+def test_an_id_of_half_a_character_is_one_like_any_other() -> None:
+    assert image_number("\ud800") != image_number("\udcff")
+
+
 def test_floats_that_are_whole_are_integers(tmp_path: Path) -> None:
     """pandas makes them where a column has gaps."""
     images = [{"id": 7.0, "file_name": "a.jpg", "height": 48.0, "width": 64.0}]

@@ -43,6 +43,14 @@ def test_a_file_cut_anywhere_goes_on_after_the_last_whole_record(path: Path) -> 
         assert path.read_bytes() == content
 
 
+@pytest.mark.parametrize("order", [[0, 2], [0, 2, 1], [0, 1, 1, 2], [0, 1, 2, 0, 1, 2]])
+def test_lines_that_are_lost_moved_or_doubled_are_noticed(path: Path, order: list[int]) -> None:
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[place] for place in order))
+    with PartFile(path, SETTINGS) as part, pytest.raises(ValueError, match=r"out\.part: is damaged in line \d"):
+        list(part.records())
+
+
 def test_a_record_is_on_the_disk_before_the_next_step(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced = []
     with PartFile(path, SETTINGS) as part:
