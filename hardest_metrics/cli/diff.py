@@ -47,7 +47,8 @@ def parser() -> ArgumentParser:
     diff = new_parser(
         usage=f"{PROGRAM} diff --annotations FILE|FOLDER --detections OLD NEW [options]",
         description="Compare two detectors on the same labelled images: images by the rise of their hardness, and the"
-        " objects that one found and the other missed. Exit code 3 if more images became wrong than --max-worse allows.",
+        " objects that one found and the other missed. Exit code 3 if more images became wrong than --max-worse"
+        " allows.",
     )
     data = diff.add_argument_group("data")
     data.add_argument(

@@ -41,8 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments; None for those of the process.
 
     Returns:
-        The exit code: 0, 3 when a run is worse than allowed, or 2 when options or files are not as they should be, which one line on stderr
-        explains. 1 when nobody reads what it prints any more, 130 when interrupted.
+        The exit code: 0; 2 when options or files are not as they should be, which one line on stderr explains; 3
+        when `regress` or `diff` finds what is worse than allowed. 1 when nobody reads what it prints any more, 130
+        when interrupted.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # file names may hold what the terminal cannot show

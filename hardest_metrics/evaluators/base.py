@@ -19,7 +19,7 @@ from hardest_metrics.evaluators.probe import Recognition, Values, fingerprint_of
 from hardest_metrics.evaluators.processes import is_first, told
 from hardest_metrics.ranking import Ranking
 from hardest_metrics.results import DataSet, Hardness, Result, Run, RunStore
-from hardest_metrics.results.run import canonical
+from hardest_metrics.results.run import canonical, peak_bytes
 from hardest_metrics.results.store import chosen
 
 _MOST_NAMED = 10
@@ -110,7 +110,8 @@ class Evaluator(ABC):
             raise ValueError(f"`{self.source}` holds no images, so there is nothing to evaluate.")
         if None not in (model_name, paper_model_name) and model_name != paper_model_name:
             raise ValueError(
-                f"`model_name` is {model_name!r}, but `paper_model_name`, which means the same, is {paper_model_name!r}."
+                f"`model_name` is {model_name!r}, but `paper_model_name`, which means the same, is"
+                f" {paper_model_name!r}. Give one of them."
             )
         self.dataset = dataset
         self.model_name = model_name if paper_model_name is None else paper_model_name
@@ -202,7 +203,7 @@ class Evaluator(ABC):
         """The run, and what the evaluation came to; None of a run that was recognised."""
         recognised = None if self._recognised is None else self._recognised.id
         seconds = self._ended - self._began
-        parts = told(_Part(self._rows(), self._untimed, seconds, _peak_bytes(), recognised, uuid4().hex))
+        parts = told(_Part(self._rows(), self._untimed, seconds, peak_bytes(), recognised, uuid4().hex))
         if self._recognised is not None and all(part.recognised == recognised for part in parts):
             return replace(self._recognised, kept=True), None
         evaluated = self._evaluated([part.rows for part in parts])
@@ -263,12 +264,7 @@ def some(keys: Collection[Identifier]) -> str:
 def _checked_claims(paper_results: Mapping[str, float] | None) -> dict[str, float]:
     claims = {}
     for name, value in (paper_results or {}).items():
-        if not isinstance(name, str) or not math.isfinite(float(value)):
+        if not math.isfinite(float(value)):
             raise ValueError(f"`paper_results` must be finite numbers by name, but {name!r} is {value!r}.")
         claims[name] = float(value)
     return claims
-
-
-def _peak_bytes() -> int | None:
-    """The most memory that this process took on its device so far; None where there is none."""
-    return torch.cuda.max_memory_allocated() if torch.cuda.is_available() and torch.cuda.is_initialized() else None

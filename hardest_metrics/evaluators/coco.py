@@ -5,7 +5,7 @@ import importlib.util
 import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -21,6 +21,9 @@ from hardest_metrics.detection import FalseNegatives, FalsePositives, TotalFalse
 from hardest_metrics.evaluators.base import Evaluated, Evaluator, some
 from hardest_metrics.evaluators.probe import Values
 from hardest_metrics.results import DataSet, Hardness, Result, RunStore
+
+if TYPE_CHECKING:
+    from hardest_metrics.metric import AnyHardnessMetric
 
 #: What torchmetrics calls the results.
 _RESULTS = {
@@ -60,9 +63,9 @@ class COCOEvaluator(Evaluator):
     is given is never changed.
 
     Args:
-        annotations: COCO's file, or whatever else :func:`~hardest_metrics.data.read_annotations` reads, its content as a
-            dict, or :class:`~hardest_metrics.data.Annotations`; None for ``annotations/instances_<split><year>.json``
-            in the folder `root`, as is a folder with that file.
+        annotations: COCO's file, or whatever else :func:`~hardest_metrics.data.read_annotations` reads; the content of
+            the first as a dict; or :class:`~hardest_metrics.data.Annotations`. In a folder
+            ``annotations/instances_<split><year>.json`` is looked for first. None for the folder `root`.
         model_name: as people call the model.
         paper_arxiv_id: of its paper, such as ``"1703.06870"``.
         paper_pwc_id: of its paper on Papers with Code.
@@ -146,7 +149,7 @@ class COCOEvaluator(Evaluator):
         unknown = dict.fromkeys(key for key in keys if key not in known)
         if unknown:
             raise ValueError(
-                f"`detections` are of {len(unknown)} images that `annotations` lack: {some(unknown)}. They have images"
+                f"`detections` are of {len(unknown)} images that `annotations` lack ({some(unknown)}): give the id of one,"
                 f" such as {self.dataset.keys[0]!r}."
             )
         labels = numbers_of(entries.identifiers("category_id"))
@@ -262,7 +265,8 @@ def _average_precision(preds: Sequence[dict[str, Tensor]], target: Sequence[dict
         rec_thresholds=np.linspace(0, 1, 101).tolist(),
     )
     metric.warn_on_many_detections = False  # COCO counts the 100 of highest score
-    boxes = [{name: one[name] for name in ("boxes", "labels", "iscrowd", "area") if name in one} for one in target]
+    names: tuple[str, ...] = ("boxes", "labels", "iscrowd", "area")
+    boxes = [{name: one[name] for name in names if name in one} for one in target]
     metric.update(list(preds), boxes)
     computed = metric.compute()
     return {name: Result(float(computed[theirs]), higher_is_better=True) for name, theirs in _RESULTS.items()}
@@ -279,6 +283,6 @@ def _hardness(preds: Sequence[dict[str, Tensor]], target: Sequence[dict[str, Any
         together.update(preds[batch], numbered)
     found = {}
     for name in metrics:
-        details = together[name].details()
+        details = cast("AnyHardnessMetric", together[name]).details()
         found[name] = Hardness(details.hardness.numpy(), details.in_error.numpy())
     return found

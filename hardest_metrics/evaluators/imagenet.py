@@ -160,7 +160,7 @@ class ImageNetEvaluator(Evaluator):
         unknown = [key for key in keys if key not in known]
         if unknown:
             raise ValueError(
-                f"`output_dict` has {len(unknown)} keys that `labels` lack: {some(unknown)}. Labels have keys such as"
+                f"`output_dict` has {len(unknown)} keys that `labels` lack ({some(unknown)}): give the key of an image, such as"
                 f" {self.dataset.keys[0]!r}."
             )
         return torch.tensor([known[key] for key in keys])
@@ -193,8 +193,7 @@ class ImageNetEvaluator(Evaluator):
 
     def _rows(self) -> _Rows:
         place = np.flatnonzero(self._rank >= 0)
-        columns = (self._loss, self._rank, self._said, self._digest)
-        return _Rows(place, *(column[place] for column in columns), self._probe)  # type: ignore[arg-type]
+        return _Rows(place, self._loss[place], self._rank[place], self._said[place], self._digest[place], self._probe)
 
     def _evaluated(self, parts: list[_Rows]) -> Evaluated:
         place, *columns = (np.concatenate(column) for column in list(zip(*parts, strict=True))[:-1])
@@ -227,8 +226,8 @@ class ImageNetEvaluator(Evaluator):
         missing = np.setdiff1d(np.arange(number), place, assume_unique=True).tolist()
         first = some([self.dataset.keys[one] for one in missing])
         raise ValueError(
-            f"{len(missing)} of {number} images are missing: {first}. Add what the model says of them, or, to evaluate"
-            " a part on purpose, make the evaluator with `partial=True`."
+            f"{len(missing)} of {number} images are missing ({first}). Add what the model says of them, or, to"
+            " evaluate a part on purpose, make the evaluator with `partial=True`."
         )
 
 

@@ -47,7 +47,7 @@ def class_labels(source: LabelSource) -> dict[Identifier, int]:
         {'a.jpg': 3}
     """
     if isinstance(source, Mapping):
-        return {key: _checked(label, f"`labels` of {key!r}") for key, label in source.items()}
+        return {_plain(key): _checked(label, f"`labels` of {key!r}") for key, label in source.items()}
     path = Path(source)
     if path.is_dir():
         inside = [path / name for name in (GROUND_TRUTH, f"data/{GROUND_TRUTH}") if (path / name).is_file()]
@@ -126,7 +126,12 @@ def _by_synset(meta: Path) -> dict[int, int]:
 
 
 def _checked(label: Any, what: str) -> int:
-    plain = label.item() if hasattr(label, "item") else label
+    plain = _plain(label)
     if not is_integer(plain) or int(plain) < 0:
         raise ValueError(f"{what} must be a class number from 0, but is {label!r}.")
     return int(plain)
+
+
+def _plain(value: Any) -> Any:
+    """A value of numpy or torch as Python has it."""
+    return value.item() if hasattr(value, "item") else value

@@ -87,7 +87,7 @@ def fingerprint_of(weights: nn.Module | bytes | None) -> str | None:
             digest.update(f"{name} {values!r}".encode())
             continue
         digest.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
-        digest.update(values.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        digest.update(values.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 

@@ -105,8 +105,8 @@ def _in_words(path: Path) -> Iterator[None]:
 
 def _damaged(path: Path, what: str) -> ValueError:
     return ValueError(
-        f"{path}: is damaged ({what}). Nothing was changed. Restore a copy, or save what is left with `sqlite3 {path.name}"
-        " .recover`."
+        f"{path}: is damaged ({what}). Nothing was changed. Restore a copy, or save what is left with"
+        f" `sqlite3 {path.name} .recover`."
     )
 
 

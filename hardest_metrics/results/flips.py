@@ -36,7 +36,7 @@ def flips(keys: Sequence[Identifier], wrong_before: NDArray[np.bool_], wrong_now
         Flips(became_wrong=['a', 'b'], became_right=['c'], p=1.0)
     """
     became_wrong, became_right = (
-        [keys[place] for place in np.flatnonzero(changed)]
+        [keys[place] for place in np.flatnonzero(changed).tolist()]
         for changed in (wrong_now & ~wrong_before, wrong_before & ~wrong_now)
     )
     return Flips(became_wrong, became_right, mcnemar(len(became_wrong), len(became_right)))

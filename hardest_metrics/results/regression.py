@@ -60,8 +60,8 @@ class Regression(NamedTuple):
         flips: images that became wrong or right by it; None of a paper.
         ranking: all images by the rise of their hardness, those whose keys are text by their number; None of a paper.
         names: what these are called.
-        columns: more on the images, in the order of the ranking: hardness ``before`` and ``now``, ``became`` (``wrong``,
-            ``right`` or nothing), ``label``, and of classifiers ``said_before`` and ``said_now``.
+        columns: more on the images, in the order of the ranking: hardness ``before`` and ``now``, ``became``
+            (``wrong``, ``right`` or nothing), ``label``, and of classifiers ``said_before`` and ``said_now``.
         reasons: why this is worse than allowed, in words; none if it is not.
     """
 

@@ -17,9 +17,17 @@ from numpy.typing import NDArray
 
 from hardest_metrics import __version__
 from hardest_metrics.data.identity import Identifier
+from hardest_metrics.data.json_file import is_identifier
 
 #: Values of some images by their key, ``(rows, numbers)`` of floating point each, by which a run is recognised.
 Probe = Mapping[Identifier, NDArray[Any]]
+
+_VERSIONS: Mapping[str, str] = {
+    "hardest_metrics": __version__,
+    "torch": torch.__version__,
+    "torchmetrics": torchmetrics.__version__,
+    "python": platform.python_version(),
+}
 
 
 class DataSet:
@@ -38,12 +46,12 @@ class DataSet:
     Example:
         >>> data = DataSet({"b.jpg": "3", "a.jpg": "0"})
         >>> data.keys, data.labels, data.digest[:8]
-        (['a.jpg', 'b.jpg'], ['0', '3'], '9caae9f5')
+        (['a.jpg', 'b.jpg'], ['0', '3'], '22af815f')
     """
 
     def __init__(self, labels: Mapping[Identifier, str]) -> None:
         for key in labels:
-            if isinstance(key, bool) or not isinstance(key, int | str) or (isinstance(key, int) and abs(key) >= 2**63):
+            if not is_identifier(key) or isinstance(key, float):
                 raise TypeError(f"Keys of images must be integers of 64 bits or text, but one is {key!r}.")
         self.keys: list[Identifier] = sorted(labels, key=lambda key: (isinstance(key, str), key))
         self.labels = [labels[key] for key in self.keys]
@@ -155,14 +163,6 @@ class Run:
         return f"{self.id[:8]} {name}, {when}, {part}{self.images} image{'' if self.images == 1 else 's'}"
 
 
-_VERSIONS = {
-    "hardest_metrics": __version__,
-    "torch": torch.__version__,
-    "torchmetrics": torchmetrics.__version__,
-    "python": platform.python_version(),
-}
-
-
 def canonical(settings: Mapping[str, Any]) -> str:
     """Settings as text that is equal for equal settings.
 
@@ -173,3 +173,8 @@ def canonical(settings: Mapping[str, Any]) -> str:
         return json.dumps(settings, sort_keys=True)
     except (TypeError, ValueError) as error:
         raise TypeError(f"`settings` must hold what JSON knows, such as numbers and text: {error}.") from error
+
+
+def peak_bytes() -> int | None:
+    """The most memory that this process took on its device so far; None where there is none."""
+    return torch.cuda.max_memory_allocated() if torch.cuda.is_available() and torch.cuda.is_initialized() else None

@@ -54,7 +54,7 @@ class RunStore:
         >>> run = Run("mine", {"accuracy": Result(0.5, True)}, images=2, model_name="small")
         >>> saved = store.save(run, data, {"loss": loss})
         >>> store.ranking(saved)
-        Ranking(2 images, hardest first: 3486326916443223 (2.5), 2836059931555064 (0.1))
+        Ranking(2 images, hardest first: 4294921973074058 (2.5), 2836059931555064 (0.1))
         >>> [run.model_name for run in store.runs()]
         ['small']
     """
@@ -239,7 +239,7 @@ def chosen(hardness: Mapping[str, Hardness], name: str | None) -> tuple[str, Har
     """Name and values of the hardness of that name; of the first for None."""
     if name is None and hardness:
         return next(iter(hardness.items()))
-    if name not in hardness:
+    if name is None or name not in hardness:
         raise ValueError(f"The run has no hardness {name!r}. Choose from: {', '.join(hardness) or 'none'}.")
     return name, hardness[name]
 
