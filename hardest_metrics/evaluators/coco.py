@@ -149,8 +149,8 @@ class COCOEvaluator(Evaluator):
         unknown = dict.fromkeys(key for key in keys if key not in known)
         if unknown:
             raise ValueError(
-                f"`detections` are of {len(unknown)} images that `annotations` lack ({some(unknown)}): give the id of one,"
-                f" such as {self.dataset.keys[0]!r}."
+                f"`detections` are of {len(unknown)} images that `annotations` lack ({some(unknown)}): give the id"
+                f" of one, such as {self.dataset.keys[0]!r}."
             )
         labels = numbers_of(entries.identifiers("category_id"))
         entries.require([label in self._categories for label in labels], "category_id", "a category of the annotations")

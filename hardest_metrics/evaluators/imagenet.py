@@ -160,8 +160,8 @@ class ImageNetEvaluator(Evaluator):
         unknown = [key for key in keys if key not in known]
         if unknown:
             raise ValueError(
-                f"`output_dict` has {len(unknown)} keys that `labels` lack ({some(unknown)}): give the key of an image, such as"
-                f" {self.dataset.keys[0]!r}."
+                f"`output_dict` has {len(unknown)} keys that `labels` lack ({some(unknown)}): give the key of an"
+                f" image, such as {self.dataset.keys[0]!r}."
             )
         return torch.tensor([known[key] for key in keys])
 
