@@ -3,7 +3,6 @@
 import math
 
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 from hardest_metrics.functional.classification.inputs import checked_logits, checked_target
 from hardest_metrics.functional.classification.temperature import Temperature
@@ -44,13 +43,13 @@ def fit_temperature(preds: Tensor, target: Tensor) -> Temperature:
     if not len(logits):
         raise ValueError("`preds` holds no images: calibrate on labelled ones.")
     several = labels.ndim == 2
-    truth = (labels if several else one_hot(labels, logits.shape[1])).double()
+    of_truth = (logits * labels).sum(1) if several else logits.gather(1, labels[:, None]).squeeze(1)
 
     def slope(logarithm: float) -> float:
         """How fast the likelihood falls as logits are scaled up, which it does ever faster: it is concave."""
         scaled = logits * math.exp(-logarithm)
         probabilities = scaled.sigmoid() if several else scaled.softmax(1)
-        return float((logits * (probabilities - truth)).sum(1).mean())
+        return float(((logits * probabilities).sum(1) - of_truth).mean())
 
     if not slope(_LOGARITHMS[0]) > 0 > slope(_LOGARITHMS[1]):
         raise ValueError(

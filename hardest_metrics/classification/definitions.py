@@ -36,7 +36,7 @@ class CrossEntropy(LabelledMetric[ReductionT]):
     measure = "cross_entropy"
 
     def confidence(self, hardness: Tensor) -> Tensor:
-        """The probability of the label."""
+        """The probability of the label; where an image has several, the geometric mean of each one's."""
         return hardness.neg().exp()
 
 

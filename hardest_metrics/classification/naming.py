@@ -32,12 +32,11 @@ _MAKERS: Mapping[str, Callable[..., ClassificationMetric[Any]]] = {
 }
 
 
-def make_definition(name: str, **kwargs: Any) -> ClassificationMetric[Any]:
+def make_definition(name: str) -> ClassificationMetric[Any]:
     """The metric of a name of :data:`~hardest_metrics.names.CLASSIFIED`, or of those without labels.
 
     Args:
         name: of the definition.
-        kwargs: further arguments of its class.
 
     Raises:
         ValueError: if no definition is called so.
@@ -49,4 +48,4 @@ def make_definition(name: str, **kwargs: Any) -> ClassificationMetric[Any]:
     if name not in _MAKERS:
         known = ", ".join((*CLASSIFIED, *CLASSIFIED_WITHOUT_LABELS))
         raise ValueError(f"No definition is called {name!r}. Choose from: {known}.")
-    return _MAKERS[name](**kwargs)
+    return _MAKERS[name]()

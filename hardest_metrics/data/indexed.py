@@ -48,19 +48,24 @@ class Indexed(Dataset[Any]):
         return len(self.dataset)
 
     def __getitem__(self, index: int) -> Any:
+        place = self._place(index)
+        return _with_id(self.dataset[place], place)
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Any]:
+        """Several examples at once, as loaders ask for a batch, in one call where the data set can give them so."""
+        places = [self._place(index) for index in indices]
+        many = getattr(self.dataset, "__getitems__", None)
+        examples = [self.dataset[place] for place in places] if many is None else many(places)
+        return [_with_id(example, place) for example, place in zip(examples, places, strict=True)]
+
+    def _place(self, index: int) -> int:
+        """Where an index stands, counted from the start."""
         place = int(index)
         if place < 0:
             place += len(self)
         if not 0 <= place < len(self):  # Python's loops over sequences end by this error
             raise IndexError(f"`index` must be in 0 to {len(self) - 1}, but is {index}.")
-        return _with_id(self.dataset[place], place)
-
-    def __getitems__(self, indices: Sequence[int]) -> list[Any]:
-        """Several examples at once, as loaders ask for a batch, in one call where the data set can give them so."""
-        many = getattr(self.dataset, "__getitems__", None)
-        if many is None:
-            return [self[index] for index in indices]
-        return [_with_id(example, int(index)) for index, example in zip(indices, many(indices), strict=True)]
+        return place
 
 
 def _with_id(example: Any, index: int) -> Any:

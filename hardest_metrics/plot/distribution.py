@@ -44,7 +44,7 @@ def plot_distribution(
         mean = float(hardness.mean())
         ax.axvline(mean, color="black", linestyle="--", linewidth=1, label=f"mean {mean:.3g}")
         ax.legend()
-    ax.set_xlabel(f"{name} of an image" + (" (number of errors)" if counts else " (sum of weights)"))
+    ax.set_xlabel(f"{name} of an image" + (" (number of errors)" if counts else ""))
     ax.set_ylabel("Number of images")
     ax.set_title(number_of_images(len(hardness)))
     return ax.get_figure(), ax  # type: ignore[return-value]

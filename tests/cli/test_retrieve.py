@@ -145,7 +145,7 @@ TREE = "fine,coarse\n0,0\n1,0\n0,1\n2,1\n"
     [
         ({"embeddings": np.full((4, 2), np.nan)}, [], "--embeddings: row 0 holds NaN or infinity (4 such rows)"),
         ({"embeddings": np.full((4, 2), 1e300)}, [], "--embeddings: row 0 holds NaN or infinity"),
-        ({"embeddings": np.eye(4, dtype=int)}, [], "must hold floating-point embeddings, one row an image, but holds int64 of (4, 4)"),
+        ({"embeddings": np.eye(4, dtype=int)}, [], "but holds int64 of (4, 4)"),
         ({"embeddings": np.ones(4)}, [], "but holds float64 of (4,)"),
         ({"embeddings": np.array([{}])}, [], "is no array of numbers"),
         ({"embeddings": b"PK\3\4"}, [], "is no array of numbers"),

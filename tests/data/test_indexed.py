@@ -49,6 +49,12 @@ def test_several_at_once_are_asked_for_in_one_call() -> None:
     assert dataset.calls == 2
 
 
+def test_places_from_the_end_are_the_same_examples() -> None:
+    (alone, several) = Indexed(TensorDataset(IMAGES, LABELS))[-1], Indexed(Dicts()).__getitems__([-1, 0])
+    assert alone[-1] == 9
+    assert [example["image_id"] for example in several] == [9, 0]
+
+
 def test_in_detection_the_target_gains_the_id() -> None:
     example = Indexed([(IMAGES[0], {"boxes": []}), (IMAGES[1], {"boxes": []})])[1]
     assert example[1] == {"boxes": [], "image_id": 1}

@@ -12,15 +12,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-#: Numbers of a piece: few enough for a processor's cache.
-_PIECE = 1 << 18
+#: Numbers of a piece: few enough for a processor's cache, or for little of an accelerator's memory.
+_PIECE, _PIECE_ON_DEVICE = 1 << 18, 1 << 24
 
 
 class Asked(NamedTuple):
     """Something to measure.
 
     Attributes:
-        name: one of :data:`OF_LABELS` or :data:`OF_LOGITS`.
+        name: one of :data:`OF_LABELS`, :data:`OF_SEVERAL_LABELS` or :data:`OF_LOGITS`.
         temperature: that logits are divided by before they become probabilities.
     """
 
@@ -91,18 +91,6 @@ class _Predicted:
         return (logits - self.highest - self.log_total).exp()
 
 
-class _PredictedLabels:
-    """Some images' logits of labels that each may have or not.
-
-    Args:
-        logits: ``(n, K)`` float64.
-        target: ``(n, K)`` int64, 0 and 1.
-    """
-
-    def __init__(self, logits: Tensor, target: Tensor) -> None:
-        self.logits, self.target = logits, target
-
-
 def _el2n(rows: _Predicted) -> Tensor:
     difference = rows.probabilities.scatter_add(1, rows.target, -torch.ones_like(rows.probabilities[:, :1]))
     norm: Tensor = torch.linalg.vector_norm(difference, dim=1)
@@ -118,12 +106,12 @@ def _two_best_gap(rows: _Predicted) -> Tensor:
     return 1 - (first - second)
 
 
-def _binary_cross_entropy(rows: _PredictedLabels) -> Tensor:
-    return binary_cross_entropy_with_logits(rows.logits, rows.target.double(), reduction="none").mean(1)
+def _binary_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    return binary_cross_entropy_with_logits(logits, target.double(), reduction="none").mean(1)
 
 
-def _wrong_labels(rows: _PredictedLabels) -> Tensor:
-    return ((rows.logits > 0) != rows.target.bool()).sum(1)
+def _wrong_labels(logits: Tensor, target: Tensor) -> Tensor:
+    return ((logits > 0) != target.bool()).sum(1)
 
 
 #: Measures without labels.
@@ -144,8 +132,8 @@ OF_LABELS: Mapping[str, Callable[[_Predicted], Tensor]] = {
     "mistakes": lambda rows: rows.rank_of_label,
 }
 
-#: Measures by several labels an image. ``mistakes``: the number of wrong ones.
-OF_SEVERAL_LABELS: Mapping[str, Callable[[_PredictedLabels], Tensor]] = {
+#: Measures by several labels an image, of ``(n, K)`` logits and labels 0 and 1. ``mistakes``: the number of wrong ones.
+OF_SEVERAL_LABELS: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
     "cross_entropy": _binary_cross_entropy,
     "wrong_labels": _wrong_labels,
     "mistakes": _wrong_labels,
@@ -174,7 +162,7 @@ def measure(asked: Sequence[Asked], preds: Tensor, target: Tensor | None) -> dic
     if target is not None:
         _check_fits(asked, target.ndim)
     parts: dict[Asked, list[Tensor]] = {one: [] for one in asked}
-    size = max(_PIECE // preds.shape[1], 1)
+    size = max((_PIECE if preds.device.type == "cpu" else _PIECE_ON_DEVICE) // preds.shape[1], 1)
     labels = [None] * len(preds.split(size)) if target is None else target.split(size)
     for logits, label in zip(preds.split(size), labels, strict=True):
         for one, values in _measured(asked, logits.double(), label).items():
@@ -194,7 +182,7 @@ def _measured(asked: Sequence[Asked], logits: Tensor, target: Tensor | None) -> 
             if one.name in OF_LOGITS:
                 found[one] = OF_LOGITS[one.name](one_label)
             elif target is not None and several:
-                found[one] = OF_SEVERAL_LABELS[one.name](_PredictedLabels(scaled, target))
+                found[one] = OF_SEVERAL_LABELS[one.name](scaled, target)
             else:
                 found[one] = OF_LABELS[one.name](one_label)
     return found

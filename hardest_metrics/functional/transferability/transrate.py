@@ -13,7 +13,10 @@ from hardest_metrics.functional.transferability.inputs import (
     undefined,
     warn_of_few,
 )
-from hardest_metrics.functional.transferability.matrices import gram
+from hardest_metrics.functional.transferability.matrices import cholesky_diagonal, gram
+
+_PIECE = 1 << 19
+"""Numbers whose products are added up at a time, at least: enough for products to be quick."""
 
 
 def transrate(features: Tensor, target: Tensor, eps: float = 1e-4, *, shuffled: int | None = None) -> Tensor:
@@ -68,7 +71,8 @@ def transrate_of(objects: ClassScatters, eps: float) -> Tensor:
     mean = objects.total / number
     # The scatter of all is that of the classes' own, about one mean, and of the rows of small classes, some at a time
     total, pivots = mean.new_zeros(width, width), []
-    some, filled = mean.new_empty(min(3 * width, number), width), 0
+    enough = max(_PIECE // width, 2 * width)
+    some, filled = mean.new_empty(min(enough + width, number), width), 0
     for label in settled | waiting:
         runs = waiting.get(label, [])
         count = sum(run.shape[0] for run in runs)
@@ -76,7 +80,7 @@ def transrate_of(objects: ClassScatters, eps: float) -> Tensor:
             rows = torch.cat(runs, out=some[filled : filled + count]).sub_(mean)
             pivots.append(_pivots(gram(rows.T), count * eps))
             filled += count
-            if filled >= 2 * width:
+            if filled >= enough:
                 total += gram(some[:filled])
                 filled = 0
             continue
@@ -96,5 +100,4 @@ def _pivots(scatter: Tensor, distortion: float) -> Tensor:
     """Of I + scatter / distortion, whose logarithms add up to ½ ln det; `scatter` is overwritten."""
     matrix = scatter.div_(distortion)
     matrix.diagonal().add_(1)
-    factor: Tensor = torch.linalg.cholesky_ex(matrix)[0]  # of the identity and more: it has one
-    return factor.diagonal()
+    return cholesky_diagonal(matrix)
