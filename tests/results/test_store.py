@@ -152,7 +152,7 @@ def test_hardness_that_was_changed_from_outside_is_noticed(store: RunStore) -> N
     run = saved(store, [0.5, 2.0])
     with closing(sqlite3.connect(store.path)) as connection, connection:
         connection.execute("UPDATE hardness SET value = ?", [np.array([7, 7], np.float32).tobytes()])
-    with pytest.raises(ValueError, match="what is kept of run .* is damaged"):
+    with pytest.raises(ValueError, match=r"what is kept of run .* is damaged"):
         store.hardness(run)
 
 
@@ -168,7 +168,7 @@ def test_a_store_that_is_missing_is_not_made_by_reading(store: RunStore) -> None
 
 def test_an_empty_file_is_a_new_store(store: RunStore) -> None:
     store.path.touch()
-    with pytest.raises(ValueError, match="is empty. Keep a run first"):
+    with pytest.raises(ValueError, match=r"is empty\. Keep a run first"):
         store.runs()
     saved(store, [0.5])
     assert len(store.runs()) == 1
