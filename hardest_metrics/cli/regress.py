@@ -206,7 +206,9 @@ def _grid(options: Namespace, found: "Regression") -> bytes:
     captions = []
     for place, rise in enumerate(hardness):
         column = {name: values[place] for name, values in found.columns.items()}
-        said = f"\nsaid {column['said_before']}, now {column['said_now']}" if "said_now" in column else ""
+        said = ""
+        if "said_now" in column:
+            said = f"\nlabel {column['label']}: said {column['said_before']}, now {column['said_now']}"
         numbers = f"{column['before']:.4g} to {column['now']:.4g}, rise {rise:.4g}"
         captions.append(f"{place + 1}. {shown_ids[place]}\n{found.by} {numbers}{said}")
     title = f"Images whose {found.by} rose most\n{found.against} to {found.run}"

@@ -46,6 +46,7 @@ def plot_runs(
         if claims and name in claims:
             dotted = {**style, "linestyle": ":", "marker": "_", "markersize": 14}
             ax.plot(places, claims[name], label=f"{name}, paper", **dotted)
+    ax.margins(x=0.08)  # names of the first and last run fit
     step = -(-len(names) // _MOST_NAMED)
     ax.set_xticks(places[::step], names[::step], parse_math=False)
     ax.set_xlabel("Run")
