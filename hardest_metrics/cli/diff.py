@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentParser, Namespace
@@ -127,9 +128,7 @@ def run(options: Namespace) -> int:
         if options.grid:
             number = min(options.top_k, len(old))
             progress.reset(bar, description="drawing", total=number)
-            title = (
-                f"Images that got worse from {options.detections[0]} to {options.detections[1]}\n{what}; {what_boxes}"
-            )
+            title = f"The {number} images whose hardness rose most\n{what}; {what_boxes}"
             grid = _grid(
                 options, definition.query, found, annotations, (old, new), title, partial(progress.advance, bar)
             )
@@ -205,7 +204,8 @@ def _grid(
         raise ValueError(f"`grid` draws at most {MAX_TILES // 2} images twice, but `top_k` is {options.top_k}.")
     target = [annotations.target[place] for place in shown]
     columns: dict[str, list[Any]] = {}
-    for name, of_detector, hardness in zip(("old", "new"), preds, (found.before, found.now), strict=True):
+    names = [f"{when}: {Path(path).name}" for when, path in zip(("old", "new"), options.detections, strict=True)]
+    for name, of_detector, hardness in zip(names, preds, (found.before, found.now), strict=True):
         boxes = outcome_boxes([of_detector[place] for place in shown], target, query, "xywh")
         columns[name] = []
         for place, drawn in zip(shown, boxes, strict=True):

@@ -114,7 +114,9 @@ def _by_synset(meta: Path) -> dict[int, int]:
     try:
         from scipy.io import loadmat
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(f"{meta}: to read it, scipy is needed: pip install scipy.") from error
+        raise ModuleNotFoundError(
+            f'{meta}: to read it, scipy is needed: pip install "hardest_metrics[evaluators]".'
+        ) from error
     try:
         synsets: Any = loadmat(str(meta), squeeze_me=True)["synsets"]
         leaves = [
