@@ -154,7 +154,10 @@ def _saving(quick: bool, folder: Path) -> list[Line]:
     keys = [f"ILSVRC2012_val_{number:08d}" for number in range(1, images + 1)]
     dataset = DataSet({key: str(number % 1000) for number, key in enumerate(keys)})
     loss = rng.exponential(size=images).astype(np.float32)
-    hardness = {"CrossEntropy": Hardness(loss, loss > 1), "TopKMiss(k=5)": Hardness(np.round(loss > 3), loss > 3)}
+    hardness = {
+        "CrossEntropy": Hardness(loss, loss > 1),
+        "TopKMiss(k=5)": Hardness((loss > 3).astype(np.float32), loss > 3),
+    }
     said = rng.integers(1000, size=images).astype(np.int32)
     probe = {key: rng.standard_normal((1, 1000), dtype=np.float32) for key in keys[:64]}
     run = Run("ImageNetEvaluator", {"Top 1 Accuracy": Result(0.7, True), "Top 5 Accuracy": Result(0.9, True)}, images)
@@ -193,7 +196,8 @@ def _coco(batches: int) -> Coco:
     """Annotations, and results on them in batches."""
     rng = random.Random(0)
     images = batches * _IMAGES_A_BATCH
-    annotations, results = [], []
+    annotations: list[dict[str, Any]] = []
+    results = []
     for image in range(1, images + 1):
         of_image = []
         for number in range(_RESULTS_AN_IMAGE):

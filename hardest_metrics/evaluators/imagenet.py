@@ -121,7 +121,7 @@ class ImageNetEvaluator(Evaluator):
         self._digest = np.zeros((number, _DIGEST_BYTES), np.uint8)
         self._probe: dict[Identifier, Values] = {}
 
-    def add(self, output_dict: Mapping[Identifier, Any]) -> None:
+    def add(self, output_dict: Mapping[Any, Any]) -> None:
         """Add what the model said of some images.
 
         Args:

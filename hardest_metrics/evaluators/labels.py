@@ -18,8 +18,8 @@ GROUND_TRUTH, META = "ILSVRC2012_validation_ground_truth.txt", "meta.mat"
 
 _KEY = "ILSVRC2012_val_{:08d}"
 
-#: What may be given for labels: classes by key, or a file or folder of them.
-LabelSource = Mapping[Identifier, int] | PathLike
+#: What may be given for labels: classes by key, an integer or text, or a file or folder of them.
+LabelSource = Mapping[Any, int] | PathLike
 
 
 def class_labels(source: LabelSource) -> dict[Identifier, int]:

@@ -1,7 +1,7 @@
 """What a detector gets wrong that an older one got right, from their detections alone."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -105,7 +105,7 @@ def diff(
 
 def _hardness(annotations: Annotations, preds: Sequence[ImageDict], definition: Definition) -> tuple[Any, Any]:
     """Hardness of every image in the order of the annotations, and whether it has any error."""
-    metric: Definition = definition.clone()
+    metric = cast("Definition", definition.clone())
     metric.reset()
     for start in range(0, len(preds), _IMAGES_AT_ONCE):
         batch = slice(start, start + _IMAGES_AT_ONCE)

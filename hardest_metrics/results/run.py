@@ -49,7 +49,7 @@ class DataSet:
         (['a.jpg', 'b.jpg'], ['0', '3'], '22af815f')
     """
 
-    def __init__(self, labels: Mapping[Identifier, str]) -> None:
+    def __init__(self, labels: Mapping[Any, str]) -> None:
         for key in labels:
             if not is_identifier(key) or isinstance(key, float):
                 raise TypeError(f"Keys of images must be integers of 64 bits or text, but one is {key!r}.")

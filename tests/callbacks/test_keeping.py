@@ -93,6 +93,17 @@ def test_each_loader_is_a_run_of_its_own(tmp_path: Path) -> None:
     assert store.dataset(second).keys == [100, 101, 102, 103]
 
 
+def test_processes_keep_a_run_together_as_one_does(tmp_path: Path) -> None:
+    stores = {name: RunStore(tmp_path / f"{name}.db") for name in ("one", "several")}
+    trainer(tmp_path, HardestImages(CrossEntropy(), store=stores["one"])).test(Judged(), classified())
+    several = trainer(tmp_path, HardestImages(CrossEntropy(), store=stores["several"]), strategy="ddp_fork", devices=2)
+    several.test(Judged(), classified())
+    (one,), (together,) = (store.runs() for store in stores.values())
+    assert (together.dataset, together.images) == (one.dataset, 22)
+    for run, store in ((one, stores["one"]), (together, stores["several"])):
+        assert store.ranking(run).image_ids.tolist() == stores["one"].ranking(one).image_ids.tolist()
+
+
 def test_a_store_that_cannot_be_used_is_said_and_stops_nothing(tmp_path: Path) -> None:
     (tmp_path / "runs.db").write_text("nonsense" * 1000)
     callback = HardestImages(TotalFalse(), store=tmp_path / "runs.db")

@@ -1,4 +1,5 @@
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def test_order_batches_and_kinds_of_values_do_not_matter(tmp_path: Path) -> None
     labels, logits = labels_of(50), logits_of(50)
     shuffled = list(logits.items())
     random.Random(0).shuffle(shuffled)
-    kinds = [np.ndarray.tolist, torch.from_numpy, np.asarray, np.float64]
+    kinds: list[Callable[[Any], Any]] = [np.ndarray.tolist, torch.from_numpy, np.asarray, np.float64]
     mixed = {key: kinds[place % 4](row) for place, (key, row) in enumerate(shuffled)}
     one, other = (
         evaluated(labels, given, tmp_path / f"{batch}.db", batch) for given, batch in ((logits, 7), (mixed, 50))
@@ -284,4 +285,4 @@ def test_arguments_that_make_no_sense_are_refused() -> None:
     with pytest.raises(TypeError, match="`fingerprint` must be a module or bytes"):
         ImageNetEvaluator({"a": 0}, fingerprint="weights")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="Keys of images"):
-        ImageNetEvaluator({1.5: 0})  # type: ignore[dict-item]
+        ImageNetEvaluator({1.5: 0})

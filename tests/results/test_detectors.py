@@ -38,19 +38,19 @@ def test_objects_that_one_found_are_named_each_way() -> None:
 def test_of_real_detectors_it_is_what_each_is_by_itself(shared_data: Path, definition: type[TotalFalse[None]]) -> None:
     voc = shared_data / "voc100"
     annotations = read_annotations(voc / "instances.json")
-    preds = [read_detections(voc / f"{name}_results.json", annotations) for name in ("yolo_fastestv2", "fastestdet")]
+    old, new = [read_detections(voc / f"{name}_results.json", annotations) for name in ("yolo_fastestv2", "fastestdet")]
     rankings = []
-    for one in preds:
+    for one in (old, new):
         metric = definition(weighting="none", box_format="xywh", score_threshold=0.3)
         metric.update(one, annotations.target)
         rankings.append(dict(zip(*(column.tolist() for column in metric.compute()), strict=True)))
-    found = diff(annotations, *preds, definition(box_format="xywh", score_threshold=0.3))
+    found = diff(annotations, old, new, definition(box_format="xywh", score_threshold=0.3))
     for image_id, rise in zip(*(column.tolist() for column in found.ranking), strict=True):
         assert rise == rankings[1][image_id] - rankings[0][image_id]
     # one image at a time
     query, lost, gained = definition(score_threshold=0.3).query, 0, 0
-    for target, old, new in zip(annotations.target, *preds, strict=True):
-        batches = [pack([one], [target], "xywh") for one in (old, new)]
+    for target, *both in zip(annotations.target, old, new, strict=True):
+        batches = [pack([one], [target], "xywh") for one in both]
         before, now = (match(one.detections, one.ground_truth, query).ground_truth for one in batches)
         lost += int(((before == Outcome.TRUE_POSITIVE) & (now == Outcome.FALSE_NEGATIVE)).sum())
         gained += int(((now == Outcome.TRUE_POSITIVE) & (before == Outcome.FALSE_NEGATIVE)).sum())

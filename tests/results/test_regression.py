@@ -157,4 +157,4 @@ def test_arguments_that_make_no_sense_are_refused(store: RunStore) -> None:
         ({"run": "nothing"}, "no run has the id"),
     ):
         with pytest.raises(ValueError, match=message):
-            regress(store, **arguments)  # type: ignore[arg-type]
+            regress(store, **arguments)
