@@ -1,6 +1,7 @@
 """``hardest-metrics diff``: what one detector gets wrong that another got right, from two files of detections."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,6 +97,11 @@ def parser() -> ArgumentParser:
         "--grid", metavar="FILE.png",
         help="draw the K images whose hardness rose most, old and new side by side; needs --images",
     )  # fmt: skip
+    output.add_argument(
+        "--report", metavar="FILE.html",
+        help="write a page to look through all images by the rise of their hardness and by either detector's, with"
+        " pictures where there are --images",
+    )  # fmt: skip
     return diff
 
 
@@ -139,6 +145,8 @@ def run(options: Namespace) -> int:
         if options.subset:
             further[options.subset] = partial(_write_subset, options, found)
         written = write_ranked(options, partial(_write, options, found), grid, further)
+        if options.report:
+            written.append(_report(options, definition.query, found, annotations, (old, new)))
 
     console = results_console()
     console.print(_table(options, found))
@@ -171,11 +179,17 @@ def _check(options: Namespace) -> None:
         raise ValueError(f"`max_worse` is a number of images, at least 0, but is {options.max_worse}.")
     if options.grid and not options.images:
         raise ValueError("`grid` needs `images`: give both, or neither.")
-    if options.images and not (options.grid or options.weighting == "pixel"):
-        raise ValueError("`images` is of use to `grid` and to pixel weighting only: leave it out, or give `grid` too.")
+    if options.images and not (options.grid or options.report or options.weighting == "pixel"):
+        raise ValueError(
+            "`images` is of use to `grid`, `report` and pixel weighting only: leave it out, or give one of these."
+        )
     check_inputs([options.annotations, *options.detections])
     check_images_folder(options.images)
-    further = [(options.objects, "objects", (".csv",)), (options.subset, "subset", (".json",))]
+    further = [
+        (options.objects, "objects", (".csv",)),
+        (options.subset, "subset", (".json",)),
+        (options.report, "report", (".html",)),
+    ]
     outputs = [*ranking_outputs(options), *(Output(*one) for one in further if one[0])]
     check_outputs(outputs, [options.annotations, *options.detections])
 
@@ -219,6 +233,28 @@ def _grid(
             )
             advance(1)
     return encode_png(draw_side_by_side(columns, title))
+
+
+def _report(
+    options: Namespace,
+    query: "Query",
+    found: "DetectorDiff",
+    annotations: "Annotations",
+    preds: "tuple[list[ImageDict], list[ImageDict]]",
+) -> str:
+    """Write the page; its path."""
+    from hardest_metrics.comparison import RankedBy, compare
+    from hardest_metrics.report import write_report
+
+    old, new = preds
+    definition = f"{options.query}/{options.weighting}"
+    comparison = compare(annotations, {"new": new, "old": old}, query, [definition], estimators=[])
+    rise = RankedBy("new", definition, "rise from old", found.ranking)
+    comparison = replace(comparison, rankings=[rise, *comparison.rankings])
+    detections = dict(zip(("Old detections", "New detections"), options.detections, strict=True))
+    inputs = [options.annotations, *dict.fromkeys(options.detections)]
+    settings = {name: Path(path).name for name, path in detections.items()}
+    return str(write_report(comparison, options.report, options.images or None, settings, inputs).page)
 
 
 def _write(options: Namespace, found: "DetectorDiff", path: str) -> None:

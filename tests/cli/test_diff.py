@@ -43,6 +43,14 @@ def test_what_got_worse_is_ranked_drawn_and_listed(coco: Path, worse: Path, run:
         assert picture.width > 1.5 * 640
 
 
+def test_a_page_ranks_by_the_rise_too(coco: Path, worse: Path, run: Run) -> None:
+    page = coco / "diff.html"
+    code, out, err = run(*arguments(coco, coco / "results.json", worse), "--report", page, "--images", coco / "images")
+    assert (code, err) == (0, "")
+    assert f"Wrote {page}" in out
+    assert '"estimator":"rise from old"' in page.read_text()
+
+
 def test_more_that_became_wrong_than_allowed_exit_with_3(coco: Path, worse: Path, run: Run) -> None:
     code, out, _ = run(*arguments(coco, coco / "results.json", worse), "--max-worse", "0")
     assert code == 3
