@@ -240,7 +240,7 @@ def _report(
     query: "Query",
     found: "DetectorDiff",
     annotations: "Annotations",
-    preds: "tuple[list[ImageDict], list[ImageDict]]",
+    preds: "Sequence[list[dict[str, Any]]]",
 ) -> str:
     """Write the page; its path."""
     from hardest_metrics.comparison import RankedBy, compare
