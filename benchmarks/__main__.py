@@ -22,6 +22,7 @@ from benchmarks import (
     classification,
     definitions,
     estimators,
+    evaluators,
     floor,
     losses,
     memory,
@@ -48,6 +49,7 @@ PARTS: dict[str, Callable[[bool], Section]] = {
     "retrieval": retrieval.scores,
     "losses": losses.losses,
     "classification": classification.columns,
+    "evaluators": evaluators.by_key,
 }
 
 

@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from hardest_metrics import data as data
     from hardest_metrics import detection as detection
     from hardest_metrics import detectors as detectors
+    from hardest_metrics import evaluators as evaluators
     from hardest_metrics import functional as functional
     from hardest_metrics import losses as losses
     from hardest_metrics import plot as plot
     from hardest_metrics import report as report
+    from hardest_metrics import results as results
     from hardest_metrics import retrieval as retrieval
     from hardest_metrics import transferability as transferability
     from hardest_metrics.callbacks import HardestImages, HardestQueries

@@ -22,6 +22,7 @@ class Examples(NamedTuple):
         keep: gives what is drawn on the image at a place of the batch: on the CPU, of its own memory, to be pickled.
         shown_ids: what the images are called, where that is not the number that the metrics keep, by that number.
         file_names: of the images, by the number that the metrics keep.
+        truth: of each image, whatever its labels are; None without.
     """
 
     number: int
@@ -32,6 +33,7 @@ class Examples(NamedTuple):
     keep: Callable[[int], Any]
     shown_ids: Mapping[int, str] = {}
     file_names: Mapping[int, str] = {}
+    truth: Sequence[Any] | Tensor | None = None
 
 
 class Kept(NamedTuple):

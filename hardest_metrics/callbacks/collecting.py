@@ -14,6 +14,7 @@ from hardest_metrics.callbacks.pixels import Pixels
 from hardest_metrics.callbacks.top_images import Snapshot, TopImages
 from hardest_metrics.collection import HardnessCollection
 from hardest_metrics.finding import described
+from hardest_metrics.functional.ids import NO_ID
 from hardest_metrics.metric import AnyHardnessMetric, HardnessMetric
 from hardest_metrics.summary import Details
 
@@ -32,6 +33,7 @@ class Collected(NamedTuple):
         snapshots: of the hardest images, by id; only on the first process that takes part.
         names: what images are called, by id, where that is another; only there, and of all images.
         file_names: likewise.
+        labels: what tells whether their labels are the same, by id; only there, and where it was asked for.
     """
 
     loader: int
@@ -41,6 +43,7 @@ class Collected(NamedTuple):
     snapshots: Mapping[int, Snapshot]
     names: Mapping[int, str]
     file_names: Mapping[int, str]
+    labels: Mapping[int, str]
 
 
 class Collecting:
@@ -52,15 +55,17 @@ class Collecting:
         top_k: of how many images a metric a snapshot is kept.
         pixels: turns images into ones that can be drawn.
         once: says what goes wrong.
+        label_text: tells whether the labels of an image are the same; None where nobody asks.
     """
 
     def __init__(
-        self, metrics: Any, to_inputs: Callable[[Any, Any], Any] | None, top_k: int, pixels: Pixels, once: Once
-    ) -> None:
+        self, metrics: Any, to_inputs: Callable[[Any, Any], Any] | None, top_k: int, pixels: Pixels, once: Once,
+        label_text: Callable[[Any], str] | None = None,
+    ) -> None:  # fmt: skip
         self.metrics = collection_of(metrics)
         self.adapter = _adapter_of(self.metrics)
         self.to_inputs, self.top_k = to_inputs, top_k
-        self._pixels, self._once = pixels, once
+        self._pixels, self._once, self._label_text = pixels, once, label_text
         self._needing = {name for name, metric in items(self.metrics) if metric.needs_labels}
         self.begin()
 
@@ -97,6 +102,13 @@ class Collecting:
         of_loader.metrics.update(*examples.args, **{**examples.kwargs, **further})
         of_loader.names.update(examples.shown_ids)
         of_loader.file_names.update(examples.file_names)
+        if self._label_text is not None and examples.truth is not None:
+            first = items(of_loader.metrics)[0][1]
+            ids = first.newest(examples.number)[0].tolist()
+            of_loader.labels.update(
+                (len(of_loader.labels) if image_id == NO_ID else image_id, self._label_text(label))
+                for image_id, label in zip(ids, examples.truth, strict=True)
+            )
         if keep_images and examples.images is not None:
             of_loader.top.add(dict(items(of_loader.metrics)), examples)
         elif keep_images:
@@ -133,7 +145,7 @@ class Collecting:
             metrics = (HardnessCollection(wanted) if self._left_out else self.metrics).clone().to(device)
             for _, metric in items(metrics):
                 metric.process_group = group
-            self._loaders[loader] = OfLoader(metrics, TopImages(self.top_k, self._pixels), {}, {})
+            self._loaders[loader] = OfLoader(metrics, TopImages(self.top_k, self._pixels), {}, {}, {})
         return self._loaders[loader]
 
     def finished(
@@ -163,11 +175,12 @@ class Collecting:
             if pictures:
                 rankings = [each.summary.ranking for each in details.values()]
                 snapshots = of_loader.top.gather(rankings, participants.group)
-            names, file_names = (
-                known_together(known, participants, trainer) for known in (of_loader.names, of_loader.file_names)
+            names, file_names, labels = (
+                known_together(known, participants, trainer)
+                for known in (of_loader.names, of_loader.file_names, of_loader.labels)
             )
             for name, each in details.items():
-                yield Collected(loader, name, metrics[name], each, snapshots, names, file_names)
+                yield Collected(loader, name, metrics[name], each, snapshots, names, file_names, labels)
 
 
 class OfLoader(NamedTuple):
@@ -177,6 +190,7 @@ class OfLoader(NamedTuple):
     top: TopImages
     names: dict[int, str]
     file_names: dict[int, str]
+    labels: dict[int, str]
 
 
 def known_together(known: Mapping[int, str], participants: Participants, trainer: "Trainer") -> Mapping[int, str]:

@@ -12,6 +12,7 @@ from torchmetrics import MetricCollection
 from hardest_metrics.adapter import Kept
 from hardest_metrics.callbacks.collecting import Collected, Collecting
 from hardest_metrics.callbacks.evaluation import Stage, loader_suffixes
+from hardest_metrics.callbacks.keeping import Keeping, label_text
 from hardest_metrics.callbacks.learning import Learning
 from hardest_metrics.callbacks.once import Once
 from hardest_metrics.callbacks.pixels import Pixels
@@ -19,6 +20,7 @@ from hardest_metrics.callbacks.ranking_callback import RankingCallback, require_
 from hardest_metrics.callbacks.showing import Finished, Showing
 from hardest_metrics.metric import AnyHardnessMetric
 from hardest_metrics.plot import MAX_TILES
+from hardest_metrics.results import RunStore
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule, Trainer
@@ -76,6 +78,9 @@ class HardestImages(RankingCallback):
         dynamics: whether to keep what the training does to every image, see :class:`~hardest_metrics.Dynamics`, an
             entry, in place of an epoch, a validation of `fit`: in checkpoints, beside each ranking as
             ``...-dynamics.csv`` and, of metrics that know the probability of the label, as a data map.
+        store: where to keep a run for each loader of every `validate` and `test`, with the hardness of all images and
+            the scalars that were logged, see :class:`~hardest_metrics.results.RunStore`: it, or the path of its file.
+            ``hardest-metrics regress`` then tells which images got worse. None to keep none.
 
     Raises:
         TypeError, ValueError: if an argument makes no sense; in `setup` if `dirpath` cannot be written to; at the first
@@ -104,6 +109,7 @@ class HardestImages(RankingCallback):
         to_inputs: Callable[[Any, Any], Any] | None = None,
         window: int = 10,
         dynamics: bool = False,
+        store: RunStore | str | Path | None = None,
     ) -> None:
         require_counts(top_k=top_k, every_n_epochs=every_n_epochs, window=window)
         if top_k > MAX_TILES:
@@ -113,7 +119,11 @@ class HardestImages(RankingCallback):
         once = Once(type(self).__name__)
         pixels = Pixels(mean, std, unnormalize, once)
         showing = Showing(dirpath, "hardest_images", top_k, window, once)
-        super().__init__(Collecting(metrics, to_inputs, top_k, pixels, once), showing, every_n_epochs)
+        self._keeping: Keeping | None = None
+        if store is not None:
+            self._keeping = Keeping(store if isinstance(store, RunStore) else RunStore(store), once)
+        label = None if store is None else label_text
+        super().__init__(Collecting(metrics, to_inputs, top_k, pixels, once, label), showing, every_n_epochs)
         self.class_names = dict(enumerate(class_names)) if isinstance(class_names, list | tuple) else class_names
         self._learning = Learning() if dynamics else None
 
@@ -142,12 +152,14 @@ class HardestImages(RankingCallback):
         found = list(
             self._collecting.finished(trainer, self._participants, stage, len(suffixes), pl_module.device, due)
         )
-        self.begin()
+        self._collecting.begin()
         if stage != "predict":  # where Lightning logs nothing
             for one in found:
                 for name in ("mean", "p95", "share_in_error"):
                     value = getattr(one.details.summary, name)
                     self.log_equal(f"{stage}/{one.name}/{name}{suffixes[one.loader]}", value)
+        if self._keeping is not None and trainer.state.fn in ("validate", "test") and self._participants.is_first:
+            self._keeping.take(stage, found, suffixes)
         for one in found:
             if self._learning is not None and trainer.state.fn == "fit" and one.metric.needs_labels:
                 self._learning.add(f"{stage}/{one.name}{suffixes[one.loader]}", one.metric, one.details)
@@ -155,6 +167,26 @@ class HardestImages(RankingCallback):
             history = None if stage == "predict" else self._showing.remember(trainer, finished)
             if due and self._participants.is_first:
                 self._showing.show(trainer, finished, history)
+
+    def begin(self) -> None:
+        """Forget the last epoch."""
+        super().begin()
+        if self._keeping is not None:
+            self._keeping.begin()
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keep the runs, once all scalars are known."""
+        self._keep(trainer, pl_module)
+        super().on_validation_end(trainer, pl_module)
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keep the runs, once all scalars are known."""
+        self._keep(trainer, pl_module)
+        super().on_test_end(trainer, pl_module)
+
+    def _keep(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self._keeping is not None:
+            self._keeping.save(trainer, pl_module)
 
     def _finished(self, one: Collected, tag: str) -> Finished:
         some = "in error" if one.metric.needs_labels else "of hardness above 0"

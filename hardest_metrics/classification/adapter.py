@@ -88,7 +88,7 @@ class ClassificationAdapter(Adapter):
             return said_of(row, None if target is None else target[place : place + 1].cpu()), said_of(row)
 
         kwargs = {"target": target, "image_ids": ids}
-        return Examples(len(logits), (logits,), kwargs, target is not None, given.images, keep, names)
+        return Examples(len(logits), (logits,), kwargs, target is not None, given.images, keep, names, truth=target)
 
     def without_labels(self, name: str, metric: Any, outputs: Any, batch: Any) -> Exception:
         """Names the definitions that do without."""

@@ -3,7 +3,7 @@
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -61,18 +61,27 @@ def ranking_outputs(options: Namespace) -> list[Output]:
     return outputs + ([Output(options.grid, "grid", (".png",))] if options.grid else [])
 
 
-def write_ranked(options: Namespace, write: Callable[[str], None], grid: bytes) -> list[str]:
-    """Write what :func:`ranking_outputs` names; the paths of all files written.
+def write_ranked(
+    options: Namespace,
+    write: Callable[[str], None],
+    grid: bytes,
+    further: Mapping[str, Callable[[str], None]] | None = None,
+) -> list[str]:
+    """Write what :func:`ranking_outputs` names, and more; the paths of all files written.
 
     Args:
         options: of the command.
         write: writes the ranking to a path.
         grid: the content of the picture.
+        further: by the path of another file, what writes it.
     """
-    written = [*options.out, *filter(None, (options.grid,))]
+    further = further or {}
+    written = [*options.out, *further, *filter(None, (options.grid,))]
     with written_alone(written):
         for path in options.out:
             write(path)
+        for path, write_it in further.items():
+            write_it(path)
         if options.grid:
             with atomic_write(options.grid) as file:
                 file.write(grid)

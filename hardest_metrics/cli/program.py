@@ -19,7 +19,8 @@ from hardest_metrics.cli.terminal import printable
 
 _LONGEST = 1000  # letters of an error; most of what is longer was given by users, or lists what there is
 
-#: Every command and what it does. Its module here, of the same name, has a ``parser()`` and a ``run(options)``.
+#: Every command and what it does. Its module here, of the same name, has a ``parser()`` and a ``run(options)``, which
+#: may give an exit code.
 COMMANDS = {
     "rank": "rank images by a detector's errors, with labels or without",
     "compare": "tell how far rankings without labels can be trusted",
@@ -27,6 +28,9 @@ COMMANDS = {
     "detect": "run a torchvision detector over images",
     "retrieve": "rank queries by how badly they retrieve their relatives",
     "report": "write a page to look through images and rankings",
+    "history": "list the runs that were kept, and what papers claim",
+    "regress": "tell what got worse from one run to another, as a gate",
+    "diff": "tell what a detector gets wrong that an older one got right",
 }
 
 
@@ -37,8 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments; None for those of the process.
 
     Returns:
-        The exit code: 0, or 2 when options or files are not as they should be, which one line on stderr
-        explains. 1 when nobody reads what it prints any more, 130 when interrupted.
+        The exit code: 0; 2 when options or files are not as they should be, which one line on stderr explains; 3
+        when `regress` or `diff` finds what is worse than allowed. 1 when nobody reads what it prints any more, 130
+        when interrupted.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # file names may hold what the terminal cannot show
@@ -47,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options: Namespace | None = None
     try:
         command, options = parse(sys.argv[1:] if argv is None else argv)
-        _module(command).run(options)
+        code: int = _module(command).run(options) or 0
         sys.stdout.flush()
     except BrokenPipeError:
         _drop_output()  # rich does the same and exits with 1
@@ -61,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
-    return 0
+    return code
 
 
 def parse(argv: Sequence[str]) -> tuple[str, Namespace]:

@@ -22,7 +22,7 @@ from hardest_metrics.cli.files import (
     check_inputs,
     check_outputs,
     ranking_outputs,
-    written_alone,
+    write_ranked,
 )
 from hardest_metrics.cli.images import ImageSet, has_objects, unlabelled_images, with_file_sizes, with_sizes
 from hardest_metrics.cli.options import (
@@ -263,25 +263,21 @@ def _grid(
 
 def _write(options: Namespace, ranking: "Ranking", images: ImageSet, grid: bytes) -> list[str]:
     """Write what was asked for; the paths of all files written."""
-    from hardest_metrics.data import atomic_write, write_coco_subset, write_image_list, write_ranking
+    from hardest_metrics.data import write_coco_subset, write_image_list, write_ranking
 
     hardest = ranking.top(options.top_k).image_ids
-    of_folder = options.subset and not options.annotations
-    listed = with_file_sizes(images.annotations, options.images, hardest.tolist()) if of_folder else None
-    written = [*options.out, *filter(None, (options.subset, options.grid))]
-    with written_alone(written):
-        for path in options.out:
-            write_ranking(
-                ranking, path, images.annotations if images.named else None, for_spreadsheets=options.for_spreadsheets
-            )
-        if listed is not None:
-            write_image_list(listed, hardest, options.subset)
-        elif options.subset:
-            write_coco_subset(options.annotations, hardest, options.subset)
-        if options.grid:
-            with atomic_write(options.grid) as file:
-                file.write(grid)
-    return written
+    subset: dict[str, Callable[[str], None]] = {}
+    if options.subset and not options.annotations:
+        listed = with_file_sizes(images.annotations, options.images, hardest.tolist())
+        subset[options.subset] = partial(write_image_list, listed, hardest)
+    elif options.subset:
+        subset[options.subset] = partial(write_coco_subset, options.annotations, hardest)
+    named = images.annotations if images.named else None
+
+    def write(path: str) -> None:
+        write_ranking(ranking, path, named, for_spreadsheets=options.for_spreadsheets)
+
+    return write_ranked(options, write, grid, subset)
 
 
 def _table(ranked: Ranked, top_k: int, images: ImageSet) -> Table:

@@ -67,7 +67,11 @@ def read_coco_annotations(path: PathLike, ignore: Collection[Ignorable] = ()) ->
         >>> annotations.target[0]["boxes"]
         tensor([[10., 20., 30., 40.]], dtype=torch.float64)
     """
-    document = load_coco(path)
+    return parse_coco_annotations(load_coco(path), path, ignore)
+
+
+def parse_coco_annotations(document: dict[str, Any], path: PathLike, ignore: Collection[Ignorable] = ()) -> Annotations:
+    """What :func:`read_coco_annotations` does once the file is loaded."""
     images = coco_section(document, "images", path)
     categories = coco_section(document, "categories", path)
     annotations = coco_section(document, "annotations", path)

@@ -56,7 +56,10 @@ class DetectionAdapter(Adapter):
         def keep(place: int) -> _Boxes:
             return _Boxes(_boxes_of(preds[place]), _boxes_of(target[place]))
 
-        return Examples(number, (preds, target), {"members": members}, labelled, given.images, keep, names, files)
+        truth = None if labelled is False else target
+        return Examples(
+            number, (preds, target), {"members": members}, labelled, given.images, keep, names, files, truth
+        )
 
     def without_labels(self, name: str, metric: "AnyHardnessMetric", outputs: Any, batch: Any) -> Exception:
         """Names the estimate that does without."""

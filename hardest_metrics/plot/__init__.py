@@ -5,6 +5,7 @@ from hardest_metrics.plot.classified import draw_classified
 from hardest_metrics.plot.correlation import plot_correlation
 from hardest_metrics.plot.data_map import plot_data_map
 from hardest_metrics.plot.distribution import plot_distribution
+from hardest_metrics.plot.flips import draw_flips
 from hardest_metrics.plot.grid import (
     UNJUDGED,
     OutcomeBoxes,
@@ -19,6 +20,7 @@ from hardest_metrics.plot.history import plot_history
 from hardest_metrics.plot.neighbours import Retrieved, draw_neighbours
 from hardest_metrics.plot.regret import plot_regret
 from hardest_metrics.plot.reliability import plot_reliability
+from hardest_metrics.plot.runs import plot_runs
 from hardest_metrics.plot.transfer import plot_layers, plot_transfer, plot_transfer_panels
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "arrange",
     "detection_boxes",
     "draw_classified",
+    "draw_flips",
     "draw_grid",
     "draw_image",
     "draw_neighbours",
@@ -43,6 +46,7 @@ __all__ = [
     "plot_layers",
     "plot_regret",
     "plot_reliability",
+    "plot_runs",
     "plot_transfer",
     "plot_transfer_panels",
     "tile_size",

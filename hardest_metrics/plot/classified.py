@@ -1,39 +1,17 @@
 """Pictures of classified images: each in a frame that says right or wrong, under what was said of it."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import NamedTuple
 
-from PIL import Image, ImageDraw
+from PIL import Image
 
-from hardest_metrics.plot.arrangement import (
-    CAPTION_SIZE,
-    INK,
-    PAPER,
-    Box,
-    LegendEntry,
-    arrange,
-    check_number,
-    tile_size,
-)
-from hardest_metrics.plot.grid import ImageSource, scaled
-from hardest_metrics.plot.lettering import font_of_size, shortened
-
-_Color = tuple[int, int, int]
-
-
-class _Style(NamedTuple):
-    color: _Color
-    width: int
-    name: str
-
+from hardest_metrics.plot.arrangement import LegendEntry, arrange, check_number, tile_size
+from hardest_metrics.plot.framed import Frame, framed
+from hardest_metrics.plot.grid import ImageSource
 
 # Told apart by thickness too, for those who do not tell the colours apart
-_RIGHT = _Style((0, 140, 110), 3, "right")
-_WRONG = _Style((200, 30, 45), 9, "wrong")
-_UNJUDGED = _Style((120, 120, 120), 3, "without label")
-_WIDEST = 9
-_LINE = 20  # height in pixels
+_RIGHT = Frame((0, 140, 110), 3, "right")
+_WRONG = Frame((200, 30, 45), 9, "wrong")
+_UNJUDGED = Frame((120, 120, 120), 3, "without label")
 
 
 def draw_classified(
@@ -112,7 +90,7 @@ def classified_tile(
         size: width and height in pixels that the image is brought to fit.
     """
     style = _UNJUDGED if label is None else _RIGHT if label == said else _WRONG
-    return _tile(image, [*caption.splitlines(), in_words(label, said, probabilities, names)], style, size)
+    return framed(image, [*caption.splitlines(), in_words(label, said, probabilities, names)], style, size)
 
 
 def arrange_classified(tiles: Sequence[Image.Image], title: str = "", judged: bool = True) -> Image.Image:
@@ -124,7 +102,7 @@ def arrange_classified(tiles: Sequence[Image.Image], title: str = "", judged: bo
         judged: whether images have labels, which the legend goes by.
     """
     styles = [_RIGHT, _WRONG] if judged else [_UNJUDGED]
-    return arrange(tiles, title, [LegendEntry(style.name, partial(_sample, style)) for style in styles])
+    return arrange(tiles, title, [LegendEntry(style.name, style.sample) for style in styles])
 
 
 def in_words(
@@ -151,22 +129,3 @@ def _named(label: int, names: Mapping[int, str] | Sequence[str] | None) -> str:
     if isinstance(names, Mapping):
         return names.get(label, str(label))
     return names[label] if 0 <= label < len(names) else str(label)
-
-
-def _tile(image: ImageSource, lines: Sequence[str], style: _Style, size: int) -> Image.Image:
-    side, top = size + 2 * _WIDEST, len(lines) * _LINE
-    picture, _ = scaled(image, size, None)
-    tile = Image.new("RGB", (side, top + picture.height + 2 * _WIDEST), PAPER)
-    draw, font = ImageDraw.Draw(tile), font_of_size(CAPTION_SIZE)
-    for number, line in enumerate(lines):
-        draw.text((0, number * _LINE), shortened(line, font, side), INK, font)
-    left, above = _WIDEST + (size - picture.width) // 2, top + _WIDEST
-    width = style.width
-    corners = (left - width, above - width, left + picture.width + width - 1, above + picture.height + width - 1)
-    draw.rectangle(corners, fill=style.color)
-    tile.paste(picture, (left, above))
-    return tile
-
-
-def _sample(style: _Style, draw: ImageDraw.ImageDraw, box: Box) -> None:
-    draw.rectangle(box, outline=style.color, width=max(style.width * 2 // 3, 1))

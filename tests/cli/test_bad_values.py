@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from hardest_metrics.cli import program
+from hardest_metrics.results import RunStore
 from tests.cli.commands import Run, save_embeddings
 from tests.detectors.small import MODEL, N_CLASSES, save_weights
+from tests.keyed import saved
 
 #: What somebody may type, or a script insert, where something else is expected.
 VALUES = [
@@ -41,6 +43,9 @@ def base(command: str, option: str) -> list[str]:
                    "--images", "images", "--out", "detected.json", "--device", "cpu"],
         "retrieve": [command, "--embeddings", "embeddings.npy", "--labels", "labels.csv"],
         "report": [command, *files, "--estimators", "score_sampling", "--out", "report.html"],
+        "history": [command, "--store", "runs.db"],
+        "regress": [command, "--store", "runs.db"],
+        "diff": [command, *files, "results.json"],
     }[command]  # fmt: skip
 
 
@@ -58,6 +63,8 @@ def bad_commands(command: str, number: int | None) -> Iterator[list[str]]:
 def inputs(coco: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     save_weights(coco / "weights.pt")
     save_embeddings(coco)
+    for _ in range(2):
+        saved(RunStore(coco / "runs.db"), [0.5, 2.0], paper_results={"accuracy": 0.5})
     monkeypatch.chdir(coco)
     return coco
 

@@ -1,0 +1,1 @@
+"""Runs of a small classifier, kept and compared."""
