@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from hardest_metrics.collection import HardnessCollection
     from hardest_metrics.detection import (
         CommitteeHardness,
+        ErrorsOfKind,
         ExpectedHardness,
         FalseNegatives,
         FalsePositives,
@@ -57,6 +58,7 @@ __all__ = [
     "CrossEntropy",
     "Dynamics",
     "Entropy",
+    "ErrorsOfKind",
     "ExpectedHardness",
     "FalseNegatives",
     "FalsePositives",
@@ -85,6 +87,7 @@ _HOMES = {
     "Dynamics": "dynamics",
     "EL2N": "classification",
     "Entropy": "classification",
+    "ErrorsOfKind": "detection",
     "ExpectedHardness": "detection",
     "FalseNegatives": "detection",
     "FalsePositives": "detection",

@@ -1,10 +1,11 @@
 """Several metrics as one, each batch measured once."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import torch
 from torchmetrics import Metric
+from typing_extensions import Self
 
 from hardest_metrics.image_rows import ImageRows, Reading, read_together, values_of
 from hardest_metrics.promises import DependableCollection
@@ -42,6 +43,45 @@ class HardnessCollection(DependableCollection):
         self, metrics: Any, *additional_metrics: Metric, prefix: str | None = None, postfix: str | None = None
     ) -> None:
         super().__init__(metrics, *additional_metrics, prefix=prefix, postfix=postfix, compute_groups=False)
+
+    @classmethod
+    def by_label(cls, metric: Metric, labels: Mapping[int, str]) -> Self:
+        """A definition once for every label, each batch measured once for all of them.
+
+        Each member ranks by its part of the errors, those of one label: what was detected as that, or is that and was
+        missed. The parts of all labels add up to the definition.
+
+        Args:
+            metric: the definition, of all these labels; itself it is not used any further.
+            labels: what the member of each is called, by label.
+
+        Raises:
+            TypeError: if the metric is of no labels.
+            ValueError: if there are no labels, or a name is none that a member can have.
+
+        Example:
+            >>> import torch
+            >>> from hardest_metrics import HardnessCollection, TotalFalse
+            >>> boxes = torch.tensor([[0.0, 0, 9, 9], [50, 50, 60, 60]])
+            >>> preds = [{"boxes": boxes, "scores": torch.tensor([0.9, 0.7]), "labels": torch.tensor([1, 1])}]
+            >>> target = [{"boxes": torch.tensor([[80.0, 80, 90, 90]]), "labels": torch.tensor([3]), "image_id": 7}]
+            >>> metrics = HardnessCollection.by_label(TotalFalse(), labels={1: "person", 3: "car"})
+            >>> metrics.update(preds, target)
+            >>> metrics.compute()
+            {'car': Ranking(1 image, hardest first: 7 (1)), 'person': Ranking(1 image, hardest first: 7 (2))}
+        """
+        if not hasattr(metric, "of_label"):
+            raise TypeError(f"`metric` must be of labels that count, such as TotalFalse(), but is {metric!r}.")
+        if not isinstance(labels, Mapping) or not labels:
+            raise ValueError(f"`labels` must be names by label, at least one, but is {labels!r}.")
+        members: dict[str, Metric] = {}
+        for label, name in labels.items():
+            if not isinstance(name, str) or not name or "." in name or name in members:
+                raise ValueError(
+                    f"`labels` calls {label!r} {name!r}, but each name must be a text of its own, and without a dot."
+                )
+            members[name] = metric.of_label(label)
+        return cls(members)
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         """Add a batch to all members."""

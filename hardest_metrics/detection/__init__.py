@@ -3,6 +3,7 @@
 from hardest_metrics.detection.box_errors import BoxErrors, FalseNegatives, FalsePositives, TotalFalse
 from hardest_metrics.detection.committee import CommitteeHardness
 from hardest_metrics.detection.detection_metric import DetectionMetric
+from hardest_metrics.detection.errors_of_kind import ErrorsOfKind
 from hardest_metrics.detection.estimators import Estimator, ExpectedHardness, FastScoreSampling, ScoreSampling
 from hardest_metrics.detection.uncertainty import Uncertainty
 
@@ -10,6 +11,7 @@ __all__ = [
     "BoxErrors",
     "CommitteeHardness",
     "DetectionMetric",
+    "ErrorsOfKind",
     "Estimator",
     "ExpectedHardness",
     "FalseNegatives",

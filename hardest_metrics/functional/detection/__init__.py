@@ -1,6 +1,7 @@
 """Detectors' errors as pure functions: packed boxes, matched to objects, weighed, expected and added up."""
 
 from hardest_metrics.functional.detection.boxes import Batch, Boxes, Detections, GroundTruth
+from hardest_metrics.functional.detection.error_kinds import Confusions, ErrorKinds, Kind, confusions, error_kinds
 from hardest_metrics.functional.detection.estimation import (
     PseudoGroundTruth,
     Sampler,
@@ -25,9 +26,12 @@ from hardest_metrics.functional.detection.weighting import (
 __all__ = [
     "Batch",
     "Boxes",
+    "Confusions",
     "Detections",
+    "ErrorKinds",
     "Errors",
     "GroundTruth",
+    "Kind",
     "Matches",
     "Outcome",
     "PseudoGroundTruth",
@@ -36,6 +40,8 @@ __all__ = [
     "ScoreSampler",
     "TruePositives",
     "by_matching",
+    "confusions",
+    "error_kinds",
     "error_sums",
     "errors_of",
     "expected_moments",

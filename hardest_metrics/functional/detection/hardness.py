@@ -42,15 +42,41 @@ def weighted_sums(batch: Batch, matches: Matches, weightings: Sequence[Weighting
     Returns:
         ``(N, 2, W)`` float64.
     """
-    errors, true_positives = errors_of(batch, matches)
+    errors, weights = weighed(batch, matches, weightings)
     kind_of_image = errors.image * 2 + errors.missed
-    sums = torch.zeros(len(weightings), 2 * len(batch), dtype=torch.float64, device=errors.image.device)
-    for sum_, weighting in zip(sums, weightings, strict=True):
-        weights = weighting(errors, true_positives)
+    return sums_by(kind_of_image, 2 * len(batch), weights).T.reshape(len(batch), 2, len(weightings))
+
+
+def weighed(batch: Batch, matches: Matches, weightings: Sequence[Weighting]) -> tuple[Errors, list[Tensor]]:
+    """The errors of a batch, and ``(n,)`` weights of them under each weighting.
+
+    Raises:
+        ValueError: if a weighting gives weights of another shape, negative or infinite ones.
+    """
+    errors, true_positives = errors_of(batch, matches)
+    weights = []
+    for weighting in weightings:
+        weights.append(weighting(errors, true_positives))
         if weighting not in WEIGHTINGS.values():
-            _check_weights(weights, weighting, errors, batch)
-        sum_.index_add_(0, kind_of_image, weights.to(sum_))
-    return sums.T.reshape(len(batch), 2, len(weightings))
+            _check_weights(weights[-1], weighting, errors, batch)
+    return errors, weights
+
+
+def sums_by(place: Tensor, number: int, weights: Sequence[Tensor]) -> Tensor:
+    """Weights added up at places.
+
+    Args:
+        place: ``(n,)`` int64 below `number`.
+        number: of places.
+        weights: `W` times ``(n,)``.
+
+    Returns:
+        ``(W, number)`` float64.
+    """
+    sums = torch.zeros(len(weights), number, dtype=torch.float64, device=place.device)
+    for sum_, values in zip(sums, weights, strict=True):
+        sum_.index_add_(0, place, values.to(sum_))
+    return sums
 
 
 def false_positives(

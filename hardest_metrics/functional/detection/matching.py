@@ -129,6 +129,11 @@ class Query:
                 raise ValueError(f"`area_range` must be (low, high) with 0 <= low <= high, but is {self.area_range}.")
             object.__setattr__(self, "area_range", (low, high))
 
+    @property
+    def least_iou(self) -> float:
+        """What counts as the threshold, as pycocotools has it: at 1, rounding must not lose a perfect box."""
+        return min(self.iou_threshold, 1 - 1e-10)
+
     def counts_label(self, labels: Tensor) -> Tensor:
         """``(n,)`` bool: whether boxes of these labels count."""
         if self.labels is None:
@@ -188,7 +193,7 @@ def match(detections: Detections, ground_truth: GroundTruth, query: Query) -> Ma
     if query.area_range is not None:
         ignored = crowd | ~query.counts_area(ground_truth.area[objects])
 
-    det, obj, overlap = _candidates(detections, ground_truth, ranked, objects, crowd, query.iou_threshold)
+    det, obj, overlap = _candidates(detections, ground_truth, ranked, objects, crowd, query.least_iou)
     preference = _sortable(overlap) - ignored.index_select(0, obj) * 2**62  # the bits of an IoU are below 2^62
     det, obj = _deferred_acceptance(det, obj, preference, crowd, len(ranked))
 
@@ -246,7 +251,7 @@ def _candidates(
     ranked: Tensor,
     objects: Tensor,
     crowd: Tensor,
-    iou_threshold: float,
+    least: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Pairs of equal group that overlap enough to match.
 
@@ -257,7 +262,6 @@ def _candidates(
     first, count = runs(group, object_group)
     d_xywh, g_xywh = rows_at(detections.xywh, ranked), rows_at(ground_truth.xywh, objects)
     d_area, g_area = d_xywh[:, 2] * d_xywh[:, 3], g_xywh[:, 2] * g_xywh[:, 3]
-    least = min(iou_threshold, 1 - 1e-10)  # pycocotools': at threshold 1, rounding must not lose a perfect box
     found = [(first[:0], first[:0], d_area[:0])]
     for obj, det, shared in shared_areas(g_xywh, d_xywh, first, count):
         overlap = iou(shared, d_area.index_select(0, det), g_area.index_select(0, obj), crowd.index_select(0, obj))
