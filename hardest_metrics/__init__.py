@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from hardest_metrics.collection import HardnessCollection
     from hardest_metrics.detection import (
         CommitteeHardness,
+        ConfusionPairs,
         ErrorsOfKind,
         ExpectedHardness,
         FalseNegatives,
@@ -55,6 +56,7 @@ __all__ = [
     "EL2N",
     "CommitteeHardness",
     "Confidence",
+    "ConfusionPairs",
     "CrossEntropy",
     "Dynamics",
     "Entropy",
@@ -83,6 +85,7 @@ __all__ = [
 _HOMES = {
     "CommitteeHardness": "detection",
     "Confidence": "classification",
+    "ConfusionPairs": "detection",
     "CrossEntropy": "classification",
     "Dynamics": "dynamics",
     "EL2N": "classification",

@@ -111,6 +111,8 @@ class HardnessCollection(DependableCollection):
     @torch.jit.unused
     def compute(self) -> dict[str, Any]:
         """The value under each member."""
+        if not all(isinstance(member, ImageRows) for member in self._modules.values()):
+            return super().compute()  # which knows what to call the parts of a value that is a dict
         values: dict[str, Any] = {}
         for members in self._alike():
             first, *_ = members.values()

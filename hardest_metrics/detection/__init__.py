@@ -5,11 +5,14 @@ from hardest_metrics.detection.committee import CommitteeHardness
 from hardest_metrics.detection.detection_metric import DetectionMetric
 from hardest_metrics.detection.errors_of_kind import ErrorsOfKind
 from hardest_metrics.detection.estimators import Estimator, ExpectedHardness, FastScoreSampling, ScoreSampling
+from hardest_metrics.detection.sparse_counts import Confusion, ConfusionPairs, KindsByLabel, LabelKinds
 from hardest_metrics.detection.uncertainty import Uncertainty
 
 __all__ = [
     "BoxErrors",
     "CommitteeHardness",
+    "Confusion",
+    "ConfusionPairs",
     "DetectionMetric",
     "ErrorsOfKind",
     "Estimator",
@@ -17,6 +20,8 @@ __all__ = [
     "FalseNegatives",
     "FalsePositives",
     "FastScoreSampling",
+    "KindsByLabel",
+    "LabelKinds",
     "ScoreSampling",
     "TotalFalse",
     "Uncertainty",

@@ -1,6 +1,7 @@
 """Hardness of labelled images: what a detector's false positives and false negatives add up to."""
 
 from collections.abc import Collection, Hashable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from torch import Tensor
@@ -84,11 +85,9 @@ class BoxErrors(ErrorSums[ReductionT]):
             reduction, **kwargs,
         )  # fmt: skip
 
-    @property
+    @cached_property  # each batch asks each member of a collection, of which there may be one a label
     def needs(self) -> Mapping[str, Hashable]:
         """The number of errors, and the sum of their weights."""
-        if self._label is None:
-            return {"errors": "none", "weighted": self.weighting}
         return {"errors": Share("none", label=self._label), "weighted": Share(self.weighting, label=self._label)}
 
     def _hardness(self, columns: Columns) -> Tensor:

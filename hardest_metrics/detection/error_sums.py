@@ -10,12 +10,13 @@ from torchmetrics import Metric
 from typing_extensions import Self
 
 from hardest_metrics.detection.detection_metric import DetectionMetric
+from hardest_metrics.detection.pieces import Measured
 from hardest_metrics.detection.waiting import MOST_IMAGES, Packed
 from hardest_metrics.functional.detection.boxes import Batch
-from hardest_metrics.functional.detection.hardness import error_sums, known_weighting, named_weighting, require_sizes
+from hardest_metrics.functional.detection.hardness import known_weighting, require_sizes
 from hardest_metrics.functional.detection.matching import AreaName, Query
 from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict, check_box_format, pack
-from hardest_metrics.functional.detection.shares import Share, share_sums
+from hardest_metrics.functional.detection.shares import Share, Shares, share_tables, tables_of
 from hardest_metrics.functional.detection.weighting import Weighting, WeightingName
 from hardest_metrics.image_rows import Reading
 from hardest_metrics.metric import ReductionT
@@ -118,19 +119,28 @@ class ErrorSums(DetectionMetric[ReductionT]):
             )
 
     def _read(self, asked: Sequence[Hashable], preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> Reading:
-        if not self.by_image or len(preds) > MOST_IMAGES or type(self)._measure is not ErrorSums._measure:
+        if type(self)._measure is not ErrorSums._measure:
             return super()._read(asked, preds, target)
-        return Packed(self._packed(asked, preds, target), asked, partial(measured_sums, self._matched))
+        if self.by_image and len(preds) <= MOST_IMAGES:
+            return Packed(self._packed(asked, preds, target), asked, partial(_shares, self._matched))
+        places = tables_of(cast(Sequence[Share], asked))
+
+        def measure(preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> Measured:
+            batch = self._packed(asked, preds, target)
+            return batch.image_ids, share_tables(batch, self._matched, list(dict.fromkeys(places.values())))
+
+        image_ids, tables = self._in_pieces(measure, preds, target)
+        return Reading(image_ids, Shares(places, tables))
 
     def _measure(
         self, asked: Sequence[Hashable], preds: Sequence[ImageDict], target: Sequence[ImageDict]
     ) -> tuple[Tensor, Mapping[Hashable, Tensor]]:
         batch = self._packed(asked, preds, target)
-        return batch.image_ids, measured_sums(self._matched, batch, asked)
+        return batch.image_ids, _shares(self._matched, batch, asked)
 
     def _packed(self, asked: Sequence[Hashable], preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> Batch:
         batch = pack(preds, target, self.box_format, min_score=self._matched.score_threshold)
-        if not batch.sized and any(_weighting_of(ask) == "pixel" for ask in asked):
+        if not batch.sized and any(share.weighting == "pixel" for share in cast(Sequence[Share], asked)):
             require_sizes(batch.image_ids, ~batch.image_sizes[:, 0].isnan())
         return batch
 
@@ -145,21 +155,7 @@ def _only_label(query: Query, part_of: Query) -> int:
     return int(label)
 
 
-def measured_sums(query: Query, batch: Batch, asked: Sequence[Hashable]) -> Mapping[Hashable, Tensor]:
-    """What is asked for, by itself: a weighting, by name or function, or a :class:`Share`.
-
-    Returns:
-        Of a weighting ``(N, 2)`` weighted false positives and negatives; of a share see
-        :func:`~hardest_metrics.functional.detection.shares.share_sums`.
-    """
-    shares = {ask: ask for ask in asked if isinstance(ask, Share)}
-    if shares:
-        shares |= {ask: Share(_weighting_of(ask)) for ask in asked if ask not in shares}
-        found = share_sums(batch, query, list(shares.values()))
-        return {ask: found[share] for ask, share in shares.items()}
-    weightings = [named_weighting(_weighting_of(ask)) for ask in asked]
-    return dict(zip(asked, error_sums(batch, query, weightings).unbind(2), strict=True))
-
-
-def _weighting_of(ask: Hashable) -> WeightingName | Weighting:
-    return ask.weighting if isinstance(ask, Share) else cast(WeightingName | Weighting, ask)
+def _shares(query: Query, batch: Batch, asked: Sequence[Hashable]) -> Shares:
+    """What is asked for, all of it shares."""
+    places = tables_of(cast(Sequence[Share], asked))
+    return Shares(places, share_tables(batch, query, list(dict.fromkeys(places.values()))))

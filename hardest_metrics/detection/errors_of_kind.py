@@ -1,12 +1,13 @@
 """Hardness of labelled images by one kind of errors: which images fail, and why."""
 
 from collections.abc import Collection, Hashable, Mapping
+from functools import cached_property
 from typing import Any, ClassVar, get_args
 
 from torch import Tensor
 
 from hardest_metrics.detection.error_sums import ErrorSums
-from hardest_metrics.functional.detection.error_kinds import Kind, KindName, check_background_threshold
+from hardest_metrics.functional.detection.kinds import Kind, KindName, check_background_threshold
 from hardest_metrics.functional.detection.matching import AreaName
 from hardest_metrics.functional.detection.packing import BoxFormat
 from hardest_metrics.functional.detection.shares import Share
@@ -102,7 +103,7 @@ class ErrorsOfKind(ErrorSums[ReductionT]):
         self.kind = kind
         self.background_threshold = background_threshold
 
-    @property
+    @cached_property  # each batch asks each member of a collection, of which there may be one a label
     def needs(self) -> Mapping[str, Hashable]:
         """The number of errors of the kind, and the sum of their weights."""
         kind, threshold = Kind[self.kind.upper()], float(self.background_threshold)

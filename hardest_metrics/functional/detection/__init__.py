@@ -1,7 +1,7 @@
 """Detectors' errors as pure functions: packed boxes, matched to objects, weighed, expected and added up."""
 
 from hardest_metrics.functional.detection.boxes import Batch, Boxes, Detections, GroundTruth
-from hardest_metrics.functional.detection.error_kinds import Confusions, ErrorKinds, Kind, confusions, error_kinds
+from hardest_metrics.functional.detection.kinds import Confusions, ErrorKinds, Kind, confusions, error_kinds
 from hardest_metrics.functional.detection.estimation import (
     PseudoGroundTruth,
     Sampler,

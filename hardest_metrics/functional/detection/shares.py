@@ -1,13 +1,17 @@
-"""Sums of an image's errors, split by kind and by label: all that several definitions ask for, from one matching."""
+"""Sums of an image's errors, split by kind and by label: all that several definitions ask for, from one matching.
 
-from collections.abc import Hashable, Mapping, Sequence
+Hundreds of shares may be asked for, so that they are kept as a few tables, and looked up as pieces of these.
+"""
+
+from bisect import bisect_left
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
 
 from hardest_metrics.functional.detection.boxes import Batch
-from hardest_metrics.functional.detection.error_kinds import Kind, error_kinds
+from hardest_metrics.functional.detection.kinds import Kind, error_kinds
 from hardest_metrics.functional.detection.hardness import named_weighting, sums_by, weighed
 from hardest_metrics.functional.detection.matching import Matches, Query, match
 from hardest_metrics.functional.detection.weighting import Errors, Weighting, WeightingName
@@ -21,97 +25,121 @@ class Share(NamedTuple):
     Attributes:
         weighting: by name, or a function.
         kind: None for both sums, of false positives and of false negatives, side by side.
-        background_threshold: what kinds are told apart by; of no meaning without.
-        label: None for errors of all labels that the query counts.
+        background_threshold: what kinds are told apart by; None without.
+        label: None for errors of all labels that the query counts. The label of an error is that of its box: what was
+            detected, or what the object that was missed is.
     """
 
     weighting: WeightingName | Weighting
     kind: Kind | None = None
-    background_threshold: float = 0.0
+    background_threshold: float | None = None
     label: int | None = None
+
+
+class Table(NamedTuple):
+    """Shares that one table holds, ``(N, P)`` or ``(N, L, P)`` float32.
+
+    Attributes:
+        weighting: of all of them.
+        background_threshold: then the `P` parts are kinds, in the order of :class:`Kind`; else they are false positives
+            and false negatives.
+        labels: the `L` labels, ascending; None where all count as one.
+    """
+
+    weighting: WeightingName | Weighting
+    background_threshold: float | None
+    labels: tuple[int, ...] | None
+
+
+class Shares(Mapping[Hashable, Tensor]):
+    """What shares of some images come to, looked up in tables.
+
+    Args:
+        places: the table of each share, see :func:`tables_of`.
+        tables: their content.
+    """
+
+    def __init__(self, places: Mapping[Share, Table], tables: Mapping[Hashable, Tensor]) -> None:
+        self._places, self._tables = places, tables
+
+    def __getitem__(self, share: Hashable) -> Tensor:
+        share = cast(Share, share)
+        place = self._places[share]
+        table = self._tables[place]
+        if place.labels is not None:
+            table = table[:, bisect_left(place.labels, cast(int, share.label))]
+        return table if share.kind is None else table[:, share.kind]
+
+    def __iter__(self) -> Iterator[Hashable]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+def tables_of(shares: Sequence[Share]) -> dict[Share, Table]:
+    """The table that each share is to be found in: as few as can be."""
+    labels: dict[tuple[WeightingName | Weighting, float | None], set[int]] = {}
+    for share in shares:
+        if share.label is not None:
+            labels.setdefault((share.weighting, share.background_threshold), set()).add(share.label)
+    together = {split: tuple(sorted(found)) for split, found in labels.items()}
+    return {
+        share: Table(
+            share.weighting,
+            share.background_threshold,
+            None if share.label is None else together[share.weighting, share.background_threshold],
+        )
+        for share in shares
+    }
 
 
 @eager
 @torch.no_grad()
-def share_sums(batch: Batch, query: Query, shares: Sequence[Share]) -> Mapping[Hashable, Tensor]:
-    """The sums of all images that are asked for. Boxes are matched and weighed once, and kinds found once a threshold.
-
-    The label of an error is that of its box: what was detected, or what the object that was missed is.
+def share_tables(batch: Batch, query: Query, tables: Sequence[Table]) -> dict[Hashable, Tensor]:
+    """The content of tables. Boxes are matched and weighed once, and kinds found once a background threshold.
 
     Args:
         batch: `N` images.
         query: which boxes count.
-        shares: what to add up.
+        tables: what to add up.
 
     Returns:
-        By share, float32 ``(N,)``, or ``(N, 2)`` without a kind.
+        By table, float32.
 
     Raises:
         ValueError: if a weighting gives weights of another shape, negative or infinite ones.
     """
     matches = match(batch.detections, batch.ground_truth, query)
-    weightings = list(dict.fromkeys(share.weighting for share in shares))
+    weightings = list(dict.fromkeys(table.weighting for table in tables))
     errors, weights = weighed(batch, matches, [named_weighting(weighting) for weighting in weightings])
     weights_of = dict(zip(weightings, weights, strict=True))
-    split: dict[tuple[float | None, bool], list[Share]] = {}
-    for share in shares:
-        threshold = None if share.kind is None else share.background_threshold
-        split.setdefault((threshold, share.label is not None), []).append(share)
-    found: dict[Hashable, Tensor] = {}
-    for (threshold, by_label), alike in split.items():
-        if threshold is None:
-            parts, part = 2, errors.missed.long()
-        else:
-            parts, part = len(Kind), _kind_of(errors, batch, matches, query, threshold)
-        found |= _added_up(alike, part, parts, errors, len(batch), weights_of, by_label)
-    return found
+    thresholds = dict.fromkeys(table.background_threshold for table in tables)
+    parts = {threshold: _part_of(errors, batch, matches, query, threshold) for threshold in thresholds}
+    return {
+        table: _added_up(table, errors, parts[table.background_threshold], len(batch), weights_of[table.weighting])
+        for table in tables
+    }
 
 
-def _kind_of(errors: Errors, batch: Batch, matches: Matches, query: Query, threshold: float) -> Tensor:
-    """``(n,)`` int64: the kind of each error."""
+def _part_of(errors: Errors, batch: Batch, matches: Matches, query: Query, threshold: float | None) -> Tensor:
+    """``(n,)`` int64: the kind of each error; without a threshold whether it is missed."""
+    if threshold is None:
+        return errors.missed.long()
     kinds = error_kinds(batch, matches, query, threshold)
     (_, wrong), (_, missed) = errors.parts
     return torch.cat((kinds.detections.index_select(0, wrong), kinds.ground_truth.index_select(0, missed))).long()
 
 
-def _added_up(
-    shares: Sequence[Share],
-    part: Tensor,
-    parts: int,
-    errors: Errors,
-    number: int,
-    weights_of: Mapping[WeightingName | Weighting, Tensor],
-    by_label: bool,
-) -> dict[Hashable, Tensor]:
-    """What shares that are split alike come to.
-
-    Args:
-        shares: all with a label, or none.
-        part: ``(n,)`` int64, in which part of its image's errors each is.
-        parts: how many there are.
-        errors: all `n` of them.
-        number: of images.
-        weights_of: of the errors.
-        by_label: whether the shares have labels.
-    """
-    weightings = list(dict.fromkeys(share.weighting for share in shares))
-    weights = [weights_of[weighting] for weighting in weightings]
-    image, place_of = errors.image, dict[int | None, int]({None: 0})
-    place = part
-    if by_label:
-        labels = sorted({cast(int, share.label) for share in shares})
-        place_of = {label: position for position, label in enumerate(labels)}
-        asked = torch.tensor(labels, device=image.device)
-        of_label = first_places(asked, errors.labels).clamp(max=len(labels) - 1)
-        kept = positions(asked.index_select(0, of_label) == errors.labels)
-        image, part, of_label = (column.index_select(0, kept) for column in (image, part, of_label))
-        weights = [column.index_select(0, kept) for column in weights]
-        place = of_label * parts + part
-    # what is of one label and part lies side by side: each share is a piece of the memory of all
-    sums = sums_by(place * number + image, len(place_of) * parts * number, weights).float()
-    tables = dict(zip(weightings, sums.reshape(len(weightings), len(place_of), parts, number), strict=True))
-    found: dict[Hashable, Tensor] = {}
-    for share in shares:
-        table = tables[share.weighting][place_of[share.label]]
-        found[share] = table.T if share.kind is None else table[share.kind]
-    return found
+def _added_up(table: Table, errors: Errors, part: Tensor, number: int, weights: Tensor) -> Tensor:
+    """The weights of `n` errors, added up by image, label where these are told apart, and part."""
+    parts = 2 if table.background_threshold is None else len(Kind)
+    image = errors.image
+    if table.labels is None:
+        return sums_by(image * parts + part, number * parts, [weights]).float().reshape(number, parts)
+    labels = torch.tensor(table.labels, device=image.device)
+    place = first_places(labels, errors.labels).clamp_(max=len(labels) - 1)
+    asked = positions(labels.index_select(0, place) == errors.labels)
+    place = ((image * len(labels) + place) * parts + part).index_select(0, asked)
+    sums = sums_by(place, number * len(labels) * parts, [weights.index_select(0, asked)])
+    return sums.float().reshape(number, len(labels), parts)

@@ -215,6 +215,8 @@ def _overlapping(batch: Batch, wrong: Tensor, objects: Tensor, least: float) -> 
     d_area, g_area = d_xywh[:, 2] * d_xywh[:, 3], g_xywh[:, 2] * g_xywh[:, 3]
     found = [(first[:0], first[:0], d_area[:0])]
     for det, obj, shared in shared_areas(d_xywh, g_xywh, first, count):
+        touching = positions(shared > 0)  # most are beside each other only
+        det, obj, shared = (part.index_select(0, touching) for part in (det, obj, shared))
         areas = d_area.index_select(0, det), g_area.index_select(0, obj)
         overlap = iou(shared, *areas, torch.zeros_like(det, dtype=torch.bool))
         enough = positions(overlap >= least)
