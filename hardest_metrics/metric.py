@@ -81,6 +81,11 @@ class HardnessMetric(ImageRows, Generic[ReductionT]):
         """How a callback understands, keeps and draws images; None where no callback collects them."""
         return None
 
+    @property
+    def kinds(self) -> "Mapping[str, HardnessMetric[Any]]":
+        """What tells its errors apart: for each kind a metric that counts them; none where they are all of one."""
+        return {}
+
     def __init__(
         self,
         settings: str,

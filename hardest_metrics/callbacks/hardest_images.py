@@ -76,6 +76,11 @@ class HardestImages(RankingCallback):
         dynamics: whether to keep what the training does to every image, see :class:`~hardest_metrics.Dynamics`, an
             entry, in place of an epoch, a validation of `fit`: in checkpoints, beside each ranking as
             ``...-dynamics.csv`` and, of metrics that know the probability of the label, as a data map.
+        kinds: whether to say why images are hard: how many errors of each kind they have, see
+            :class:`~hardest_metrics.ErrorsOfKind`. In the ranking's file a column a kind, above pictures and in tables
+            in words, and as scalars ``val/<metric>/<kind>``, their number in a mean image. Of
+            :class:`~hardest_metrics.TotalFalse`, :class:`~hardest_metrics.FalsePositives` and
+            :class:`~hardest_metrics.FalseNegatives`.
 
     Raises:
         TypeError, ValueError: if an argument makes no sense; in `setup` if `dirpath` cannot be written to; at the first
@@ -104,6 +109,7 @@ class HardestImages(RankingCallback):
         to_inputs: Callable[[Any, Any], Any] | None = None,
         window: int = 10,
         dynamics: bool = False,
+        kinds: bool = False,
     ) -> None:
         require_counts(top_k=top_k, every_n_epochs=every_n_epochs, window=window)
         if top_k > MAX_TILES:
@@ -113,7 +119,7 @@ class HardestImages(RankingCallback):
         once = Once(type(self).__name__)
         pixels = Pixels(mean, std, unnormalize, once)
         showing = Showing(dirpath, "hardest_images", top_k, window, once)
-        super().__init__(Collecting(metrics, to_inputs, top_k, pixels, once), showing, every_n_epochs)
+        super().__init__(Collecting(metrics, to_inputs, top_k, pixels, once, kinds), showing, every_n_epochs)
         self.class_names = dict(enumerate(class_names)) if isinstance(class_names, list | tuple) else class_names
         self._learning = Learning() if dynamics else None
 
@@ -148,6 +154,8 @@ class HardestImages(RankingCallback):
                 for name in ("mean", "p95", "share_in_error"):
                     value = getattr(one.details.summary, name)
                     self.log_equal(f"{stage}/{one.name}/{name}{suffixes[one.loader]}", value)
+                for kind, details in one.kinds.items():
+                    self.log_equal(f"{stage}/{one.name}/{kind}{suffixes[one.loader]}", details.summary.mean)
         for one in found:
             if self._learning is not None and trainer.state.fn == "fit" and one.metric.needs_labels:
                 self._learning.add(f"{stage}/{one.name}{suffixes[one.loader]}", one.metric, one.details)
@@ -161,7 +169,11 @@ class HardestImages(RankingCallback):
         grid = partial(self._collecting.adapter.grid, one.metric)
         files = dict if self._learning is None else partial(self._learning.files, tag, one.names, one.file_names)
         tiles, summary = partial(self._tiles, one), one.details.summary
-        return Finished(tag, summary, tiles, grid, some, one.names, one.file_names, files)
+        counts = {
+            kind: dict(zip(details.image_ids.tolist(), details.hardness.int().tolist(), strict=True))
+            for kind, details in one.kinds.items()
+        }
+        return Finished(tag, summary, tiles, grid, some, one.names, one.file_names, files, counts)
 
     def _tiles(self, one: Collected, captions: Mapping[int, str]) -> dict[int, Image]:
         """A picture of each of the hardest images that there is a snapshot of, hardest first."""

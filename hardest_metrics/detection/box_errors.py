@@ -1,12 +1,14 @@
 """Hardness of labelled images: what a detector's false positives and false negatives add up to."""
 
 from collections.abc import Collection, Hashable, Mapping
+from dataclasses import fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from torch import Tensor
 
 from hardest_metrics.detection.error_sums import ErrorSums
+from hardest_metrics.detection.errors_of_kind import KINDS, ErrorsOfKind
 from hardest_metrics.functional.detection.matching import AreaName
 from hardest_metrics.functional.detection.packing import BoxFormat
 from hardest_metrics.functional.detection.shares import Share
@@ -89,6 +91,18 @@ class BoxErrors(ErrorSums[ReductionT]):
     def needs(self) -> Mapping[str, Hashable]:
         """The number of errors, and the sum of their weights."""
         return {"errors": Share("none", label=self._label), "weighted": Share(self.weighting, label=self._label)}
+
+    @property
+    def kinds(self) -> "Mapping[str, ErrorsOfKind[Any]]":
+        """How many of the errors that count here are of each kind: measured with this definition, unweighted.
+
+        The background threshold is 0.1, or the query's IoU threshold if that is lower.
+        """
+        counted = {"false_positives": KINDS[:-1], "false_negatives": KINDS[-1:], "total_false": KINDS}[self.kind]
+        query = {field.name: getattr(self.query, field.name) for field in fields(self.query)}
+        settings = {**query, "box_format": self.box_format, "part_of": self.part_of}
+        threshold = min(0.1, self.query.iou_threshold)
+        return {kind: ErrorsOfKind(kind, background_threshold=threshold, **settings) for kind in counted}
 
     def _hardness(self, columns: Columns) -> Tensor:
         return as_tensor(_of_kind(as_array(columns["weighted"]), self.kind))

@@ -20,6 +20,7 @@ from hardest_metrics.plot.kinds import plot_confusion, plot_kinds
 from hardest_metrics.plot.neighbours import Retrieved, draw_neighbours
 from hardest_metrics.plot.regret import plot_regret
 from hardest_metrics.plot.reliability import plot_reliability
+from hardest_metrics.plot.slices import plot_slices
 from hardest_metrics.plot.transfer import plot_layers, plot_transfer, plot_transfer_panels
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "plot_layers",
     "plot_regret",
     "plot_reliability",
+    "plot_slices",
     "plot_transfer",
     "plot_transfer_panels",
     "tile_size",
