@@ -15,7 +15,6 @@ from typing_extensions import Self
 from hardest_metrics.presentation import arguments, settings_text, with_inherited_arguments
 from hardest_metrics.ranking import Ranking
 
-
 #: What :class:`torchmetrics.Metric` takes by name, and keeps under it.
 _OF_TORCHMETRICS = (
     "compute_on_cpu", "dist_sync_on_step", "process_group", "dist_sync_fn", "distributed_available_fn",

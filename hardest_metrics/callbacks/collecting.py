@@ -71,8 +71,8 @@ class Collecting:
         self._kinds = {name: metric.kinds for name, metric in items(self.metrics) if kinds and metric.kinds}
         if kinds and not self._kinds:
             raise ValueError(
-                f"`kinds` tells errors apart, but {', '.join(map(repr, self.metrics))} have none to tell: leave it out, or"
-                " give a metric such as TotalFalse()."
+                f"`kinds` tells errors apart, but {', '.join(map(repr, self.metrics))} have none to tell: leave it out,"
+                " or give a metric such as TotalFalse()."
             )
         self._needing = {name for name, metric in items(self.metrics) if metric.needs_labels}
         self.begin()

@@ -164,7 +164,9 @@ def run(options: Namespace) -> None:
                 found = slices.sliced(options, query, ranked.ranking, images)
                 tables.append(slices.table(found))
                 if options.slices_plot:
-                    pictures[options.slices_plot] = slices.picture(found, float(ranked.ranking.hardness.double().mean()))
+                    pictures[options.slices_plot] = slices.picture(
+                        found, float(ranked.ranking.hardness.double().mean())
+                    )
             progress.reset(bar, description="writing", total=None)
             written = _write(options, ranked, images, pictures)
 

@@ -73,10 +73,7 @@ def measured(
     in_error, number = int((rankings["errors"].hardness > 0).sum()), len(preds)
     return Ranked(
         rankings["hardness"],
-        {
-            name.replace("_", "\n"): _by_image(rankings[name])
-            for name in ("false_positives", "false_negatives")
-        },
+        {name.replace("_", "\n"): _by_image(rankings[name]) for name in ("false_positives", "false_negatives")},
         f"{_mean(rankings['hardness'])}, {in_error} ({in_error / number:.1%}) {_IN_ERROR[options.query]}",
         {kind: _by_image(rankings[kind]) for kind in kinds},
     )

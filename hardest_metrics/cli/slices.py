@@ -37,7 +37,9 @@ def attributes(options: Namespace, query: "Query", images: ImageSet) -> "dict[st
             found[name] = _brightness(options.images, images)
         elif name in ATTRIBUTES:
             if options.estimator:
-                raise ValueError(f"`slices` by {name} needs labels, which an `estimator` does not look at: leave it out.")
+                raise ValueError(
+                    f"`slices` by {name} needs labels, which an `estimator` does not look at: leave it out."
+                )
             of_objects = of_objects or object_attributes(images.annotations.target, query, "xywh")
             found[name] = of_objects[name]
         else:
@@ -90,9 +92,10 @@ def picture(found: "Sliced", overall: float) -> bytes:
     rows = {name: [(s.value, s.mean, s.low, s.high) for s in found.slices if s.attribute == name] for name in names}
     heights = [1.2 + 0.3 * len(rows[name]) for name in names]
     figure = Figure(figsize=(7, sum(heights) + 0.4), layout="constrained")
-    panels = figure.subplots(len(names), 1, height_ratios=heights, squeeze=False)[:, 0]
+    panels = figure.subplots(len(names), 1, sharex=True, height_ratios=heights, squeeze=False)[:, 0]
     for name, axes in zip(names, panels, strict=True):
         plot_slices(rows[name], overall, f"{name} ({_together(found, name)})", axes)
+        axes.label_outer()
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=100)
     return content.getvalue()

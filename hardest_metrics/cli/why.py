@@ -8,7 +8,6 @@ from jsonargparse import Namespace
 
 from hardest_metrics.cli.files import Output, require_package
 
-
 if TYPE_CHECKING:
     from hardest_metrics.data import Annotations
     from hardest_metrics.functional import Query
@@ -106,5 +105,3 @@ def kinds_picture(
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=100)
     return content.getvalue()
-
-

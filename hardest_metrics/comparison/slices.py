@@ -94,7 +94,9 @@ def slice_hardness(
             raise ValueError(f"`attributes` {name!r} has {len(attribute)} values, but there are {len(values)} images.")
         if all(isinstance(value, str) for value in attribute):
             groups = _of_text(attribute)
-            groups = dict(sorted(groups.items(), key=lambda item: (item[0] in (OTHERS, UNKNOWN), -values[item[1]].mean())))
+            means = {value: values[places].mean() for value, places in groups.items()}
+            last = {OTHERS: 1, UNKNOWN: 2}
+            groups = {value: groups[value] for value in sorted(groups, key=lambda v: (last.get(v, 0), -means[v]))}
             explained[name] = _eta_squared(values, groups)
         else:
             numbers = np.array(attribute, dtype=np.float64)

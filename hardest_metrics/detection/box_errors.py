@@ -9,7 +9,7 @@ from torch import Tensor
 
 from hardest_metrics.detection.error_sums import ErrorSums
 from hardest_metrics.detection.errors_of_kind import KINDS, ErrorsOfKind
-from hardest_metrics.functional.detection.matching import AreaName
+from hardest_metrics.functional.detection.matching import AreaName, ScoreThreshold
 from hardest_metrics.functional.detection.packing import BoxFormat
 from hardest_metrics.functional.detection.shares import Share
 from hardest_metrics.functional.detection.weighting import Weighting, WeightingName
@@ -50,7 +50,7 @@ class BoxErrors(ErrorSums[ReductionT]):
 
     Args:
         weighting: ``"none"``, ``"pixel"``, ``"overlap"`` or a function.
-        score_threshold: detections of a lower score take no part, in [0, 1].
+        score_threshold: detections of a lower score take no part, in [0, 1]; or one for each label that counts.
         iou_threshold: least intersection over union of a match, in (0, 1].
         labels: the labels that count; None for all.
         area_range: ``"small"``, ``"medium"``, ``"large"`` (COCO's, bounds 32^2 and 96^2) or ``(low, high)`` in
@@ -73,7 +73,7 @@ class BoxErrors(ErrorSums[ReductionT]):
     def __init__(
         self,
         weighting: WeightingName | Weighting = "none",
-        score_threshold: float = 0.5,
+        score_threshold: ScoreThreshold = 0.5,
         iou_threshold: float = 0.5,
         labels: Collection[int] | None = None,
         area_range: AreaName | tuple[float, float] | None = None,

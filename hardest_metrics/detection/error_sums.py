@@ -14,7 +14,7 @@ from hardest_metrics.detection.pieces import Measured
 from hardest_metrics.detection.waiting import MOST_IMAGES, Packed
 from hardest_metrics.functional.detection.boxes import Batch
 from hardest_metrics.functional.detection.hardness import known_weighting, require_sizes
-from hardest_metrics.functional.detection.matching import AreaName, Query
+from hardest_metrics.functional.detection.matching import AreaName, Query, ScoreThreshold
 from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict, check_box_format, pack
 from hardest_metrics.functional.detection.shares import Share, Shares, share_tables, tables_of
 from hardest_metrics.functional.detection.weighting import Weighting, WeightingName
@@ -51,7 +51,7 @@ class ErrorSums(DetectionMetric[ReductionT]):
         self,
         settings: str,
         weighting: WeightingName | Weighting,
-        score_threshold: float,
+        score_threshold: ScoreThreshold,
         iou_threshold: float,
         labels: Collection[int] | None,
         area_range: AreaName | tuple[float, float] | None,
@@ -139,7 +139,7 @@ class ErrorSums(DetectionMetric[ReductionT]):
         return batch.image_ids, _shares(self._matched, batch, asked)
 
     def _packed(self, asked: Sequence[Hashable], preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> Batch:
-        batch = pack(preds, target, self.box_format, min_score=self._matched.score_threshold)
+        batch = pack(preds, target, self.box_format, min_score=self._matched.lowest_score)
         if not batch.sized and any(share.weighting == "pixel" for share in cast(Sequence[Share], asked)):
             require_sizes(batch.image_ids, ~batch.image_sizes[:, 0].isnan())
         return batch

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from hardest_metrics.detection.error_sums import ErrorSums
 from hardest_metrics.functional.detection.kinds import Kind, KindName, check_background_threshold
-from hardest_metrics.functional.detection.matching import AreaName
+from hardest_metrics.functional.detection.matching import AreaName, ScoreThreshold
 from hardest_metrics.functional.detection.packing import BoxFormat
 from hardest_metrics.functional.detection.shares import Share
 from hardest_metrics.functional.detection.weighting import Weighting, WeightingName
@@ -41,7 +41,7 @@ class ErrorsOfKind(ErrorSums[ReductionT]):
     Args:
         kind: of errors, see above.
         weighting: ``"none"``, ``"pixel"``, ``"overlap"`` or a function, see :class:`BoxErrors`.
-        score_threshold: detections of a lower score take no part, in [0, 1].
+        score_threshold: detections of a lower score take no part, in [0, 1]; or one for each label that counts.
         iou_threshold: least intersection over union of a match, in (0, 1].
         labels: the labels whose errors count; None for all. A detection is compared with objects of all labels.
         area_range: ``"small"``, ``"medium"``, ``"large"`` or ``(low, high)`` in square pixels; None for all.
@@ -82,7 +82,7 @@ class ErrorsOfKind(ErrorSums[ReductionT]):
         self,
         kind: KindName,
         weighting: WeightingName | Weighting = "none",
-        score_threshold: float = 0.5,
+        score_threshold: ScoreThreshold = 0.5,
         iou_threshold: float = 0.5,
         labels: Collection[int] | None = None,
         area_range: AreaName | tuple[float, float] | None = None,

@@ -18,7 +18,7 @@ from hardest_metrics.functional.detection.kinds import (
     confusions,
     error_kinds,
 )
-from hardest_metrics.functional.detection.matching import AreaName, Query, match
+from hardest_metrics.functional.detection.matching import AreaName, Query, ScoreThreshold, match
 from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict, check_box_format, pack
 from hardest_metrics.functional.eager import without_autocast
 from hardest_metrics.functional.ids import NO_ID
@@ -94,7 +94,7 @@ class _SparseCounts(DependableMetric):
 
     def __init__(
         self,
-        score_threshold: float = 0.5,
+        score_threshold: ScoreThreshold = 0.5,
         iou_threshold: float = 0.5,
         labels: Collection[int] | None = None,
         area_range: AreaName | tuple[float, float] | None = None,
@@ -132,7 +132,7 @@ class _SparseCounts(DependableMetric):
             TypeError, ValueError: on input that makes no sense, or if only some images have ids.
         """
         with torch.no_grad(), without_autocast():
-            batch = pack(preds, target, self.box_format, min_score=self.query.score_threshold)
+            batch = pack(preds, target, self.box_format, min_score=self.query.lowest_score)
             matches = match(batch.detections, batch.ground_truth, self.query)
             kinds = error_kinds(batch, matches, self.query, self.background_threshold)
             image, *numbers = self._counted(batch, kinds)
@@ -185,7 +185,7 @@ class ConfusionPairs(_SparseCounts):
     ``compute`` gives ``detected``, ``true`` and ``count``, each ``(P,)`` int64, the most frequent first.
 
     Args:
-        score_threshold: detections of a lower score take no part, in [0, 1].
+        score_threshold: detections of a lower score take no part, in [0, 1]; or one for each label that counts.
         iou_threshold: least intersection over union of a match, in (0, 1].
         labels: the labels whose detections count; None for all.
         area_range: ``"small"``, ``"medium"``, ``"large"`` or ``(low, high)`` in square pixels; None for all.
@@ -245,7 +245,7 @@ class KindsByLabel(_SparseCounts):
     gives ``labels (L,)``, those with any error, and ``counts (L, 6)``.
 
     Args:
-        score_threshold: detections of a lower score take no part, in [0, 1].
+        score_threshold: detections of a lower score take no part, in [0, 1]; or one for each label that counts.
         iou_threshold: least intersection over union of a match, in (0, 1].
         labels: the labels whose errors count; None for all.
         area_range: ``"small"``, ``"medium"``, ``"large"`` or ``(low, high)`` in square pixels; None for all.

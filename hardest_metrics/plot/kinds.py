@@ -54,9 +54,9 @@ def plot_kinds(
     ax.set_yticks(range(len(shown)), [_name(label, class_names) for label in shown], parse_math=False)
     ax.invert_yaxis()
     ax.set_xlabel("Number of errors")
-    ax.set_title(f"Errors by class{more}")
-    if kinds:
-        ax.legend(loc="lower right", fontsize="small")
+    ax.set_title(f"Errors by class{more}", pad=44 if kinds else None)
+    if kinds:  # above the bars: among them it would hide some
+        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, fontsize="small", frameon=False)
     return ax.get_figure(), ax  # type: ignore[return-value]
 
 
@@ -85,7 +85,7 @@ def plot_confusion(
     """
     involved = Counter[int]()
     for (detected, true), count in pairs.items():
-        involved.update({label: count for label in {detected, true}})
+        involved.update(dict.fromkeys({detected, true}, count))
     shown, more = _of_most(involved, most)
     place = {label: index for index, label in enumerate(sorted(shown))}
     matrix = np.zeros((len(place), len(place)))

@@ -36,7 +36,7 @@ def plot_slices(
         ['fog', 'sun']
     """
     ax = given_or_new(ax, size=(7, 1.4 + 0.3 * max(len(rows), 2)))
-    ax.axvline(overall, color="black", linestyle="--", linewidth=1, label=f"all images {overall:.3g}")
+    ax.axvline(overall, color="black", linestyle="--", linewidth=1)
     for place, (_, mean, low, high) in enumerate(rows):
         if not math.isnan(low):
             ax.plot([low, high], [place, place], color="tab:blue", linewidth=2)
@@ -44,7 +44,6 @@ def plot_slices(
     names = [name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…" for name, *_ in rows]
     ax.set_yticks(range(len(rows)), names, parse_math=False)
     ax.set_ylim(len(rows) - 0.5, -0.5)
-    ax.set_xlabel("Mean hardness, 95 % bootstrap interval")
+    ax.set_xlabel(f"Mean hardness with 95 % bootstrap interval; dashed: {overall:.3g}, of all images")
     ax.set_title(title, parse_math=False)
-    ax.legend(loc="upper right", fontsize="small")
     return ax.get_figure(), ax  # type: ignore[return-value]

@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 import torch
 
-from hardest_metrics import ErrorsOfKind, ExpectedHardness, FalseNegatives, FalsePositives, HardnessCollection, Ranking
+from hardest_metrics import (
+    ErrorsOfKind,
+    ExpectedHardness,
+    FalseNegatives,
+    FalsePositives,
+    HardnessCollection,
+    Ranking,
+    TotalFalse,
+)
 from hardest_metrics.detection.errors_of_kind import KINDS
 from hardest_metrics.functional import Kind, Query, error_kinds, match, pack
 from hardest_metrics.functional.detection import shares
@@ -145,3 +153,30 @@ def test_what_makes_no_sense_is_refused(settings: Any, problem: str) -> None:
 def test_it_has_no_estimate_without_labels() -> None:
     with pytest.raises(TypeError, match="`definition` must be one of hardness, such as TotalFalse"):
         ExpectedHardness(ErrorsOfKind("missed"))  # type: ignore[arg-type]
+
+
+def test_thresholds_by_label_hold_for_definitions_kinds_and_estimates() -> None:
+    thresholds = {1: 0.3, 2: 0.5, 3: 0.8}
+    batches = epoch()
+    metrics: Any = HardnessCollection({
+        "total": TotalFalse(score_threshold=thresholds),
+        "kind": ErrorsOfKind("background", score_threshold=thresholds),
+        "estimate": ExpectedHardness(FalsePositives(score_threshold=thresholds, max_detections=1000)),
+        **HardnessCollection.by_label(TotalFalse(score_threshold=thresholds), {1: "1", 2: "2", 3: "3"}),
+    })  # fmt: skip
+    for batch in batches:
+        metrics.update(*batch)
+    found = metrics.compute()
+    for name, label in (("1", 1), ("2", 2), ("3", 3)):
+        alone = TotalFalse(score_threshold=thresholds[label], labels=[label])
+        for batch in batches:
+            alone.update(*batch)
+        assert found[name] == alone.compute()
+    total = sum(hardness(found[name]) for name in "123")
+    assert torch.equal(total, hardness(found["total"]))
+    assert repr(metrics["total"]) == "TotalFalse(score_threshold={1: 0.3, 2: 0.5, 3: 0.8})"
+    by_score = sum(
+        (1 - image["scores"][(image["scores"] >= threshold) & (image["labels"] == label)].double()).sum()
+        for preds, _ in batches for image in preds for label, threshold in thresholds.items()
+    )  # fmt: skip
+    assert float(found["estimate"].hardness.double().sum()) == pytest.approx(float(by_score), rel=1e-5)

@@ -1,7 +1,6 @@
 """Detectors' errors as pure functions: packed boxes, matched to objects, weighed, expected and added up."""
 
 from hardest_metrics.functional.detection.boxes import Batch, Boxes, Detections, GroundTruth
-from hardest_metrics.functional.detection.kinds import Confusions, ErrorKinds, Kind, confusions, error_kinds
 from hardest_metrics.functional.detection.estimation import (
     PseudoGroundTruth,
     Sampler,
@@ -12,6 +11,7 @@ from hardest_metrics.functional.detection.estimation import (
     sampled_moments,
 )
 from hardest_metrics.functional.detection.hardness import error_sums, false_negatives, false_positives, total_false
+from hardest_metrics.functional.detection.kinds import Confusions, ErrorKinds, Kind, confusions, error_kinds
 from hardest_metrics.functional.detection.matching import Matches, Outcome, Query, match
 from hardest_metrics.functional.detection.packing import no_labels, pack
 from hardest_metrics.functional.detection.weighting import (

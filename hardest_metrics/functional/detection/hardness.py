@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from hardest_metrics.functional.detection.boxes import Batch
-from hardest_metrics.functional.detection.matching import AreaName, Matches, Query, match
+from hardest_metrics.functional.detection.matching import AreaName, Matches, Query, ScoreThreshold, match
 from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict, pack
 from hardest_metrics.functional.detection.weighting import WEIGHTINGS, Errors, Weighting, WeightingName, errors_of
 from hardest_metrics.functional.eager import eager
@@ -84,7 +84,7 @@ def false_positives(
     target: Sequence[ImageDict],
     weighting: WeightingName | Weighting = "none",
     box_format: BoxFormat = "xyxy",
-    score_threshold: float = 0.5,
+    score_threshold: ScoreThreshold = 0.5,
     iou_threshold: float = 0.5,
     labels: Collection[int] | None = None,
     area_range: AreaName | tuple[float, float] | None = None,
@@ -98,7 +98,7 @@ def false_positives(
         weighting: ``"none"``, ``"pixel"``, ``"overlap"`` or a function
             ``(errors, true_positives) -> (n,)`` weights.
         box_format: of all boxes: ``"xyxy"``, ``"xywh"`` or ``"cxcywh"``, in pixels.
-        score_threshold: detections of a lower score take no part, in [0, 1].
+        score_threshold: detections of a lower score take no part, in [0, 1]; or one for each label that counts.
         iou_threshold: least intersection over union of a match, in (0, 1].
         labels: the labels that count; None for all.
         area_range: ``"small"``, ``"medium"``, ``"large"`` or ``(low, high)`` in square pixels; None for all.
@@ -133,7 +133,7 @@ def false_negatives(
     target: Sequence[ImageDict],
     weighting: WeightingName | Weighting = "none",
     box_format: BoxFormat = "xyxy",
-    score_threshold: float = 0.5,
+    score_threshold: ScoreThreshold = 0.5,
     iou_threshold: float = 0.5,
     labels: Collection[int] | None = None,
     area_range: AreaName | tuple[float, float] | None = None,
@@ -160,7 +160,7 @@ def total_false(
     target: Sequence[ImageDict],
     weighting: WeightingName | Weighting = "none",
     box_format: BoxFormat = "xyxy",
-    score_threshold: float = 0.5,
+    score_threshold: ScoreThreshold = 0.5,
     iou_threshold: float = 0.5,
     labels: Collection[int] | None = None,
     area_range: AreaName | tuple[float, float] | None = None,
@@ -232,7 +232,7 @@ def _sums_of(
     box_format: BoxFormat,
     query: Query,
 ) -> Tensor:
-    batch = pack(preds, target, box_format, min_score=query.score_threshold)
+    batch = pack(preds, target, box_format, min_score=query.lowest_score)
     weighting = known_weighting(weighting)
     if weighting == "pixel":
         require_sizes(batch.image_ids, ~batch.image_sizes[:, 0].isnan())

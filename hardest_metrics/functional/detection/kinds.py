@@ -5,7 +5,6 @@ apart; of these there are few. Nothing here matches anew: which boxes are errors
 """
 
 import math
-from dataclasses import replace
 from enum import IntEnum
 from numbers import Real
 from typing import Literal, NamedTuple
@@ -125,7 +124,7 @@ def error_kinds(batch: Batch, matches: Matches, query: Query, background_thresho
     detections, ground_truth = batch.detections, batch.ground_truth
     counted = matches
     if query.labels is not None:
-        matches = match(detections, ground_truth, replace(query, labels=None))
+        matches = match(detections, ground_truth, query.of_all_labels)
     wrong = positions(matches.detections == Outcome.FALSE_POSITIVE)
     objects = positions(matches.ground_truth != Outcome.IGNORED)
     det, obj, overlap = _overlapping(batch, wrong, objects, background_threshold)

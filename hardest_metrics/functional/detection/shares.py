@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from hardest_metrics.functional.detection.boxes import Batch
-from hardest_metrics.functional.detection.kinds import Kind, error_kinds
 from hardest_metrics.functional.detection.hardness import named_weighting, sums_by, weighed
+from hardest_metrics.functional.detection.kinds import Kind, error_kinds
 from hardest_metrics.functional.detection.matching import Matches, Query, match
 from hardest_metrics.functional.detection.weighting import Errors, Weighting, WeightingName
 from hardest_metrics.functional.eager import eager

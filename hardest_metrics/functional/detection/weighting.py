@@ -88,6 +88,7 @@ class Errors(_Chosen):
 
     @cached_property
     def parts(self) -> Sequence[tuple[Boxes, Tensor]]:
+        """False positives among the detections, then false negatives among the ground truth."""
         wrong = positions(self._matches.detections == Outcome.FALSE_POSITIVE)
         missed = positions(self._matches.ground_truth == Outcome.FALSE_NEGATIVE)
         return (self._batch.detections, wrong), (self._batch.ground_truth, missed)
@@ -111,6 +112,7 @@ class TruePositives(_Chosen):
 
     @cached_property
     def parts(self) -> Sequence[tuple[Boxes, Tensor]]:
+        """True positives among the detections."""
         return ((self._batch.detections, positions(self._matches.detections == Outcome.TRUE_POSITIVE)),)
 
     @cached_property
