@@ -1,7 +1,7 @@
 """Several metrics as one, each batch measured once."""
 
-from collections.abc import Hashable, Mapping
-from typing import Any
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, cast
 
 import torch
 from torchmetrics import Metric
@@ -70,17 +70,18 @@ class HardnessCollection(DependableCollection):
             >>> metrics.compute()
             {'car': Ranking(1 image, hardest first: 7 (1)), 'person': Ranking(1 image, hardest first: 7 (2))}
         """
-        if not hasattr(metric, "of_label"):
+        of_label = getattr(metric, "of_label", None)
+        if of_label is None:
             raise TypeError(f"`metric` must be of labels that count, such as TotalFalse(), but is {metric!r}.")
-        if not isinstance(labels, Mapping) or not labels:
+        if not isinstance(cast(object, labels), Mapping) or not labels:
             raise ValueError(f"`labels` must be names by label, at least one, but is {labels!r}.")
         members: dict[str, Metric] = {}
         for label, name in labels.items():
-            if not isinstance(name, str) or not name or "." in name or name in members:
+            if not isinstance(cast(object, name), str) or not name or "." in name or name in members:
                 raise ValueError(
                     f"`labels` calls {label!r} {name!r}, but each name must be a text of its own, and without a dot."
                 )
-            members[name] = metric.of_label(label)
+            members[name] = cast(Callable[[int], Metric], of_label)(label)
         return cls(members)
 
     def update(self, *args: Any, **kwargs: Any) -> None:

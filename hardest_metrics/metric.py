@@ -152,7 +152,8 @@ class HardnessMetric(ImageRows, Generic[ReductionT]):
     def _ranks_alone(self) -> bool:
         """Whether `compute` would gather from no other process, and has something to give that it did not before."""
         gathers = self._is_synced or (self._to_sync and self.distributed_available_fn())
-        return not gathers and self._computed is None and self.compute_with_cache and self._update_count > 0
+        fresh = cast(object, self._computed) is None and self.compute_with_cache and self._update_count > 0
+        return not gathers and fresh
 
     def _ranked(self, rows: Rows) -> tuple[Tensor, Tensor]:
         """Ids, ascending, and float32 hardness of the images that take part."""

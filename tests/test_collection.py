@@ -387,7 +387,7 @@ def test_by_label_each_member_is_the_definition_of_that_label_alone(name: str, m
 @pytest.mark.parametrize("weighting", ["none", "overlap"])
 def test_by_label_parts_add_up_and_are_measured_with_the_whole(weighting: Any, measurements: list[int]) -> None:
     metrics = HardnessCollection.by_label(TotalFalse(weighting), {1: "1", 2: "2", 3: "3"})
-    metrics.add_metrics({"all": TotalFalse(weighting), "kind": ErrorsOfKind("missed")})  # type: ignore[dict-item]
+    metrics.add_metrics({"all": TotalFalse(weighting), "kind": ErrorsOfKind("missed")})
     batches = epoch()
     for batch in batches:
         metrics.update(*batch)
@@ -423,9 +423,10 @@ def test_by_label_a_copy_still_measures_together(through: Callable[[Any], Any], 
 def test_by_label_refuses_what_makes_no_sense() -> None:
     with pytest.raises(TypeError, match=r"`metric` must be of labels that count, such as TotalFalse\(\), but is Cross"):
         HardnessCollection.by_label(CrossEntropy(), {1: "person"})
-    for labels in ({}, [1, 2], None):
+    refused: list[Any] = [{}, [1, 2], None]
+    for labels in refused:
         with pytest.raises(ValueError, match="`labels` must be names by label, at least one"):
-            HardnessCollection.by_label(TotalFalse(), labels)  # type: ignore[arg-type]
+            HardnessCollection.by_label(TotalFalse(), labels)
     for names in ({1: "a", 2: "a"}, {1: ""}, {1: "St. Bernard"}, {1: 1}):
         with pytest.raises(ValueError, match="each name must be a text of its own, and without a dot"):
             HardnessCollection.by_label(TotalFalse(), names)  # type: ignore[arg-type]

@@ -79,8 +79,15 @@ def write_ranked(options: Namespace, write: Callable[[str], None], grid: bytes) 
     return written
 
 
-def check_outputs(outputs: Sequence[Output], inputs: Sequence[str]) -> None:
-    """Refuse files that can't be written, or would overwrite an input or each other."""
+def check_outputs(outputs: Sequence[Output], inputs: Sequence[str], made: Sequence[str] = ()) -> None:
+    """Refuse files that can't be written, or would overwrite an input or each other.
+
+    Args:
+        outputs: to be written.
+        inputs: to be read.
+        made: folders that the command makes where they are absent; whether it can is not looked at here.
+    """
+    made = [os.path.realpath(folder) for folder in made]
     taken = {os.path.realpath(path) for path in inputs}
     for path, name, suffixes in outputs:
         suffix = Path(path).suffix.lower()
@@ -91,6 +98,8 @@ def check_outputs(outputs: Sequence[Output], inputs: Sequence[str]) -> None:
             raise ValueError(f'{path}: Parquet needs pyarrow: pip install "hardest_metrics[parquet]", or write CSV.')
         if Path(path).is_dir():
             raise ValueError(f"{path}: is a folder. Give the path of a file to `{name}`.")
+        if str(folder) in made and not folder.exists():
+            continue
         if not folder.is_dir():
             raise ValueError(f"{path}: its folder does not exist. Create it, or choose another one.")
         if not os.access(folder, os.W_OK):

@@ -40,12 +40,15 @@ from hardest_metrics.cli.options import (
     require_given,
 )
 from hardest_metrics.cli.ranked import Ranked, estimated, measured
-from hardest_metrics.cli.terminal import noted, printable, progress_bar, results_console
+from hardest_metrics.cli.terminal import add_columns, noted, printable, progress_bar, results_console
 from hardest_metrics.names import DEFINITIONS, OF_LOGITS, UNCERTAINTIES, WEIGHTINGS
 
 if TYPE_CHECKING:
     from hardest_metrics.functional import Query
     from hardest_metrics.functional.detection.packing import ImageDict
+
+
+_NARROW = 90  # columns of a terminal that has no room for counts beside kinds
 
 
 def parser() -> ArgumentParser:
@@ -158,7 +161,7 @@ def run(options: Namespace) -> None:
             if options.kinds_plot:
                 progress.reset(bar, description="telling kinds apart", total=len(preds))
                 pictures[options.kinds_plot] = why.kinds_picture(query, preds, annotations, advance)
-            tables, summary = [_table(ranked, options.top_k, images)], ranked.summary
+            tables, summary = [_table(ranked, options.top_k, images, results_console().width)], ranked.summary
             if options.slices:
                 progress.reset(bar, description="slicing", total=None)
                 found = slices.sliced(options, query, ranked.ranking, images)
@@ -312,20 +315,24 @@ def _write(options: Namespace, ranked: Ranked, images: ImageSet, pictures: Mappi
     return written
 
 
-def _table(ranked: Ranked, top_k: int, images: ImageSet) -> Table:
+def _table(ranked: Ranked, top_k: int, images: ImageSet, width: int) -> Table:
+    """The hardest images; in a narrow terminal kinds stand in place of the counts that they add up to."""
     annotations = images.annotations
     known = zip(annotations.shown_ids, annotations.file_names, strict=True)
     named_by = dict(zip(annotations.image_ids, known, strict=True))
     table = Table()
     named = ["file name"] if images.named else []
     told = ["errors"] if ranked.kinds else []
-    for column in ("rank", "image id", *named, "hardness", *ranked.columns, *told):
-        table.add_column(column, justify="left" if column in ("file name", "errors") else "right", overflow="fold")
+    columns = {} if ranked.kinds and width < _NARROW else ranked.columns
+    texts = ("image id", "file name", "errors")
+    add_columns(table, ("rank", "image id", *named, "hardness", *columns, *told), texts, left=texts[1:])
     image_ids, hardness = (column.tolist() for column in ranked.ranking.top(top_k))
     for rank, (image_id, value) in enumerate(zip(image_ids, hardness, strict=True), start=1):
         shown_id, file_name = named_by[image_id]
         name = [Text(printable(file_name))] if images.named else []
-        counts = [f"{count[image_id]:.0f}" for count in ranked.columns.values()]
+        counts = [f"{count[image_id]:.0f}" for count in columns.values()]
         told = [ranked.errors_of(image_id)] if ranked.kinds else []
+        if width < _NARROW:
+            told = [text.replace(", ", "\n") for text in told]
         table.add_row(str(rank), Text(printable(str(shown_id))), *name, f"{value:.5g}", *counts, *told)
     return table

@@ -10,7 +10,7 @@ from rich.text import Text
 from hardest_metrics.cli.files import written_alone
 from hardest_metrics.cli.images import ImageSet
 from hardest_metrics.cli.ranked import by_label
-from hardest_metrics.cli.terminal import counted, printable
+from hardest_metrics.cli.terminal import add_columns, counted, printable
 
 if TYPE_CHECKING:
     from hardest_metrics.functional import Query
@@ -77,8 +77,8 @@ def table(classes: Sequence[OfClass], images: ImageSet) -> Table:
     annotations = images.annotations
     shown = dict(zip(annotations.image_ids, annotations.shown_ids, strict=True))
     found = Table()
-    for column in ("category", "mean\nhardness", "images\nin error", "hardest images (hardness)"):
-        found.add_column(column, justify="left" if column[0] in "ch" and "\n" not in column else "right")
+    texts = ("category", "hardest images (hardness)")
+    add_columns(found, ("category", "mean hardness", "images in error", texts[1]), texts, left=texts)
     for one in classes:
         hardest = zip(*(column.tolist() for column in one.hardest.top(_NAMED)), strict=True)
         named = ", ".join(f"{printable(str(shown[image_id]))} ({value:.4g})" for image_id, value in hardest)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from jsonargparse import Namespace
 
@@ -96,7 +96,8 @@ def by_label(
         batch = slice(start, start + _BATCH_SIZE)
         metrics.update(preds[batch], target[batch])
         advance(len(preds[batch]))
-    return {label: metrics[name].summary() for label, name in names.items()}
+    members = cast("Mapping[str, BoxErrors]", metrics)
+    return {label: members[name].summary() for label, name in names.items()}
 
 
 def estimated(

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hardest_metrics.cli.images import ImageSet
-from hardest_metrics.cli.terminal import printable
+from hardest_metrics.cli.terminal import add_columns, printable
 from hardest_metrics.cli.why import ATTRIBUTES
 
 if TYPE_CHECKING:
@@ -69,8 +69,7 @@ def sliced(options: Namespace, query: "Query", ranking: "Ranking", images: Image
 def table(found: "Sliced") -> Table:
     """A row a slice, and what goes with hardness how closely."""
     shown = Table()
-    for column in ("slice", "images", "mean\nhardness", "95 %\ninterval"):
-        shown.add_column(column, justify="left" if column == "slice" else "right", overflow="fold")
+    add_columns(shown, ("slice", "images", "mean hardness", "95% interval"), texts=("slice",), left=("slice",))
     last = None
     for one in found.slices:
         if one.attribute != last:
@@ -145,7 +144,7 @@ def _columns(path: str, images: ImageSet) -> "dict[str, Sequence[float] | Sequen
         raise ValueError(f"{path}: has no column image_id or file_name, so that nothing tells which image a row is of.")
     annotations = images.annotations
     known = KnownImages(annotations.shown_ids, annotations.file_names)
-    place_of = []
+    place_of: list[int] = []
     for row in range(len(rows)):
         place = known.place(None if ids is None else ids[row], None if files is None else files[row])
         if place in (KnownImages.CONTRADICTORY, KnownImages.AMBIGUOUS):

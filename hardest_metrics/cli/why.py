@@ -93,7 +93,7 @@ def kinds_picture(
 
     settings: dict[str, Any] = {field.name: getattr(query, field.name) for field in fields(query)}
     settings |= {"box_format": "xywh", "background_threshold": min(0.1, query.iou_threshold)}
-    metrics = KindsByLabel(**settings), ConfusionPairs(**settings)
+    metrics: tuple[KindsByLabel | ConfusionPairs, ...] = KindsByLabel(**settings), ConfusionPairs(**settings)
     for start in range(0, len(preds), _BATCH_SIZE):
         batch = slice(start, start + _BATCH_SIZE)
         for metric in metrics:

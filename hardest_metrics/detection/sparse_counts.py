@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 class _Confusion(NamedTuple):
     detected: Tensor
     true: Tensor
-    count: Tensor
+    counts: Tensor
 
 
 class Confusion(_Confusion):
@@ -46,14 +46,14 @@ class Confusion(_Confusion):
     Args:
         detected: ``(P,)`` int64, the label of the detections.
         true: ``(P,)`` int64, the label of the objects.
-        count: ``(P,)`` int64, how many there are.
+        counts: ``(P,)`` int64, how many there are.
     """
 
     __slots__ = ()
 
-    def __new__(cls, detected: Tensor, true: Tensor, count: Tensor) -> "Confusion":
+    def __new__(cls, detected: Tensor, true: Tensor, counts: Tensor) -> "Confusion":
         """Restore vectors of one pair, which torchmetrics squeezes."""
-        return super().__new__(cls, unsqueezed(detected), unsqueezed(true), unsqueezed(count))
+        return super().__new__(cls, unsqueezed(detected), unsqueezed(true), unsqueezed(counts))
 
 
 class _LabelKinds(NamedTuple):
@@ -182,7 +182,7 @@ class ConfusionPairs(_SparseCounts):
     An error of classification is a false positive on an object of another label, see
     :func:`hardest_metrics.functional.error_kinds`, which tells them apart image by image. Only confusions that occur
     are kept: 32 bytes for each of an image. Its input is that of :class:`~hardest_metrics.TotalFalse`. As output
-    ``compute`` gives ``detected``, ``true`` and ``count``, each ``(P,)`` int64, the most frequent first.
+    ``compute`` gives ``detected``, ``true`` and ``counts``, each ``(P,)`` int64, the most frequent first.
 
     Args:
         score_threshold: detections of a lower score take no part, in [0, 1]; or one for each label that counts.
@@ -204,7 +204,7 @@ class ConfusionPairs(_SparseCounts):
         >>> metric = ConfusionPairs()
         >>> metric.update([{**box, "scores": torch.tensor([0.9])}], [{**box, "labels": torch.tensor([5])}])
         >>> metric.compute()
-        Confusion(detected=tensor([3]), true=tensor([5]), count=tensor([1]))
+        Confusion(detected=tensor([3]), true=tensor([5]), counts=tensor([1]))
     """
 
     def _counted(self, batch: Batch, kinds: ErrorKinds) -> tuple[Tensor, Tensor, Tensor]:
@@ -216,7 +216,7 @@ class ConfusionPairs(_SparseCounts):
         order = count.argsort(descending=True, stable=True)
         return Confusion(*(column.index_select(0, order) for column in (detected, true, count)))
 
-    def plot(  # type: ignore[override]
+    def plot(
         self,
         val: Confusion | None = None,
         ax: "Axes | None" = None,
@@ -284,7 +284,7 @@ class KindsByLabel(_SparseCounts):
         counts[place, kinds - Kind.LOCALISATION] = count
         return LabelKinds(own, counts)
 
-    def plot(  # type: ignore[override]
+    def plot(
         self,
         val: LabelKinds | None = None,
         ax: "Axes | None" = None,

@@ -39,8 +39,8 @@ def fed(metric: Any, batches: list[Batch]) -> Any:
 
 
 def pairs(confusion: Confusion) -> dict[tuple[int, int], int]:
-    detected_, true, count = (column.tolist() for column in confusion)
-    return dict(zip(zip(detected_, true, strict=True), count, strict=True))
+    detected_, true, counts = (column.tolist() for column in confusion)
+    return dict(zip(zip(detected_, true, strict=True), counts, strict=True))
 
 
 @pytest.mark.parametrize("settings", [{}, {"score_threshold": 0.1}, {"labels": [2], "score_threshold": 0.3}])
@@ -49,7 +49,7 @@ def test_confusions_and_kinds_by_label_are_those_of_every_error(settings: dict[s
     confused, kinds_of = by_hand(batches, Query(**settings))
     confusion = fed(ConfusionPairs(**settings), batches).compute()
     assert pairs(confusion) == confused
-    assert confusion.count.tolist() == sorted(confused.values(), reverse=True)
+    assert confusion.counts.tolist() == sorted(confused.values(), reverse=True)
     labels, counts = fed(KindsByLabel(**settings), batches).compute()
     found = {
         (label, Kind(place + 1)): number
@@ -85,7 +85,7 @@ def test_of_nothing_and_of_one_pair_it_gives_vectors() -> None:
     assert [column.shape for column in metric.compute()] == [(1,)] * 3
     metric.reset()
     metric.update([], [])
-    assert len(metric.compute().count) == 0
+    assert len(metric.compute().counts) == 0
 
 
 def test_forward_gives_the_batch_and_copies_go_their_own_way() -> None:
@@ -108,7 +108,7 @@ def test_they_draw_themselves() -> None:
     figure, axes = fed(KindsByLabel(), batches).plot(most=2)
     assert len(axes.get_yticklabels()) == 2
     plt.close("all")
-    assert isinstance(figure, plt.Figure)
+    assert figure is axes.figure
 
 
 @pytest.mark.parametrize("settings", [{"background_threshold": 0.7}, {"box_format": "yxyx"}, {"score_threshold": 2}])

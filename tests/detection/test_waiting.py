@@ -15,6 +15,7 @@ from hardest_metrics.detection import error_sums, waiting
 from hardest_metrics.detection.waiting import Packed, Waiting, measure_all
 from hardest_metrics.functional import Query, match, pack
 from hardest_metrics.functional.detection.boxes import Batch as Boxes
+from hardest_metrics.functional.detection.shares import share_tables
 from tests.scenes import Batch, detected, epoch, false_alarms, labelled
 
 
@@ -100,7 +101,6 @@ def test_the_newest_images_are_those_of_the_last_update() -> None:
 def measurements(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many images were measured together, each time."""
     counts: list[int] = []
-    share_tables = error_sums.share_tables
 
     def counted(batch: Boxes, query: Query, tables: Any) -> Any:
         counts.append(len(batch))

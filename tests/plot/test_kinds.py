@@ -18,10 +18,12 @@ def test_classes_of_most_errors_are_on_top_and_bars_are_as_long_as_their_errors(
     counts = {1: {"missed": 1, "both": 0}, 2: {"missed": 2, "both": 3}, 3: {"missed": 0, "both": 2}}
     _, axes = plot_kinds(counts, {2: "dog", 3: "$x$"}, most=2)
     assert [label.get_text() for label in axes.get_yticklabels()] == ["dog", "$x$"]
-    assert [bar.get_width() for bar in axes.patches] == [2, 0, 3, 2]
+    assert [bar.get_width() for bars in axes.containers for bar in bars] == [2, 0, 3, 2]
     assert axes.get_ylim()[0] > axes.get_ylim()[1]
     assert axes.get_title() == "Errors by class (the 2 of most, of 3)"
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["missed", "both"]
+    legend = axes.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["missed", "both"]
 
 
 def test_rows_are_true_and_columns_detected() -> None:
@@ -34,11 +36,11 @@ def test_rows_are_true_and_columns_detected() -> None:
 
 def test_nothing_is_drawn_as_nothing() -> None:
     for axes in (plot_kinds({})[1], plot_confusion({})[1]):
-        axes.figure.canvas.draw()
         assert not axes.texts
 
 
 def test_no_classes_are_refused() -> None:
-    for draw in (lambda: plot_kinds({}, most=0), lambda: plot_confusion({}, most=0)):
-        with pytest.raises(ValueError, match="`most` is a number of classes, at least 1, but is 0"):
-            draw()
+    with pytest.raises(ValueError, match="`most` is a number of classes, at least 1, but is 0"):
+        plot_kinds({}, most=0)
+    with pytest.raises(ValueError, match="`most` is a number of classes, at least 1, but is 0"):
+        plot_confusion({}, most=0)

@@ -62,7 +62,7 @@ def tidecv(batch: Batch, query: Query, background: float) -> list[Kind]:
             truth.add_ground_truth(index, label, box)
         columns = zip(_xywh(preds), preds["labels"].tolist(), preds["scores"].tolist(), strict=True)
         for box, label, score in columns:
-            if score >= query.score_threshold:
+            if score >= query.lowest_score:
                 found.add_detection(index, label, score, box)
     run = package.TIDE(query.iou_threshold, background).evaluate(truth, found)
     kinds = {"pred": [Kind.NONE] * len(found.annotations), "gt": [Kind.NONE] * len(truth.annotations)}
@@ -74,7 +74,7 @@ def tidecv(batch: Batch, query: Query, background: float) -> list[Kind]:
 
 def _xywh(image: Image) -> list[list[float]]:
     corners = image["boxes"]
-    return torch.cat((corners[:, :2], corners[:, 2:] - corners[:, :2]), 1).tolist()  # type: ignore[no-any-return]
+    return torch.cat((corners[:, :2], corners[:, 2:] - corners[:, :2]), 1).tolist()
 
 
 def plain(batch: Batch, query: Query, background: float) -> tuple[list[str], list[str], list[int]]:
@@ -136,7 +136,7 @@ def test_kinds_are_those_of_tidecv_on_random_images(seed: int) -> None:
     query = Query(score_threshold=(0.0, 0.3)[seed % 2], iou_threshold=(0.5, 0.5, 0.75, 0.3)[seed])
     background = (0.1, 0.1, 0.2, 0.05)[seed]
     batch = without_ties(550, seed)
-    kept = torch.cat([image["scores"] for image in batch[0]]) >= query.score_threshold
+    kept = torch.cat([image["scores"] for image in batch[0]]) >= query.lowest_score
     _, kinds = ours(batch, query, background_threshold=background)
     found, objects = kinds.detections[kept], kinds.ground_truth
     theirs = torch.tensor(tidecv(batch, query, background), dtype=torch.uint8)

@@ -65,7 +65,7 @@ def pycocotools(batch: Batch, query: Query, box_format: str = "xyxy") -> Matches
     found = _annotations(preds, box_format)
     objects = _annotations(target, box_format)
     # a detection below the threshold is none, compared as a tensor is with a number: in its own dtype
-    passed = torch.cat([image["scores"] for image in preds]) >= query.score_threshold
+    passed = torch.cat([image["scores"] for image in preds]) >= query.lowest_score
     evaluation = COCOeval(_coco(objects, len(target)), _coco(found, len(target), passed), "bbox")
     evaluation.params.iouThrs = np.array([query.iou_threshold])
     evaluation.params.maxDets = [query.max_detections]
