@@ -37,7 +37,7 @@ def kinds(quick: bool) -> Section:
     made: dict[str, Callable[[], _Metric]] = {"one": TotalFalse, "six": _six, "with": _with_total, "labels": _by_label}
     lines = []
     for size, how in ((len(scenes), "one call"), (16, "batches of 16")):
-        timed = race({name: Task(_epoch(make, size), scenes.anew) for name, make in made.items()}, 15, budget=60)
+        timed = race({name: _epoch(make, size, scenes) for name, make in made.items()}, 15, budget=60)
         for name, what, limit in (
             ("six", "all six kinds in a `HardnessCollection`", 1.5),
             ("with", "the same and `TotalFalse`", 1.5),
@@ -57,7 +57,7 @@ def kinds(quick: bool) -> Section:
         if theirs != ours:
             notes.append(f"{peer} gives numbers of the whole set only, and others: {theirs} instead of {ours}.")
         timed = race(
-            {"ours": Task(_epoch(_six, len(scenes)), scenes.anew), name: Task(task, Native.of(confident(shown)).copy)},
+            {"ours": _epoch(_six, len(scenes), scenes), name: Task(task, Native.of(confident(shown)).copy)},
             rounds=9, budget=60,
         )  # fmt: skip
         scale = len(scenes) / len(shown)
@@ -81,14 +81,16 @@ def _by_label() -> HardnessCollection:
     return HardnessCollection.by_label(TotalFalse(), {label: str(label) for label in range(1, _LABELS + 1)})
 
 
-def _epoch(make: Callable[[], _Metric], size: int) -> Callable[[Scenes], None]:
-    def run(scenes: Scenes) -> None:
-        metric = make()
-        for batch in scenes.batches(size):
+def _epoch(make: Callable[[], _Metric], size: int, scenes: Scenes) -> Task:
+    """Of metrics that are there already: these are made once a training."""
+
+    def run(given: tuple[_Metric, Scenes]) -> None:
+        metric, images = given
+        for batch in images.batches(size):
             metric.update(batch.preds, batch.target)
         metric.compute()
 
-    return run
+    return Task(run, lambda: (make(), scenes.anew()))
 
 
 def _counts(scenes: Scenes) -> dict[str, int]:

@@ -1,6 +1,6 @@
 """Several metrics as one, each batch measured once."""
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, cast
 
 import torch
@@ -70,19 +70,19 @@ class HardnessCollection(DependableCollection):
             >>> metrics.compute()
             {'car': Ranking(1 image, hardest first: 7 (1)), 'person': Ranking(1 image, hardest first: 7 (2))}
         """
-        of_label = getattr(metric, "of_label", None)
-        if of_label is None:
+        of_labels = getattr(metric, "of_labels", None)
+        if of_labels is None:
             raise TypeError(f"`metric` must be of labels that count, such as TotalFalse(), but is {metric!r}.")
         if not isinstance(cast(object, labels), Mapping) or not labels:
             raise ValueError(f"`labels` must be names by label, at least one, but is {labels!r}.")
-        members: dict[str, Metric] = {}
+        names = list(labels.values())
         for label, name in labels.items():
-            if not isinstance(cast(object, name), str) or not name or "." in name or name in members:
+            if not isinstance(cast(object, name), str) or not name or "." in name or names.count(name) > 1:
                 raise ValueError(
                     f"`labels` calls {label!r} {name!r}, but each name must be a text of its own, and without a dot."
                 )
-            members[name] = cast(Callable[[int], Metric], of_label)(label)
-        return cls(members)
+        parts = cast(Callable[[Iterable[int]], list[Metric]], of_labels)(labels)
+        return cls(dict(zip(names, parts, strict=True)))
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         """Add a batch to all members."""

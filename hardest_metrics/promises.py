@@ -56,9 +56,12 @@ class DependableMetric(Metric):
 
     def anew(self, **changed: Any) -> Self:
         """A metric of the same settings but those given, that has seen nothing."""
+        return type(self)(**{**self._given(), **changed})
+
+    def _given(self) -> dict[str, Any]:
+        """The arguments that it was built with."""
         given = {parameter.name: self._setting(parameter.name) for parameter in arguments(type(self))}
-        given |= {name: getattr(self, name) for name in _OF_TORCHMETRICS}
-        return type(self)(**{**given, **changed})
+        return given | {name: getattr(self, name) for name in _OF_TORCHMETRICS}
 
     def _wrap_update(self, update: Callable[..., Any]) -> Callable[..., Any]:
         return whole_or_not_at_all(self, super()._wrap_update(update))

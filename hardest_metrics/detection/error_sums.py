@@ -1,6 +1,6 @@
 """The base of definitions of hardness that add up weighted errors against labels."""
 
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 from uuid import uuid4
@@ -27,7 +27,7 @@ class ErrorSums(DetectionMetric[ReductionT]):
 
     Definitions of one query and box format read batches alike, whatever they add up, so that a
     :class:`~hardest_metrics.HardnessCollection` matches boxes once for all of them; also those that
-    :meth:`of_label` made of one for each label.
+    :meth:`of_labels` made of one for each label.
 
     Args:
         settings: names what is added up, as the start of a call: ``"box_errors("``.
@@ -40,7 +40,7 @@ class ErrorSums(DetectionMetric[ReductionT]):
         box_format: likewise.
         reduction: likewise.
         part_of: the query that boxes are matched and weighed by, where this definition is the part of one label of
-            another, see :meth:`of_label`; None for its own.
+            another, see :meth:`of_labels`; None for its own.
         kwargs: see :class:`torchmetrics.Metric`.
     """
 
@@ -83,22 +83,24 @@ class ErrorSums(DetectionMetric[ReductionT]):
         self._matched = matched
         self._label = None if part_of is None else _only_label(query, part_of)
 
-    def of_label(self, label: int) -> Self:
-        """The part of this definition that is of one label's boxes: over all labels, parts add up to the whole.
+    def of_labels(self, labels: Iterable[int]) -> list[Self]:
+        """The parts of this definition that are of one label's boxes each: over all labels they add up to the whole.
 
         Boxes are matched and weighed as here, among those of all labels: overlap weighting looks at all true positives.
-        With other weightings it is the same as ``labels=[label]``. What it is for: in a collection the parts are
+        With other weightings a part is the same as ``labels=[label]``. What it is for: in a collection the parts are
         measured together, and with the whole.
 
         Args:
-            label: that counts.
+            labels: that count.
 
         Raises:
-            ValueError: if it does not count here.
+            ValueError: if one does not count here.
         """
-        one = self.anew(labels=[label], part_of=self._matched)
-        one.reads = self.reads  # also where that has the tag of a function
-        return one
+        given = {**self._given(), "part_of": self._matched}
+        parts = [type(self)(**{**given, "labels": [label]}) for label in labels]
+        for part in parts:
+            part.reads = self.reads  # also where that has the tag of a function
+        return parts
 
     def merge_state(self, incoming_state: dict[str, Any] | Metric) -> None:
         """As :meth:`HardnessMetric.merge_state`; two functions are equal settings only if they compare equal."""
