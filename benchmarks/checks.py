@@ -75,7 +75,7 @@ def expectation_as_by_hand(scenes: Scenes, metric: HardnessMetric[Any]) -> None:
     for pred, target in zip(scenes.preds, scenes.target, strict=True):
         score = pred["scores"].double()
         # of each label only the hundred of highest score take part
-        expected = float(torch.where(score >= Query().score_threshold, 1 - score, score).sum())
+        expected = float(torch.where(score >= Query().lowest_score, 1 - score, score).sum())
         if abs(found[target["image_id"]] - expected) > 1e-4 * max(expected, 1):
             sys.exit(f"expected hardness: image {target['image_id']} has {found[target['image_id']]}, not {expected}.")
 

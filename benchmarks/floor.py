@@ -58,11 +58,11 @@ def cost_model(quick: bool) -> Section:
     """Paths and steps against their floors."""
     scenes = coco_sized(1000 if quick else 5000)
     machine = Machine(scenes)
-    confident = sum(int((pred["scores"] >= Query().score_threshold).sum()) for pred in scenes.preds)
+    confident = sum(int((pred["scores"] >= Query().lowest_score).sum()) for pred in scenes.preds)
     detections = sum(len(pred["scores"]) for pred in scenes.preds)
     boxes = sum(len(target["labels"]) for target in scenes.target)
     pairs = scenes.pairs()
-    batch = pack(scenes.preds, scenes.target, min_score=Query().score_threshold)
+    batch = pack(scenes.preds, scenes.target, min_score=Query().lowest_score)
     matches = match(batch.detections, batch.ground_truth, Query())
 
     # every tensor is fetched, every byte read and written once
@@ -83,7 +83,7 @@ def cost_model(quick: bool) -> Section:
     estimate = packing + 2 * detections * machine.gathered + ranking
     steps: dict[str, tuple[Task, float]] = {
         "pack": (
-            Task(lambda given: pack(given.preds, given.target, min_score=Query().score_threshold), scenes.anew),
+            Task(lambda given: pack(given.preds, given.target, min_score=Query().lowest_score), scenes.anew),
             packing,
         ),
         "match": (Task(lambda _: match(batch.detections, batch.ground_truth, Query())), matching),

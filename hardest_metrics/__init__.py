@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from hardest_metrics.collection import HardnessCollection
     from hardest_metrics.detection import (
         CommitteeHardness,
+        ConfusionPairs,
+        ErrorsOfKind,
         ExpectedHardness,
         FalseNegatives,
         FalsePositives,
@@ -56,9 +58,11 @@ __all__ = [
     "EL2N",
     "CommitteeHardness",
     "Confidence",
+    "ConfusionPairs",
     "CrossEntropy",
     "Dynamics",
     "Entropy",
+    "ErrorsOfKind",
     "ExpectedHardness",
     "FalseNegatives",
     "FalsePositives",
@@ -83,10 +87,12 @@ __all__ = [
 _HOMES = {
     "CommitteeHardness": "detection",
     "Confidence": "classification",
+    "ConfusionPairs": "detection",
     "CrossEntropy": "classification",
     "Dynamics": "dynamics",
     "EL2N": "classification",
     "Entropy": "classification",
+    "ErrorsOfKind": "detection",
     "ExpectedHardness": "detection",
     "FalseNegatives": "detection",
     "FalsePositives": "detection",

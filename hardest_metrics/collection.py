@@ -1,10 +1,11 @@
 """Several metrics as one, each batch measured once."""
 
-from collections.abc import Hashable
-from typing import Any
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import Any, cast
 
 import torch
 from torchmetrics import Metric
+from typing_extensions import Self
 
 from hardest_metrics.image_rows import ImageRows, Reading, read_together, values_of
 from hardest_metrics.promises import DependableCollection
@@ -43,6 +44,46 @@ class HardnessCollection(DependableCollection):
     ) -> None:
         super().__init__(metrics, *additional_metrics, prefix=prefix, postfix=postfix, compute_groups=False)
 
+    @classmethod
+    def by_label(cls, metric: Metric, labels: Mapping[int, str]) -> Self:
+        """A definition once for every label, each batch measured once for all of them.
+
+        Each member ranks by its part of the errors, those of one label: what was detected as that, or is that and was
+        missed. The parts of all labels add up to the definition.
+
+        Args:
+            metric: the definition, of all these labels; itself it is not used any further.
+            labels: what the member of each is called, by label.
+
+        Raises:
+            TypeError: if the metric is of no labels.
+            ValueError: if there are no labels, or a name is none that a member can have.
+
+        Example:
+            >>> import torch
+            >>> from hardest_metrics import HardnessCollection, TotalFalse
+            >>> boxes = torch.tensor([[0.0, 0, 9, 9], [50, 50, 60, 60]])
+            >>> preds = [{"boxes": boxes, "scores": torch.tensor([0.9, 0.7]), "labels": torch.tensor([1, 1])}]
+            >>> target = [{"boxes": torch.tensor([[80.0, 80, 90, 90]]), "labels": torch.tensor([3]), "image_id": 7}]
+            >>> metrics = HardnessCollection.by_label(TotalFalse(), labels={1: "person", 3: "car"})
+            >>> metrics.update(preds, target)
+            >>> metrics.compute()
+            {'car': Ranking(1 image, hardest first: 7 (1)), 'person': Ranking(1 image, hardest first: 7 (2))}
+        """
+        of_labels = getattr(metric, "of_labels", None)
+        if of_labels is None:
+            raise TypeError(f"`metric` must be of labels that count, such as TotalFalse(), but is {metric!r}.")
+        if not isinstance(cast(object, labels), Mapping) or not labels:
+            raise ValueError(f"`labels` must be names by label, at least one, but is {labels!r}.")
+        names = list(labels.values())
+        for label, name in labels.items():
+            if not isinstance(cast(object, name), str) or not name or "." in name or names.count(name) > 1:
+                raise ValueError(
+                    f"`labels` calls {label!r} {name!r}, but each name must be a text of its own, and without a dot."
+                )
+        parts = cast(Callable[[Iterable[int]], list[Metric]], of_labels)(labels)
+        return cls(dict(zip(names, parts, strict=True)))
+
     def update(self, *args: Any, **kwargs: Any) -> None:
         """Add a batch to all members."""
         readings = self._read(args, kwargs)
@@ -71,6 +112,8 @@ class HardnessCollection(DependableCollection):
     @torch.jit.unused
     def compute(self) -> dict[str, Any]:
         """The value under each member."""
+        if not all(isinstance(member, ImageRows) for member in self._modules.values()):
+            return super().compute()  # which knows what to call the parts of a value that is a dict
         values: dict[str, Any] = {}
         for members in self._alike():
             first, *_ = members.values()

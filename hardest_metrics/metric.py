@@ -12,6 +12,7 @@ from hardest_metrics.adapter import Adapter
 from hardest_metrics.arithmetic import only_with_reduction
 from hardest_metrics.image_rows import ImageRows, Rows
 from hardest_metrics.ranking import Ranking
+from hardest_metrics.rows import numbered_once
 from hardest_metrics.summary import Details
 from hardest_metrics.summary import Summary as Summary
 
@@ -80,6 +81,11 @@ class HardnessMetric(ImageRows, Generic[ReductionT]):
         """How a callback understands, keeps and draws images; None where no callback collects them."""
         return None
 
+    @property
+    def kinds(self) -> "Mapping[str, HardnessMetric[Any]]":
+        """What tells its errors apart: for each kind a metric that counts them; none where they are all of one."""
+        return {}
+
     def __init__(
         self,
         settings: str,
@@ -126,11 +132,28 @@ class HardnessMetric(ImageRows, Generic[ReductionT]):
 
     def _values(self, members: Sequence[ImageRows], rows: Rows) -> list[Any]:
         each = cast("Sequence[HardnessMetric[Any]]", members)
-        ranked = [member._ranked(member._own(rows)) for member in each]
-        if not all(image_ids is ranked[0][0] for image_ids, _ in ranked):  # some leave images out
-            return super()._values(members, rows)
-        rankings = _rankings(ranked[0][0], torch.stack([hardness for _, hardness in ranked]))
-        return [member._reduced(ranking) for member, ranking in zip(each, rankings, strict=True)]
+        return _ranked_together(each, [member._own(rows) for member in each])
+
+    def _compute_together(self, members: Sequence[ImageRows]) -> list[Any] | None:
+        each = cast("Sequence[HardnessMetric[Any]]", members)
+        if len(each) < 2 or not all(member._ranks_alone for member in each):
+            return None
+        parts = [member._images() for member in each]
+        if not all(torch.equal(part.image_ids, parts[0].image_ids) for part in parts):
+            return None
+        with torch.no_grad():
+            columns = {(place, name): part.columns[name] for place, part in enumerate(parts) for name in part.columns}
+            once = numbered_once(Rows(parts[0].image_ids, cast(Mapping[str, Tensor], columns)))
+            known = cast(Mapping[tuple[int, str], Tensor], once.columns)
+            own = [{name: known[place, name] for name in part.columns} for place, part in enumerate(parts)]
+            return _ranked_together(each, [Rows(once.image_ids, columns) for columns in own])
+
+    @property
+    def _ranks_alone(self) -> bool:
+        """Whether `compute` would gather from no other process, and has something to give that it did not before."""
+        gathers = self._is_synced or (self._to_sync and self.distributed_available_fn())
+        fresh = cast(object, self._computed) is None and self.compute_with_cache and self._update_count > 0
+        return not gathers and fresh
 
     def _ranked(self, rows: Rows) -> tuple[Tensor, Tensor]:
         """Ids, ascending, and float32 hardness of the images that take part."""
@@ -225,6 +248,16 @@ class HardnessMetric(ImageRows, Generic[ReductionT]):
             hardness: ``(N,)``, of images.
         """
         return None
+
+
+def _ranked_together(members: "Sequence[HardnessMetric[Any]]", rows: Sequence[Rows]) -> list[Any]:
+    """What `compute` of each of several metrics gives for its rows, of the same images."""
+    ranked = [member._ranked(own) for member, own in zip(members, rows, strict=True)]
+    image_ids, _ = ranked[0]
+    if not all(ids is image_ids for ids, _ in ranked):  # some leave images out
+        return [member._value(own) for member, own in zip(members, rows, strict=True)]
+    rankings = _rankings(image_ids, torch.stack([hardness for _, hardness in ranked]))
+    return [member._reduced(ranking) for member, ranking in zip(members, rankings, strict=True)]
 
 
 def _rankings(image_ids: Tensor, hardness: Tensor) -> list[Ranking]:

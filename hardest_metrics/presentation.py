@@ -3,7 +3,7 @@
 import html
 import inspect
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -84,6 +84,17 @@ def ranking_table(image_ids: "Tensor", hardness: "Tensor", shown: int = 10) -> s
 def number_of_images(number: int) -> str:
     """In words, such as ``"1 image"``."""
     return "1 image" if number == 1 else f"{number} images"
+
+
+def counts_in_words(counts: Mapping[str, float]) -> str:
+    """What there is of each of several things, the most first; nothing of none.
+
+    Example:
+        >>> counts_in_words({"localisation": 1, "background": 0, "missed": 2})
+        '2 missed, 1 localisation'
+    """
+    most = sorted((name for name, number in counts.items() if number), key=lambda name: -counts[name])
+    return ", ".join(f"{counts[name]:.0f} {name}" for name in most)
 
 
 def _row(tag: str, values: Sequence[object]) -> str:

@@ -12,8 +12,14 @@ from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
 from typing_extensions import Self
 
-from hardest_metrics.presentation import settings_text, with_inherited_arguments
+from hardest_metrics.presentation import arguments, settings_text, with_inherited_arguments
 from hardest_metrics.ranking import Ranking
+
+#: What :class:`torchmetrics.Metric` takes by name, and keeps under it.
+_OF_TORCHMETRICS = (
+    "compute_on_cpu", "dist_sync_on_step", "process_group", "dist_sync_fn", "distributed_available_fn",
+    "sync_on_compute", "compute_with_cache",
+)  # fmt: skip
 
 
 class DependableMetric(Metric):
@@ -47,6 +53,15 @@ class DependableMetric(Metric):
     def _setting(self, name: str) -> object:
         """What an argument was; AttributeError if that is not known."""
         return getattr(self, name)
+
+    def anew(self, **changed: Any) -> Self:
+        """A metric of the same settings but those given, that has seen nothing."""
+        return type(self)(**{**self._given(), **changed})
+
+    def _given(self) -> dict[str, Any]:
+        """The arguments that it was built with."""
+        given = {parameter.name: self._setting(parameter.name) for parameter in arguments(type(self))}
+        return given | {name: getattr(self, name) for name in _OF_TORCHMETRICS}
 
     def _wrap_update(self, update: Callable[..., Any]) -> Callable[..., Any]:
         return whole_or_not_at_all(self, super()._wrap_update(update))

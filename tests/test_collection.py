@@ -14,6 +14,8 @@ from torchmetrics.detection import MeanAveragePrecision
 from torchmetrics.functional import spearman_corrcoef
 
 from hardest_metrics import (
+    CrossEntropy,
+    ErrorsOfKind,
     ExpectedHardness,
     FalseNegatives,
     FalsePositives,
@@ -22,6 +24,8 @@ from hardest_metrics import (
     TotalFalse,
 )
 from hardest_metrics.agreement import Kendall, Spearman
+from hardest_metrics.detection.errors_of_kind import KINDS as ERROR_KINDS
+from hardest_metrics.functional import Query
 from tests.scenes import Batch, Scenery, epoch, false_alarms
 
 KINDS = (FalsePositives, FalseNegatives, TotalFalse)
@@ -348,3 +352,87 @@ def test_one_epoch_is_drawn_together_or_each_for_itself() -> None:
     _, axes = metrics.plot(together=True)
     assert {line.get_label(): line.get_ydata()[0] for line in axes.get_lines()} == {"all": 2, "mean": 2}
     assert len(metrics.plot()) == 2
+
+
+# By label
+
+
+LABELS = {3: "car", 1: "person", 99: "nowhere"}
+
+
+def definitions() -> dict[str, Any]:
+    return {
+        "counted": TotalFalse(),
+        "weighted": FalsePositives("pixel", score_threshold=0.3),
+        "in range": FalseNegatives("pixel", area_range="medium", max_detections=3),
+        "of some": TotalFalse(labels=[1, 3, 99]),
+        "by function": TotalFalse(lambda errors, _: errors.box_area),
+        **{kind: ErrorsOfKind(kind, "pixel", score_threshold=0.1) for kind in ERROR_KINDS},
+    }
+
+
+@pytest.mark.parametrize("name", list(definitions()))
+@pytest.mark.parametrize("method", ["update", "forward"])
+def test_by_label_each_member_is_the_definition_of_that_label_alone(name: str, method: str) -> None:
+    definition = definitions()[name]
+    metrics = HardnessCollection.by_label(definition, LABELS)
+    each = {called: definition.anew(labels=[label]) for label, called in LABELS.items()}
+    for batch in epoch():
+        given = getattr(metrics, method)(*batch)
+        expected = {called: metric(*batch) for called, metric in each.items()}
+        assert method == "update" or given == expected
+    assert metrics.compute() == {called: metric.compute() for called, metric in each.items()}
+
+
+@pytest.mark.parametrize("weighting", ["none", "overlap"])
+def test_by_label_parts_add_up_and_are_measured_with_the_whole(weighting: Any, measurements: list[int]) -> None:
+    metrics = HardnessCollection.by_label(TotalFalse(weighting), {1: "1", 2: "2", 3: "3"})
+    metrics.add_metrics({"all": TotalFalse(weighting), "kind": ErrorsOfKind("missed")})
+    batches = epoch()
+    for batch in batches:
+        metrics.update(*batch)
+    assert measurements == [len(preds) for preds, _ in batches]
+    of_labels = [dict(zip(*map(Tensor.tolist, metrics[label].compute()), strict=True)) for label in "123"]
+    for image_id, hardness in zip(*map(Tensor.tolist, metrics["all"].compute()), strict=True):
+        assert sum(of_label[image_id] for of_label in of_labels) == pytest.approx(hardness, rel=1e-5)
+
+
+def test_by_label_large_batches_are_measured_in_pieces_alike() -> None:
+    preds, target = Scenery().draw(30, seed=5)
+    many = [{**image, "image_id": 30 * turn + place} for turn in range(100) for place, image in enumerate(target)]
+    metrics = HardnessCollection.by_label(ErrorsOfKind("missed", "overlap"), LABELS)
+    metrics.update(preds * 100, many)
+    for label, called in LABELS.items():
+        alone = ErrorsOfKind("missed", "overlap", labels=[label], part_of=Query())
+        alone.update(preds * 100, many)
+        assert metrics[called].compute() == alone.compute()
+
+
+@pytest.mark.parametrize("through", [copy.deepcopy, MetricCollection.clone, lambda m: pickle.loads(pickle.dumps(m))])
+def test_by_label_a_copy_still_measures_together(through: Callable[[Any], Any], measurements: list[int]) -> None:
+    metrics = HardnessCollection.by_label(TotalFalse(compute_on_cpu=True, reduction="sum"), LABELS)
+    batches = epoch()
+    metrics.update(*batches[0])
+    assert repr(metrics["car"]).startswith("TotalFalse(labels=(3,), reduction='sum', part_of=Query(")
+    other = through(metrics)
+    other.update(*batches[1])
+    assert measurements == [len(batches[0][0]), len(batches[1][0])]
+    assert all(member.compute_on_cpu and member.reduction == "sum" for member in other.values())
+
+
+def test_by_label_refuses_what_makes_no_sense() -> None:
+    with pytest.raises(TypeError, match=r"`metric` must be of labels that count, such as TotalFalse\(\), but is Cross"):
+        HardnessCollection.by_label(CrossEntropy(), {1: "person"})
+    refused: list[Any] = [{}, [1, 2], None]
+    for labels in refused:
+        with pytest.raises(ValueError, match="`labels` must be names by label, at least one"):
+            HardnessCollection.by_label(TotalFalse(), labels)
+    for names in ({1: "a", 2: "a"}, {1: ""}, {1: "St. Bernard"}, {1: 1}):
+        with pytest.raises(ValueError, match="each name must be a text of its own, and without a dot"):
+            HardnessCollection.by_label(TotalFalse(), names)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"`labels` asks for 3, but the definition counts \(1, 2\) only"):
+        HardnessCollection.by_label(TotalFalse(labels=[1, 2]), {3: "car"})
+    with pytest.raises(ValueError, match="`labels` must be integers"):
+        HardnessCollection.by_label(TotalFalse(), {"car": "car"})  # type: ignore[dict-item]
+    with pytest.raises(ValueError, match="`part_of` is of a definition of one label, but `labels` is None"):
+        TotalFalse(part_of=Query())

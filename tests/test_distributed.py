@@ -16,7 +16,16 @@ import torch.distributed as dist
 from torch import Tensor
 from torchmetrics import MetricCollection
 
-from hardest_metrics import FalseNegatives, FalsePositives, HardnessMetric, Ranking, TotalFalse
+from hardest_metrics import (
+    ConfusionPairs,
+    ErrorsOfKind,
+    FalseNegatives,
+    FalsePositives,
+    HardnessCollection,
+    HardnessMetric,
+    Ranking,
+    TotalFalse,
+)
 from tests.scenes import BIG_ID, Batch, Scenery, false_alarms
 
 Result = TypeVar("Result")
@@ -110,6 +119,41 @@ def test_processes_rank_images_as_one_does(processes: Processes[Any], sizes: tup
     expected = measured(TotalFalse("pixel"), batches).compute()
     assert processes(len(sizes), work) == [expected] * len(sizes)
     assert expected.image_ids.max() > 2**53
+
+
+@pytest.mark.parametrize("sizes", [(3, 1), (0, 4), (2, 0, 2)])
+def test_kinds_labels_and_confusions_are_those_of_one_process(
+    processes: Processes[Any], sizes: tuple[int, ...]
+) -> None:
+    batches = epoch(4)
+
+    def collection() -> HardnessCollection:
+        metrics = HardnessCollection.by_label(TotalFalse("pixel"), {1: "1", 2: "2"})
+        metrics.add_metrics({"kind": ErrorsOfKind("background"), "confusion": ConfusionPairs()})
+        return metrics
+
+    def work(rank: int) -> Any:
+        # the last batch comes to every process that sees any, as samplers repeat images: they count once
+        own = shard(batches, rank, sizes)
+        found = measured(collection(), [*own, batches[-1]] if own else own).compute()
+        return {**found, "confusion": [column.tolist() for column in found["confusion"]]}
+
+    expected = measured(collection(), batches).compute()
+    expected = {**expected, "confusion": [column.tolist() for column in expected["confusion"]]}
+    assert expected["confusion"][2][0] > 1
+    assert processes(len(sizes), work) == [expected] * len(sizes)
+
+
+def test_confusions_of_images_without_ids_are_refused_by_all_processes(processes: Processes[Any]) -> None:
+    def work(rank: int) -> str:
+        metric = ConfusionPairs()
+        if rank == 0:
+            metric.update(*false_alarms(1, first_id=None))
+        with pytest.raises(ValueError, match="1 images came without 'image_id', but several processes run"):
+            metric.compute()
+        return "refused"
+
+    assert processes(2, work) == ["refused"] * 2
 
 
 @pytest.mark.parametrize("sizes", [(3, 1), (0, 4), (2, 0, 2)])

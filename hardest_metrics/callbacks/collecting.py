@@ -34,6 +34,7 @@ class Collected(NamedTuple):
         names: what images are called, by id, where that is another; only there, and of all images.
         file_names: likewise.
         labels: what tells whether their labels are the same, by id; only there, and where it was asked for.
+        kinds: what there is of each kind of errors, where these are told apart.
     """
 
     loader: int
@@ -44,6 +45,7 @@ class Collected(NamedTuple):
     names: Mapping[int, str]
     file_names: Mapping[int, str]
     labels: Mapping[int, str]
+    kinds: Mapping[str, Details]
 
 
 class Collecting:
@@ -56,16 +58,27 @@ class Collecting:
         pixels: turns images into ones that can be drawn.
         once: says what goes wrong.
         label_text: tells whether the labels of an image are the same; None where nobody asks.
+        kinds: whether to tell kinds of errors apart.
+
+    Raises:
+        ValueError: if there are none to tell apart.
     """
 
     def __init__(
         self, metrics: Any, to_inputs: Callable[[Any, Any], Any] | None, top_k: int, pixels: Pixels, once: Once,
         label_text: Callable[[Any], str] | None = None,
+        kinds: bool = False,
     ) -> None:  # fmt: skip
         self.metrics = collection_of(metrics)
         self.adapter = _adapter_of(self.metrics)
         self.to_inputs, self.top_k = to_inputs, top_k
         self._pixels, self._once, self._label_text = pixels, once, label_text
+        self._kinds = {name: metric.kinds for name, metric in items(self.metrics) if kinds and metric.kinds}
+        if kinds and not self._kinds:
+            raise ValueError(
+                f"`kinds` tells errors apart, but {', '.join(map(repr, self.metrics))} have none to tell: leave it out,"
+                " or give a metric such as TotalFalse()."
+            )
         self._needing = {name for name, metric in items(self.metrics) if metric.needs_labels}
         self.begin()
 
@@ -110,7 +123,7 @@ class Collecting:
                 for image_id, label in zip(ids, examples.truth, strict=True)
             )
         if keep_images and examples.images is not None:
-            of_loader.top.add(dict(items(of_loader.metrics)), examples)
+            of_loader.top.add(of_loader.shown(self.metrics), examples)
         elif keep_images:
             self._once.warn(
                 "images", "found no images in the batch: it ranks, but draws no pictures. Return them as 'images' from"
@@ -142,7 +155,10 @@ class Collecting:
         """What is known of a loader's images so far."""
         if loader not in self._loaders:
             wanted: Any = {name: metric for name, metric in items(self.metrics) if name not in self._left_out}
-            metrics = (HardnessCollection(wanted) if self._left_out else self.metrics).clone().to(device)
+            for name in wanted.keys() & self._kinds.keys():
+                wanted |= {_part(name, kind): metric for kind, metric in self._kinds[name].items()}
+            asked = HardnessCollection(wanted) if self._left_out or self._kinds else self.metrics
+            metrics = asked.clone().to(device)
             for _, metric in items(metrics):
                 metric.process_group = group
             self._loaders[loader] = OfLoader(metrics, TopImages(self.top_k, self._pixels), {}, {}, {})
@@ -169,6 +185,9 @@ class Collecting:
             # in the order of all processes, whichever of them left metrics out
             metrics = {name: fed[name] for name, _ in items(self.metrics) if name not in self._left_out}
             details = {name: metric.details() for name, metric in metrics.items()}
+            kinds = {
+                name: {kind: fed[_part(name, kind)].details() for kind in self._kinds.get(name, ())} for name in metrics
+            }
             if all(len(each.image_ids) == 0 for each in details.values()):
                 continue
             snapshots: Mapping[int, Snapshot] = {}
@@ -180,7 +199,7 @@ class Collecting:
                 for known in (of_loader.names, of_loader.file_names, of_loader.labels)
             )
             for name, each in details.items():
-                yield Collected(loader, name, metrics[name], each, snapshots, names, file_names, labels)
+                yield Collected(loader, name, metrics[name], each, snapshots, names, file_names, labels, kinds[name])
 
 
 class OfLoader(NamedTuple):
@@ -191,6 +210,16 @@ class OfLoader(NamedTuple):
     names: dict[int, str]
     file_names: dict[int, str]
     labels: dict[int, str]
+
+    def shown(self, metrics: MetricCollection) -> dict[str, AnyHardnessMetric]:
+        """Those of the metrics that are ranked by."""
+        names = {name for name, _ in items(metrics)}
+        return {name: metric for name, metric in items(self.metrics) if name in names}
+
+
+def _part(name: str, kind: str) -> str:
+    """What is called, in a collection, the metric that counts one kind of errors of another."""
+    return f"{name}/{kind}"
 
 
 def known_together(known: Mapping[int, str], participants: Participants, trainer: "Trainer") -> Mapping[int, str]:

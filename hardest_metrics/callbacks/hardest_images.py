@@ -81,6 +81,11 @@ class HardestImages(RankingCallback):
         store: where to keep a run for each loader of every `validate` and `test`, with the hardness of all images and
             the scalars that were logged, see :class:`~hardest_metrics.results.RunStore`: it, or the path of its file.
             ``hardest-metrics regress`` then tells which images got worse. None to keep none.
+        kinds: whether to say why images are hard: how many errors of each kind they have, see
+            :class:`~hardest_metrics.ErrorsOfKind`. In the ranking's file a column a kind, above pictures and in tables
+            in words, and as scalars ``val/<metric>/<kind>``, their number in a mean image. Of
+            :class:`~hardest_metrics.TotalFalse`, :class:`~hardest_metrics.FalsePositives` and
+            :class:`~hardest_metrics.FalseNegatives`.
 
     Raises:
         TypeError, ValueError: if an argument makes no sense; in `setup` if `dirpath` cannot be written to; at the first
@@ -110,6 +115,7 @@ class HardestImages(RankingCallback):
         window: int = 10,
         dynamics: bool = False,
         store: RunStore | str | Path | None = None,
+        kinds: bool = False,
     ) -> None:
         require_counts(top_k=top_k, every_n_epochs=every_n_epochs, window=window)
         if top_k > MAX_TILES:
@@ -123,7 +129,7 @@ class HardestImages(RankingCallback):
         if store is not None:
             self._keeping = Keeping(store if isinstance(store, RunStore) else RunStore(store), once)
         label = None if store is None else label_text
-        super().__init__(Collecting(metrics, to_inputs, top_k, pixels, once, label), showing, every_n_epochs)
+        super().__init__(Collecting(metrics, to_inputs, top_k, pixels, once, label, kinds), showing, every_n_epochs)
         self.class_names = dict(enumerate(class_names)) if isinstance(class_names, list | tuple) else class_names
         self._learning = Learning() if dynamics else None
 
@@ -158,6 +164,8 @@ class HardestImages(RankingCallback):
                 for name in ("mean", "p95", "share_in_error"):
                     value = getattr(one.details.summary, name)
                     self.log_equal(f"{stage}/{one.name}/{name}{suffixes[one.loader]}", value)
+                for kind, details in one.kinds.items():
+                    self.log_equal(f"{stage}/{one.name}/{kind}{suffixes[one.loader]}", details.summary.mean)
         if self._keeping is not None and trainer.state.fn in ("validate", "test") and self._participants.is_first:
             self._keeping.take(stage, found, suffixes)
         for one in found:
@@ -193,7 +201,11 @@ class HardestImages(RankingCallback):
         grid = partial(self._collecting.adapter.grid, one.metric)
         files = dict if self._learning is None else partial(self._learning.files, tag, one.names, one.file_names)
         tiles, summary = partial(self._tiles, one), one.details.summary
-        return Finished(tag, summary, tiles, grid, some, one.names, one.file_names, files)
+        counts = {
+            kind: dict(zip(details.image_ids.tolist(), details.hardness.int().tolist(), strict=True))
+            for kind, details in one.kinds.items()
+        }
+        return Finished(tag, summary, tiles, grid, some, one.names, one.file_names, files, counts)
 
     def _tiles(self, one: Collected, captions: Mapping[int, str]) -> dict[int, Image]:
         """A picture of each of the hardest images that there is a snapshot of, hardest first."""

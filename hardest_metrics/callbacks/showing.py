@@ -1,6 +1,6 @@
 """A finished ranking, shown: file, picture, loggers, terminal, and for how long images have been hard."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,6 +14,7 @@ from hardest_metrics.callbacks.terminal import in_words
 from hardest_metrics.data import ImageNames, atomic_write, encode_ranking
 from hardest_metrics.metric import Summary
 from hardest_metrics.plot import arrange, encode_png
+from hardest_metrics.presentation import counts_in_words
 
 if TYPE_CHECKING:
     from lightning.pytorch import Trainer
@@ -31,6 +32,7 @@ class Finished(NamedTuple):
         names: what the images are called, by id; those that are called by their id are left out.
         file_names: likewise.
         files: a function that gives further files to write, by what follows the name of the ranking's.
+        counts: of each kind of errors how many each image has, by its id; a column each.
     """
 
     tag: str
@@ -41,6 +43,7 @@ class Finished(NamedTuple):
     names: Mapping[int, str] = {}
     file_names: Mapping[int, str] = {}
     files: Callable[[], Mapping[str, bytes]] = dict
+    counts: Mapping[str, Mapping[int, int]] = {}
 
 
 class Showing:
@@ -101,9 +104,11 @@ class Showing:
         further: dict[str, Sequence[Any]] = {}
         if history is not None:
             further = {"hard_for": history.counts(image_ids), "status": history.statuses(image_ids)}
+        further |= {kind: [of[image_id] for image_id in image_ids] for kind, of in finished.counts.items()}
         names = ImageNames.of(image_ids, finished.names, finished.file_names)
         columns = _columns(finished, image_ids, names, further)
         rows = {column: list(values[: self.top_k]) for column, values in columns.items()}
+        told = _told(rows, finished.counts)
         files: list[Path] = []
         with once.going_on("files", f"write {self.folder / stem}.csv"):
             content = encode_ranking(summary.ranking, ".csv", names, further)
@@ -112,7 +117,7 @@ class Showing:
         tiles: Mapping[int, Image] = {}
         grid: Image | None = None
         with once.going_on("pictures", f"draw {stem}.png"):
-            tiles = finished.tiles(_captions(image_ids, rows))
+            tiles = finished.tiles(_captions(image_ids, told))
             if tiles:
                 title = f"{tag}: the {len(tiles)} hardest of {len(image_ids)} {self.things}\n"
                 title += f"epoch {trainer.current_epoch}, step {step}, mean hardness {summary.mean:.4g}"
@@ -132,7 +137,7 @@ class Showing:
         if bar is not None and getattr(bar, "is_enabled", True):
             with once.going_on("terminal", "print to the terminal"):
                 some = f"{self.things} {finished.some}"
-                bar.print(in_words(tag, trainer.current_epoch, summary, some, rows, columns))
+                bar.print(in_words(tag, trainer.current_epoch, summary, some, told, columns))
 
 
 def _written(path: Path, content: bytes) -> Path:
@@ -155,6 +160,17 @@ def _columns(
     return {**columns, **further}
 
 
+def _told(rows: Mapping[str, Sequence[Any]], kinds: Iterable[str]) -> dict[str, Sequence[Any]]:
+    """The rows for those who read them: kinds of errors in words, in one column for all."""
+    counts = {kind: rows[kind] for kind in kinds}
+    told = {name: values for name, values in rows.items() if name not in counts}
+    if counts:
+        told["errors"] = [
+            counts_in_words(dict(zip(counts, row, strict=True))) for row in zip(*counts.values(), strict=True)
+        ]
+    return told
+
+
 def _captions(image_ids: Sequence[int], rows: Mapping[str, Sequence[Any]]) -> dict[int, str]:
     """What to write above the picture of each of the hardest images, by the number that metrics keep."""
     captions = {}
@@ -162,6 +178,8 @@ def _captions(image_ids: Sequence[int], rows: Mapping[str, Sequence[Any]]) -> di
         caption = f"{rows['rank'][place]}. id {rows['image_id'][place]}, hardness {rows['hardness'][place]:.5g}"
         if "file_name" in rows:
             caption += f"\n{rows['file_name'][place]}"
+        if "errors" in rows:
+            caption += f"\n{rows['errors'][place] or 'no errors'}"
         if "hard_for" in rows:
             caption += f"\nhard in {rows['hard_for'][place]} of the last validations"
         captions[image_id] = caption

@@ -26,9 +26,8 @@ def in_words(
     """
     table = Table()
     for column in rows:
-        table.add_column(
-            column.replace("_", " "), justify="left" if column in ("status", "file_name") else "right", overflow="fold"
-        )
+        left = column in ("status", "file_name", "errors")
+        table.add_column(column.replace("_", " "), justify="left" if left else "right", overflow="fold")
     for row in zip(*({**rows, "hardness": [f"{value:.5g}" for value in rows["hardness"]]}.values()), strict=True):
         table.add_row(*map(str, row))
     text = io.StringIO()

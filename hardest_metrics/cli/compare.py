@@ -403,7 +403,7 @@ def _check(options: Namespace) -> dict[str, str]:
         raise ValueError(f"{folder}: cannot be written to, but `out` is to be there. Choose another one.")
     outputs = [Output(str(out / name), "out", (Path(name).suffix,)) for name in _TABLES] if out.is_dir() else []
     outputs += [Output(options.report, "report", (".html",))] if options.report else []
-    check_outputs(outputs, inputs)
+    check_outputs(outputs, inputs, made=[options.out])
     names = detector_names(options.detections)
     return dict(zip(names, options.detections, strict=True))
 

@@ -130,12 +130,12 @@ def run(options: Namespace) -> int:
         found = diff(annotations, old, new, definition)
         what = f"Query: {options.query}, weighting {options.weighting}"
         what_boxes = boxes_in_words(options, definition.query, annotations.categories)
-        grid = b""
+        pictures: dict[str, bytes] = {}
         if options.grid:
             number = min(options.top_k, len(old))
             progress.reset(bar, description="drawing", total=number)
             title = f"The {number} images whose hardness rose most\n{what}; {what_boxes}"
-            grid = _grid(
+            pictures[options.grid] = _grid(
                 options, definition.query, found, annotations, (old, new), title, partial(progress.advance, bar)
             )
         progress.reset(bar, description="writing", total=None)
@@ -144,7 +144,7 @@ def run(options: Namespace) -> int:
             further[options.objects] = partial(_write_objects, options, found, annotations)
         if options.subset:
             further[options.subset] = partial(_write_subset, options, found)
-        written = write_ranked(options, partial(_write, options, found), grid, further)
+        written = write_ranked(options, partial(_write, options, found), pictures, further)
         if options.report:
             written.append(_report(options, definition.query, found, annotations, (old, new)))
 

@@ -18,9 +18,10 @@ def add_estimator_options(group: Any) -> None:
     """The options of one estimator, for :func:`check_estimator` and :func:`estimator_settings`."""
     group.add_argument(
         "--estimator", choices=list(ESTIMATORS),
-        help="estimate hardness from detections alone: score_sampling, fast_score_sampling or expected_hardness from"
-        " the detector's scores; committee or sampled_committee from those of other detectors; the others are"
-        " measures of uncertainty, entropy and evidential of logits",
+        help="estimate hardness from detections alone: score_sampling or expected_hardness from the detector's scores"
+        " (fast_score_sampling is for weightings that are functions in Python: its mean is expected_hardness);"
+        " committee or sampled_committee from those of other detectors; the others are measures of uncertainty, entropy"
+        " and evidential of logits",
     )  # fmt: skip
     group.add_argument(
         "--n-samples", type=int, metavar="N", help="samples of the truth, of estimators that draw them (default: 10)"

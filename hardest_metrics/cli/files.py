@@ -64,7 +64,7 @@ def ranking_outputs(options: Namespace) -> list[Output]:
 def write_ranked(
     options: Namespace,
     write: Callable[[str], None],
-    grid: bytes,
+    pictures: Mapping[str, bytes],
     further: Mapping[str, Callable[[str], None]] | None = None,
 ) -> list[str]:
     """Write what :func:`ranking_outputs` names, and more; the paths of all files written.
@@ -72,24 +72,31 @@ def write_ranked(
     Args:
         options: of the command.
         write: writes the ranking to a path.
-        grid: the content of the picture.
+        pictures: the content of each picture, by path.
         further: by the path of another file, what writes it.
     """
     further = further or {}
-    written = [*options.out, *further, *filter(None, (options.grid,))]
+    written = [*options.out, *further, *pictures]
     with written_alone(written):
         for path in options.out:
             write(path)
         for path, write_it in further.items():
             write_it(path)
-        if options.grid:
-            with atomic_write(options.grid) as file:
-                file.write(grid)
+        for path, content in pictures.items():
+            with atomic_write(path) as file:
+                file.write(content)
     return written
 
 
-def check_outputs(outputs: Sequence[Output], inputs: Sequence[str]) -> None:
-    """Refuse files that can't be written, or would overwrite an input or each other."""
+def check_outputs(outputs: Sequence[Output], inputs: Sequence[str], made: Sequence[str] = ()) -> None:
+    """Refuse files that can't be written, or would overwrite an input or each other.
+
+    Args:
+        outputs: to be written.
+        inputs: to be read.
+        made: folders that the command makes where they are absent; whether it can is not looked at here.
+    """
+    made = [os.path.realpath(folder) for folder in made]
     taken = {os.path.realpath(path) for path in inputs}
     for path, name, suffixes in outputs:
         suffix = Path(path).suffix.lower()
@@ -100,6 +107,8 @@ def check_outputs(outputs: Sequence[Output], inputs: Sequence[str]) -> None:
             raise ValueError(f'{path}: Parquet needs pyarrow: pip install "hardest_metrics[parquet]", or write CSV.')
         if Path(path).is_dir():
             raise ValueError(f"{path}: is a folder. Give the path of a file to `{name}`.")
+        if str(folder) in made and not folder.exists():
+            continue
         if not folder.is_dir():
             raise ValueError(f"{path}: its folder does not exist. Create it, or choose another one.")
         if not os.access(folder, os.W_OK):

@@ -197,7 +197,7 @@ def boxes_in_words(options: Namespace, query: "Query", categories: Mapping[int, 
     """Which boxes count and, where they are matched, how, as the options were understood."""
     labels = None if query.labels is None else ", ".join(categories[label] for label in query.labels)
     return ", ".join((
-        f"score >= {query.score_threshold:g}",
+        f"score >= {query.lowest_score:g}",
         *([f"IoU >= {query.iou_threshold:g}"] if matched else []),
         "all labels" if labels is None else f"labels {labels}",
         "all areas" if options.area_range is None else f"areas {options.area_range}",

@@ -1,6 +1,6 @@
 """``hardest-metrics rank``: the images of a data set, hardest first."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +9,7 @@ from jsonargparse import ArgumentParser, Namespace
 from rich.table import Table
 from rich.text import Text
 
-from hardest_metrics.cli import rank_classifier
+from hardest_metrics.cli import rank_by_label, rank_classifier, slices, why
 from hardest_metrics.cli.estimator import (
     add_estimator_options,
     check_estimator,
@@ -40,13 +40,15 @@ from hardest_metrics.cli.options import (
     require_given,
 )
 from hardest_metrics.cli.ranked import Ranked, estimated, measured
-from hardest_metrics.cli.terminal import noted, printable, progress_bar, results_console
+from hardest_metrics.cli.terminal import add_columns, noted, printable, progress_bar, results_console
 from hardest_metrics.names import DEFINITIONS, OF_LOGITS, UNCERTAINTIES, WEIGHTINGS
 
 if TYPE_CHECKING:
     from hardest_metrics.functional import Query
     from hardest_metrics.functional.detection.packing import ImageDict
-    from hardest_metrics.ranking import Ranking
+
+
+_NARROW = 90  # columns of a terminal that has no room for counts beside kinds
 
 
 def parser() -> ArgumentParser:
@@ -92,6 +94,8 @@ def parser() -> ArgumentParser:
     )  # fmt: skip
     add_box_options(query)
 
+    why.add_why_options(rank.add_argument_group("why", "What goes wrong, with which class, and on which images."))
+
     add_estimator_options(rank.add_argument_group("without labels", "Estimates of what the query would say."))
 
     rank_classifier.add_classifier_options(rank.add_argument_group("classifiers", "Instead of boxes."))
@@ -119,6 +123,7 @@ def run(options: Namespace) -> None:
     if options.definition:
         raise ValueError("`definition` is of a classifier's `logits`: give both, or neither.")
     check_estimator(options)
+    why.check(options)
     _check_files(options)
     if options.top_k < 1:
         raise ValueError(f"`top_k` must be at least 1, but is {options.top_k}.")
@@ -134,23 +139,43 @@ def run(options: Namespace) -> None:
         annotations = images.annotations
         query = Query(**settings, labels=labels_of(options, annotations))
         progress.reset(bar, description="ranking", total=len(preds))
-        if options.estimator:
-            ranked = estimated(options, query, of_estimator, preds, annotations.target, members, advance)
-            what = f"Estimate: {estimator_in_words(options, of_estimator)}"
-        else:
-            ranked = measured(options, query, preds, annotations.target, advance)
-            what = f"Query: {options.query}, weighting {options.weighting}"
         matched = options.estimator not in UNCERTAINTIES
         what_boxes = boxes_in_words(options, query, annotations.categories, matched)
-        grid = b""
-        if options.grid:
-            progress.reset(bar, description="drawing", total=min(options.top_k, len(preds)))
-            grid = _grid(options, query, ranked.ranking, preds, images, f"{what}\n{what_boxes}", advance)
-        progress.reset(bar, description="writing", total=None)
-        written = _write(options, ranked.ranking, images, grid)
+        if options.by_label:
+            classes = rank_by_label.ranked(options, query, preds, images, advance)
+            what = f"Query: {options.query}, weighting {options.weighting}, by class"
+            written = rank_by_label.write(options, classes, images)
+            tables = [rank_by_label.table(classes, images)]
+            summary = rank_by_label.in_words(classes, len(preds))
+        else:
+            if options.estimator:
+                ranked = estimated(options, query, of_estimator, preds, annotations.target, members, advance)
+                what = f"Estimate: {estimator_in_words(options, of_estimator)}"
+            else:
+                ranked = measured(options, query, preds, annotations.target, advance)
+                what = f"Query: {options.query}, weighting {options.weighting}"
+            pictures: dict[str, bytes] = {}
+            if options.grid:
+                progress.reset(bar, description="drawing", total=min(options.top_k, len(preds)))
+                pictures[options.grid] = _grid(options, query, ranked, preds, images, f"{what}\n{what_boxes}", advance)
+            if options.kinds_plot:
+                progress.reset(bar, description="telling kinds apart", total=len(preds))
+                pictures[options.kinds_plot] = why.kinds_picture(query, preds, annotations, advance)
+            tables, summary = [_table(ranked, options.top_k, images, results_console().width)], ranked.summary
+            if options.slices:
+                progress.reset(bar, description="slicing", total=None)
+                found = slices.sliced(options, query, ranked.ranking, images)
+                tables.append(slices.table(found))
+                if options.slices_plot:
+                    pictures[options.slices_plot] = slices.picture(
+                        found, float(ranked.ranking.hardness.double().mean())
+                    )
+            progress.reset(bar, description="writing", total=None)
+            written = _write(options, ranked, images, pictures)
 
     console = results_console()
-    console.print(_table(ranked, options.top_k, images))
+    for table in tables:
+        console.print(table)
     notes = [f"Images: {images.in_words}"] if images.in_words else []
     if not options.estimator and not has_objects(annotations, query):
         notes.append(
@@ -158,7 +183,7 @@ def run(options: Namespace) -> None:
             " it labelled?"
         )
     notes += [f"Note: {as_options(note, options)}" for note in warned]
-    for line in (f"{what}; {what_boxes}", *notes, ranked.summary, *(f"Wrote {path}" for path in written)):
+    for line in (f"{what}; {what_boxes}", *notes, summary, *(f"Wrote {path}" for path in written)):
         console.print(printable(line), soft_wrap=True)
 
 
@@ -170,7 +195,7 @@ def _check_files(options: Namespace) -> None:
         )
     require_given(options, "rank", ("detections",))
     inputs = [options.annotations, options.detections, *options.members, options.calibration]
-    inputs = [path for path in [*inputs, *options.member_calibrations] if path]
+    inputs = [path for path in [*inputs, *options.member_calibrations, *why.tables_of_slices(options)] if path]
     check_inputs(inputs)
     of_folder = options.images and not options.annotations
     labels = Path(options.annotations or "")
@@ -185,12 +210,13 @@ def _check_files(options: Namespace) -> None:
         raise ValueError("`split` is of `annotations` in a Pascal VOC folder: give both, or neither.")
     if options.grid and not options.images:
         raise ValueError("`grid` needs `images`: give both, or neither.")
-    if options.images and not (options.grid or _needs_sizes(options) or not options.annotations):
+    looks = options.grid or "brightness" in (options.slices or ())
+    if options.images and not (looks or _needs_sizes(options) or not options.annotations):
         raise ValueError("`images` is of use to `grid` and to pixel weighting only: leave it out, or give `grid` too.")
     check_images_folder(options.images)
 
     subset = [Output(options.subset, "subset", (".json",))] if options.subset else []
-    check_outputs([*ranking_outputs(options), *subset], inputs)
+    check_outputs([*ranking_outputs(options), *subset, *why.outputs(options)], inputs)
 
 
 def _needs_sizes(options: Namespace) -> bool:
@@ -235,7 +261,7 @@ def _checked(options: Namespace, images: ImageSet) -> ImageSet:
 def _grid(
     options: Namespace,
     query: "Query",
-    ranking: "Ranking",
+    ranked: Ranked,
     preds: Sequence["ImageDict"],
     images: ImageSet,
     title: str,
@@ -247,7 +273,7 @@ def _grid(
 
     annotations = images.annotations
     position = {image_id: index for index, image_id in enumerate(annotations.image_ids)}
-    top = ranking.top(options.top_k)
+    top = ranked.ranking.top(options.top_k)
     shown = [position[image_id] for image_id in top.image_ids.tolist()]
     files = [find_image(options.images, annotations.file_names[i], annotations.shown_ids[i]) for i in shown]
     found, target = [preds[i] for i in shown], [annotations.target[i] for i in shown]
@@ -255,16 +281,19 @@ def _grid(
     tiles, ids = [], annotations.shown_ids
     for rank, (index, file, hardness) in enumerate(zip(shown, files, top.hardness.tolist(), strict=True), start=1):
         caption = f"{rank}. id {ids[index]}, hardness {hardness:.5g}\n{annotations.file_names[index]}"
+        if ranked.kinds:
+            caption += f"\n{ranked.errors_of(annotations.image_ids[index]) or 'no errors'}"
         size, image_size = tile_size(len(shown)), annotations.image_sizes[index]
         tiles.append(draw_image(file, boxes[rank - 1], caption, annotations.categories, size, image_size))
         advance(1)
     return encode_png(draw_grid(tiles, title, judged=not options.estimator))
 
 
-def _write(options: Namespace, ranking: "Ranking", images: ImageSet, grid: bytes) -> list[str]:
+def _write(options: Namespace, ranked: Ranked, images: ImageSet, pictures: Mapping[str, bytes]) -> list[str]:
     """Write what was asked for; the paths of all files written."""
     from hardest_metrics.data import write_coco_subset, write_image_list, write_ranking
 
+    ranking = ranked.ranking
     hardest = ranking.top(options.top_k).image_ids
     subset: dict[str, Callable[[str], None]] = {}
     if options.subset and not options.annotations:
@@ -272,26 +301,35 @@ def _write(options: Namespace, ranking: "Ranking", images: ImageSet, grid: bytes
         subset[options.subset] = partial(write_image_list, listed, hardest)
     elif options.subset:
         subset[options.subset] = partial(write_coco_subset, options.annotations, hardest)
+    columns = {
+        kind: [int(of[image_id]) for image_id in ranking.image_ids.tolist()] for kind, of in ranked.kinds.items()
+    }
     named = images.annotations if images.named else None
 
     def write(path: str) -> None:
-        write_ranking(ranking, path, named, for_spreadsheets=options.for_spreadsheets)
+        write_ranking(ranking, path, named, columns, options.for_spreadsheets)
 
-    return write_ranked(options, write, grid, subset)
+    return write_ranked(options, write, pictures, subset)
 
 
-def _table(ranked: Ranked, top_k: int, images: ImageSet) -> Table:
+def _table(ranked: Ranked, top_k: int, images: ImageSet, width: int) -> Table:
+    """The hardest images; in a narrow terminal kinds stand in place of the counts that they add up to."""
     annotations = images.annotations
     known = zip(annotations.shown_ids, annotations.file_names, strict=True)
     named_by = dict(zip(annotations.image_ids, known, strict=True))
     table = Table()
     named = ["file name"] if images.named else []
-    for column in ("rank", "image id", *named, "hardness", *ranked.columns):
-        table.add_column(column, justify="left" if column == "file name" else "right", overflow="fold")
+    told = ["errors"] if ranked.kinds else []
+    columns = {} if ranked.kinds and width < _NARROW else ranked.columns
+    texts = ("image id", "file name", "errors")
+    add_columns(table, ("rank", "image id", *named, "hardness", *columns, *told), texts, left=texts[1:])
     image_ids, hardness = (column.tolist() for column in ranked.ranking.top(top_k))
     for rank, (image_id, value) in enumerate(zip(image_ids, hardness, strict=True), start=1):
         shown_id, file_name = named_by[image_id]
         name = [Text(printable(file_name))] if images.named else []
-        counts = [f"{count[image_id]:.0f}" for count in ranked.columns.values()]
-        table.add_row(str(rank), Text(printable(str(shown_id))), *name, f"{value:.5g}", *counts)
+        counts = [f"{count[image_id]:.0f}" for count in columns.values()]
+        told = [ranked.errors_of(image_id)] if ranked.kinds else []
+        if width < _NARROW:
+            told = [text.replace(", ", "\n") for text in told]
+        table.add_row(str(rank), Text(printable(str(shown_id))), *name, f"{value:.5g}", *counts, *told)
     return table

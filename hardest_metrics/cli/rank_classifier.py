@@ -12,7 +12,7 @@ from rich.text import Text
 
 from hardest_metrics.cli.files import check_images_folder, check_inputs, check_outputs, ranking_outputs, write_ranked
 from hardest_metrics.cli.options import option
-from hardest_metrics.cli.terminal import counted, noted, printable, progress_bar, results_console
+from hardest_metrics.cli.terminal import add_columns, counted, noted, printable, progress_bar, results_console
 from hardest_metrics.names import CLASSIFIED, CLASSIFIED_WITHOUT_LABELS
 
 if TYPE_CHECKING:
@@ -74,12 +74,12 @@ def run(options: Namespace, parser: ArgumentParser) -> None:
         images, logits = _read(options)
         progress.reset(bar, description="ranking", total=len(logits))
         summary, said = _ranked(name, images, logits, partial(progress.advance, bar))
-        grid = b""
+        pictures = {}
         if options.grid:
             progress.reset(bar, description="drawing", total=None)
-            grid = _grid(options, name, summary, images, logits)
+            pictures[options.grid] = _grid(options, name, summary, images, logits)
         progress.reset(bar, description="writing", total=None)
-        written = write_ranked(options, partial(_write, options, summary, images, said), grid)
+        written = write_ranked(options, partial(_write, options, summary, images, said), pictures)
 
     console = results_console()
     console.print(_table(options, summary, images, said))
@@ -200,8 +200,9 @@ def _write(options: Namespace, summary: "Summary", images: _Images, said: list[i
 
 def _table(options: Namespace, summary: "Summary", images: _Images, said: list[int]) -> Table:
     table, top = Table(), summary.ranking.top(options.top_k)
-    for column in ("rank", "image id", *([] if images.labels is None else ["label"]), "said", "hardness"):
-        table.add_column(column, justify="right" if column in ("rank", "hardness") else "left", overflow="fold")
+    texts = ("image id", "label", "said")
+    columns = ("rank", "image id", *([] if images.labels is None else ["label"]), "said", "hardness")
+    add_columns(table, columns, texts, left=texts)
     for rank, (place, value) in enumerate(zip(images.at(top.image_ids), top.hardness.tolist(), strict=True), start=1):
         numbers = [*([] if images.labels is None else [int(images.labels[place])]), said[place]]
         classes = [Text(printable(images.classes.get(label, str(label)))) for label in numbers]

@@ -89,9 +89,9 @@ def run(options: Namespace) -> int:
         wanted = [*options.out, *filter(None, (options.subset, options.grid))]
         if found.paper and wanted:
             raise ValueError(f"{wanted[0]}: a paper says nothing of images. Compare with a run to rank these.")
-        grid = _grid(options, found) if options.grid else b""
+        pictures = {options.grid: _grid(options, found)} if options.grid else {}
         subset = {options.subset: partial(_write_subset, options, found)} if options.subset else {}
-        written = write_ranked(options, partial(_write, options, found), grid, subset)
+        written = write_ranked(options, partial(_write, options, found), pictures, subset)
 
     console = results_console()
     console.print(_results(found))

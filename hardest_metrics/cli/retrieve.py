@@ -11,7 +11,7 @@ from rich.text import Text
 
 from hardest_metrics.cli.files import check_images_folder, check_inputs, check_outputs, ranking_outputs, write_ranked
 from hardest_metrics.cli.options import PROGRAM, add_ranking_options, new_parser, require_given
-from hardest_metrics.cli.terminal import printable, results_console
+from hardest_metrics.cli.terminal import add_columns, printable, results_console
 from hardest_metrics.names import RETRIEVAL_SCORES, SIMILARITIES
 
 if TYPE_CHECKING:
@@ -148,8 +148,10 @@ def run(options: Namespace) -> None:
             " that share a class."
         )
     ranking = _Ranked(data.queries, rows, values[rows])
-    grid = _grid(options, ranking, data, min(options.neighbours, ranked)) if options.grid else b""
-    written = write_ranked(options, partial(ranking.write, options.for_spreadsheets), grid)
+    pictures = {}
+    if options.grid:
+        pictures[options.grid] = _grid(options, ranking, data, min(options.neighbours, ranked))
+    written = write_ranked(options, partial(ranking.write, options.for_spreadsheets), pictures)
 
     console = results_console()
     console.print(ranking.table(options.top_k))
@@ -199,9 +201,9 @@ class _Ranked:
         """The hardest queries."""
         files = self._queries.file_names
         table = Table()
-        for column in ("rank", "image id", *(["file name"] if files else []), "class", "hardness"):
-            left = column in ("file name", "class")
-            table.add_column(column, justify="left" if left else "right", overflow="fold")
+        folded = ("image id", "file name", "class")
+        columns = ("rank", "image id", *(["file name"] if files else []), "class", "hardness")
+        add_columns(table, columns, folded, left=folded[1:])
         top = zip(self.rows[:top_k], self.ranking.top(top_k).hardness.tolist(), strict=True)
         for rank, (row, hardness) in enumerate(top, start=1):
             texts = [str(self._shown_ids[row]), *([files[row]] if files else []), _class_name(self._queries, row)]

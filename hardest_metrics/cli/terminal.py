@@ -2,11 +2,12 @@
 
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import Progress
+from rich.table import Table
 
 from hardest_metrics.input_warning import InputWarning
 
@@ -48,6 +49,24 @@ def progress_bar() -> Progress:
     """Progress while it lasts; nothing where nobody looks."""
     terminal = Console(stderr=True)
     return Progress(console=terminal, disable=not terminal.is_terminal, transient=True)
+
+
+def add_columns(table: Table, names: Sequence[str], texts: Collection[str] = (), left: Collection[str] = ()) -> None:
+    """Columns that fit into narrow terminals without breaking the words above them, nor numbers below.
+
+    Args:
+        table: gets them.
+        names: of the columns, a word a line.
+        texts: those that hold text of any length, which is folded where there is no room; beside them nothing is.
+        left: those that are aligned to the left.
+    """
+    for name in names:
+        header, justify = "\n".join(name.split()), "left" if name in left else "right"
+        if name in texts:
+            longest = max(map(len, name.split()))
+            table.add_column(header, justify=justify, overflow="fold", min_width=longest)  # type: ignore[arg-type]
+        else:
+            table.add_column(header, justify=justify, no_wrap=True)  # type: ignore[arg-type]
 
 
 def results_console() -> Console:

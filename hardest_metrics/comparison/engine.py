@@ -99,6 +99,8 @@ def compare(
                    estimator  spearman
         0  expected_hardness       1.0
     """
+    if query is not None and isinstance(query.score_threshold, Mapping):
+        raise ValueError("`query` has a score threshold for each label, but a comparison takes one for all.")
     notes = []
     if definitions is None:
         definitions, unsized = ALL_DEFINITIONS, annotations.image_sizes.count(None)
@@ -194,9 +196,9 @@ class _Run:
         for detector, preds in self.detections.items():
             scores = torch.cat([image["scores"] for image in preds]) if preds else torch.empty(0)
             lowest = float(scores.min()) if len(scores) else 1.0
-            if lowest >= self.query.score_threshold:
+            if lowest >= self.query.lowest_score:
                 yield (
-                    f"{detector}: no detection scores below {self.query.score_threshold:g}, so that estimates of missed"
+                    f"{detector}: no detection scores below {self.query.lowest_score:g}, so that estimates of missed"
                     " objects say nothing. Export detections down to low scores."
                 )
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from hardest_metrics.data.indexed import Indexed
     from hardest_metrics.data.online_products import OnlineProducts
     from hardest_metrics.data.open_images import read_open_images_annotations
-    from hardest_metrics.data.ranking_file import ImageNames, encode_ranking, write_ranking
+    from hardest_metrics.data.ranking_file import ImageNames, encode_ranking, write_ranking, write_rankings
     from hardest_metrics.data.voc import read_voc_annotations
 
 __all__ = [
@@ -61,6 +61,7 @@ __all__ = [
     "write_coco_subset",
     "write_image_list",
     "write_ranking",
+    "write_rankings",
 ]
 
 _HOMES = {
@@ -90,6 +91,7 @@ _HOMES = {
     "ImageNames": "ranking_file",
     "encode_ranking": "ranking_file",
     "write_ranking": "ranking_file",
+    "write_rankings": "ranking_file",
 }
 
 __getattr__ = lazy(__name__, _HOMES)

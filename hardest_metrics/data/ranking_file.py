@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -86,18 +86,7 @@ def write_ranking(
         1,7,2.5
         2,3,0.1
     """
-    suffix = Path(path).suffix.lower()
-    if suffix not in _ENCODERS:
-        raise ValueError(f"{path}: a ranking is written as {', '.join(_ENCODERS)}. Use one of these suffixes.")
-    try:
-        content = encode_ranking(ranking, suffix, annotations, columns, for_spreadsheets)
-    except UnicodeEncodeError as error:
-        raise ValueError(
-            f"{path}: {error.object[:200]!r} holds half a character, which {suffix[1:]} cannot hold. Rename the image,"
-            " or write JSON."
-        ) from error
-    with atomic_write(path) as file:
-        file.write(content)
+    _written(path, lambda suffix: encode_ranking(ranking, suffix, annotations, columns, for_spreadsheets))
 
 
 def encode_ranking(
@@ -119,6 +108,79 @@ def encode_ranking(
     Raises:
         ModuleNotFoundError, ValueError: as there; UnicodeEncodeError for a name that the format cannot hold.
     """
+    table = _table(ranking, names)
+    number = len(table["rank"])
+    for name, values in (columns or {}).items():
+        if len(values) != number or name in table:
+            raise ValueError(
+                f"`columns` {name!r} must be a new one with {number} values, one an image, but has {len(values)}."
+            )
+        table[name] = list(values)
+    return _encoded(table, suffix, for_spreadsheets)
+
+
+def write_rankings(
+    rankings: Mapping[str, Ranking],
+    path: PathLike,
+    of: str,
+    names: ImageNames | Annotations | None = None,
+    for_spreadsheets: bool = False,
+) -> None:
+    """Write several rankings into one file, as :func:`write_ranking` does one, below each other.
+
+    Args:
+        rankings: what to write, by what they are called.
+        path: file ending in ``.csv``, ``.json`` or ``.parquet`` (which needs ``pyarrow``).
+        of: name of the first column, which holds what the ranking of each row is called.
+        names: where file names, and ids that are text, come from.
+        for_spreadsheets: as there.
+
+    Raises:
+        ModuleNotFoundError, OSError, ValueError: as there.
+
+    Example:
+        >>> import tempfile, torch
+        >>> path = Path(tempfile.mkdtemp(), "hardest.csv")
+        >>> rankings = {"car": Ranking(torch.tensor([7, 3]), torch.tensor([2.0, 1.0]))}
+        >>> write_rankings(rankings, path, "category")
+        >>> print(path.read_text().strip())
+        category,rank,image_id,hardness
+        car,1,7,2.0
+        car,2,3,1.0
+    """
+    table: dict[str, list[Any]] = {of: []}
+    for name, ranking in rankings.items():
+        for column, values in {of: [name] * len(ranking.image_ids), **_table(ranking, names)}.items():
+            table.setdefault(column, []).extend(values)
+    if any(isinstance(image_id, str) for image_id in table.get("image_id", ())):
+        table["image_id"] = list(map(str, table["image_id"]))  # a column is of one type
+    _written(path, lambda suffix: _encoded(table, suffix, for_spreadsheets))
+
+
+def _written(path: PathLike, encode: Callable[[str], bytes]) -> None:
+    """Write what a suffix's encoder gives, whole or not at all."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in _ENCODERS:
+        raise ValueError(f"{path}: a ranking is written as {', '.join(_ENCODERS)}. Use one of these suffixes.")
+    try:
+        content = encode(suffix)
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{path}: {error.object[:200]!r} holds half a character, which {suffix[1:]} cannot hold. Rename the image,"
+            " or write JSON."
+        ) from error
+    with atomic_write(path) as file:
+        file.write(content)
+
+
+def _encoded(table: dict[str, list[Any]], suffix: str, for_spreadsheets: bool) -> bytes:
+    if for_spreadsheets and suffix == ".csv":
+        table = {inert(name): list(map(inert, values)) for name, values in table.items()}
+    return _ENCODERS[suffix](table)
+
+
+def _table(ranking: Ranking, names: ImageNames | Annotations | None) -> dict[str, list[Any]]:
+    """The columns of a ranking's file."""
     image_ids = ranking.image_ids.tolist()
     table: dict[str, list[Any]] = {
         "rank": list(range(1, len(image_ids) + 1)),
@@ -134,16 +196,7 @@ def encode_ranking(
             table["image_id"] = list(map(str, table["image_id"]))  # a column is of one type
         if names.file_names is not None:
             table["file_name"] = [names.file_names[place] for place in places]
-    for name, values in (columns or {}).items():
-        if len(values) != len(image_ids) or name in table:
-            raise ValueError(
-                f"`columns` {name!r} must be a new one with {len(image_ids)} values, one an image,"
-                f" but has {len(values)}."
-            )
-        table[name] = list(values)
-    if for_spreadsheets and suffix == ".csv":
-        table = {inert(name): list(map(inert, values)) for name, values in table.items()}
-    return _ENCODERS[suffix](table)
+    return table
 
 
 def _places(image_ids: list[int], annotations: ImageNames | Annotations) -> list[int]:

@@ -68,13 +68,17 @@ class Table:
     def __len__(self) -> int:
         return len(self.lines)
 
-    def texts(self, name: str) -> list[str]:
-        """A column as text, none of it empty."""
+    def values(self, name: str) -> list[str]:
+        """A column as it is, some of it perhaps empty."""
         if name not in self.header:
             raise ValueError(
                 f"{self.path}: no column {name!r}, but {', '.join(map(repr, self.header))}. Choose of these."
             )
-        texts = self._columns[name]
+        return self._columns[name]
+
+    def texts(self, name: str) -> list[str]:
+        """A column as text, none of it empty."""
+        texts = self.values(name)
         if "" in texts:
             raise ValueError(f"{self.path}: line {self.lines[texts.index('')]}: {name!r} is empty. Add or remove it.")
         return texts

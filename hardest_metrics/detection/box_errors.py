@@ -1,22 +1,20 @@
 """Hardness of labelled images: what a detector's false positives and false negatives add up to."""
 
-from collections.abc import Collection, Hashable, Mapping, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
-from uuid import uuid4
+from collections.abc import Collection, Hashable, Mapping
+from dataclasses import fields
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from torch import Tensor
-from torchmetrics import Metric
 
-from hardest_metrics.detection.detection_metric import DetectionMetric
-from hardest_metrics.detection.waiting import MOST_IMAGES, Packed
-from hardest_metrics.functional.detection.boxes import Batch
-from hardest_metrics.functional.detection.hardness import error_sums, known_weighting, named_weighting, require_sizes
-from hardest_metrics.functional.detection.matching import AreaName, Query
-from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict, check_box_format, pack
+from hardest_metrics.detection.error_sums import ErrorSums
+from hardest_metrics.detection.errors_of_kind import KINDS, ErrorsOfKind
+from hardest_metrics.functional.detection.matching import AreaName, ScoreThreshold
+from hardest_metrics.functional.detection.packing import BoxFormat
+from hardest_metrics.functional.detection.shares import Share
 from hardest_metrics.functional.detection.weighting import Weighting, WeightingName
 from hardest_metrics.functional.order import Array, as_array, as_tensor
-from hardest_metrics.image_rows import Column, Reading
+from hardest_metrics.image_rows import Column
 from hardest_metrics.metric import Columns, ReductionT
 
 ErrorKind = Literal["false_positives", "false_negatives", "total_false"]
@@ -25,7 +23,7 @@ ErrorKind = Literal["false_positives", "false_negatives", "total_false"]
 _COUNTED: dict[ErrorKind, list[int]] = {"false_positives": [0], "false_negatives": [1], "total_false": [0, 1]}
 
 
-class BoxErrors(DetectionMetric[ReductionT]):
+class BoxErrors(ErrorSums[ReductionT]):
     """Base of the hardness definitions that add up weighted false positives and false negatives.
 
     Detections are matched to labels by COCO's protocol as pycocotools implements it, at one IoU threshold, see
@@ -52,7 +50,7 @@ class BoxErrors(DetectionMetric[ReductionT]):
 
     Args:
         weighting: ``"none"``, ``"pixel"``, ``"overlap"`` or a function.
-        score_threshold: detections of a lower score take no part, in [0, 1].
+        score_threshold: detections of a lower score take no part, in [0, 1]; or one for each label that counts.
         iou_threshold: least intersection over union of a match, in (0, 1].
         labels: the labels that count; None for all.
         area_range: ``"small"``, ``"medium"``, ``"large"`` (COCO's, bounds 32^2 and 96^2) or ``(low, high)`` in
@@ -72,13 +70,10 @@ class BoxErrors(DetectionMetric[ReductionT]):
     errors: list[Tensor]
     weighted: list[Tensor]
 
-    _images_at_once = 2560
-    _threads = 1  # half of the work is to fetch tensors, which takes Python's lock or waits for memory
-
     def __init__(
         self,
         weighting: WeightingName | Weighting = "none",
-        score_threshold: float = 0.5,
+        score_threshold: ScoreThreshold = 0.5,
         iou_threshold: float = 0.5,
         labels: Collection[int] | None = None,
         area_range: AreaName | tuple[float, float] | None = None,
@@ -87,75 +82,33 @@ class BoxErrors(DetectionMetric[ReductionT]):
         reduction: ReductionT = None,  # type: ignore[assignment]
         **kwargs: Any,
     ) -> None:
-        query = Query(score_threshold, iou_threshold, labels, area_range, max_detections)
-        weighting = known_weighting(weighting)
-        check_box_format(box_format)
-        reads = f"box_errors({query}, box_format={box_format!r})"
-        name = repr(weighting)
-        if callable(weighting):
-            # A function sees the whole batch, and may weigh it differently next time: it is measured for itself.
-            # Nothing tells whether two functions are the same but being one object: a tag of its own
-            name = f"{getattr(weighting, '__qualname__', type(weighting).__qualname__)}#{uuid4().hex}"
-            reads = f"{reads[:-1]}, weighting={name})"
         super().__init__(
-            f"box_errors({query}, box_format={box_format!r}, weighting={name})", reduction, reads, **kwargs
-        )
-        self.by_image = not callable(weighting)
-        self.query = query
-        self.weighting = weighting
-        self.box_format = box_format
+            "box_errors(", weighting, score_threshold, iou_threshold, labels, area_range, max_detections, box_format,
+            reduction, **kwargs,
+        )  # fmt: skip
 
-    @property
+    @cached_property  # each batch asks each member of a collection, of which there may be one a label
     def needs(self) -> Mapping[str, Hashable]:
         """The number of errors, and the sum of their weights."""
-        return {"errors": "none", "weighted": self.weighting}
+        return {"errors": Share("none", label=self._label), "weighted": Share(self.weighting, label=self._label)}
 
-    def merge_state(self, incoming_state: dict[str, Any] | Metric) -> None:
-        """As :meth:`HardnessMetric.merge_state`; two functions are equal settings only if they compare equal."""
-        if isinstance(incoming_state, BoxErrors):
-            self.require_same_function(incoming_state)
-        super().merge_state(incoming_state)
+    @property
+    def kinds(self) -> "Mapping[str, ErrorsOfKind[Any]]":
+        """How many of the errors that count here are of each kind: measured with this definition, unweighted.
 
-    def require_same_function(self, other: "BoxErrors[Any]") -> None:
-        """Refuse a definition that weighs with another function.
-
-        Raises:
-            ValueError: if it does.
+        The background threshold is 0.1, or the query's IoU threshold if that is lower.
         """
-        if callable(self.weighting) and self.settings != other.settings and self.weighting != other.weighting:
-            raise ValueError(
-                f"`incoming_state` weighs with {other.weighting}, this metric with {self.weighting}:"
-                " only metrics of equal settings can be merged."
-            )
-
-    def _read(self, asked: Sequence[Hashable], preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> Reading:
-        if not self.by_image or len(preds) > MOST_IMAGES or type(self)._measure is not BoxErrors._measure:
-            return super()._read(asked, preds, target)
-        return Packed(self._packed(asked, preds, target), asked, partial(measured_sums, self.query))
-
-    def _measure(
-        self, asked: Sequence[Hashable], preds: Sequence[ImageDict], target: Sequence[ImageDict]
-    ) -> tuple[Tensor, Mapping[Hashable, Tensor]]:
-        batch = self._packed(asked, preds, target)
-        return batch.image_ids, measured_sums(self.query, batch, asked)
-
-    def _packed(self, asked: Sequence[Hashable], preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> Batch:
-        batch = pack(preds, target, self.box_format, min_score=self.query.score_threshold)
-        if "pixel" in asked and not batch.sized:
-            require_sizes(batch.image_ids, ~batch.image_sizes[:, 0].isnan())
-        return batch
+        counted = {"false_positives": KINDS[:-1], "false_negatives": KINDS[-1:], "total_false": KINDS}[self.kind]
+        query = {field.name: getattr(self.query, field.name) for field in fields(self.query)}
+        settings = {**query, "box_format": self.box_format, "part_of": self.part_of}
+        threshold = min(0.1, self.query.iou_threshold)
+        return {kind: ErrorsOfKind(kind, background_threshold=threshold, **settings) for kind in counted}
 
     def _hardness(self, columns: Columns) -> Tensor:
         return as_tensor(_of_kind(as_array(columns["weighted"]), self.kind))
 
     def _in_error(self, columns: Columns, hardness: Tensor) -> Tensor:
         return as_tensor(_of_kind(as_array(columns["errors"]), self.kind) > 0)
-
-
-def measured_sums(query: Query, batch: Batch, asked: Sequence[Hashable]) -> Mapping[Hashable, Tensor]:
-    """Of each weighting that is asked for, by name or function, ``(N, 2)`` weighted false positives and negatives."""
-    weightings = [named_weighting(cast(WeightingName | Weighting, weighting)) for weighting in asked]
-    return dict(zip(asked, error_sums(batch, query, weightings).unbind(2), strict=True))
 
 
 def _of_kind(sums: Array, kind: ErrorKind) -> Array:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor
 
-from hardest_metrics.detection.pieces import in_pieces
+from hardest_metrics.detection.pieces import Measure, Measured, in_pieces
 from hardest_metrics.detection.waiting import Packed, Waiting, measure_all
 from hardest_metrics.functional.detection.packing import ImageDict
 from hardest_metrics.functional.eager import without_autocast
@@ -80,10 +80,13 @@ class DetectionMetric(HardnessMetric[ReductionT]):
         return getattr(holder, name)
 
     def _read(self, asked: Sequence[Hashable], preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> Reading:
-        measure = partial(self._measure, asked)
+        return Reading(*self._in_pieces(partial(self._measure, asked), preds, target))
+
+    def _in_pieces(self, measure: Measure, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> Measured:
+        """``measure(preds, target)``, piece by piece if each image may be measured by itself."""
         if not self.by_image:
-            return Reading(*measure(preds, target))
-        return Reading(*in_pieces(measure, preds, target, self._images_at_once, self._threads))
+            return measure(preds, target)
+        return in_pieces(measure, preds, target, self._images_at_once, self._threads)
 
     def _take(self, reading: Reading) -> None:
         if not isinstance(reading, Packed):

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from hardest_metrics.detection.detection_metric import DetectionMetric
 from hardest_metrics.functional.detection.estimation import Calibration, Uncalibrated, participants, probabilities
-from hardest_metrics.functional.detection.matching import AreaName, Query
+from hardest_metrics.functional.detection.matching import AreaName, Query, ScoreThreshold
 from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict, check_box_format, ids_alone, pack
 from hardest_metrics.functional.detection.uncertainty import OF_LOGITS, OF_SCORES, ImageReduction, image_uncertainty
 from hardest_metrics.image_rows import Column, Reading
@@ -32,7 +32,7 @@ class Uncertainty(DetectionMetric[ReductionT]):
         measure: of one detection.
         image_reduction: what the detections of an image come to: ``"sum"``, ``"mean"`` or ``"max"``; None for the
             field's habit, ``"max"`` for maximum uncertainty and ``"sum"`` for the others.
-        score_threshold: detections of a lower score take no part, in [0, 1].
+        score_threshold: detections of a lower score take no part, in [0, 1]; or one for each label that counts.
         labels: the labels that count; None for all.
         box_format: of all boxes: ``"xyxy"``, ``"xywh"`` or ``"cxcywh"``.
         reduction: None for the ranking; ``"mean"``, ``"sum"`` or ``"max"`` over the images for a scalar.
@@ -64,7 +64,7 @@ class Uncertainty(DetectionMetric[ReductionT]):
         self,
         measure: Measure = "binary_entropy",
         image_reduction: ImageReduction | None = None,
-        score_threshold: float = 0.5,
+        score_threshold: ScoreThreshold = 0.5,
         labels: Collection[int] | None = None,
         box_format: BoxFormat = "xyxy",
         reduction: ReductionT = None,  # type: ignore[assignment]

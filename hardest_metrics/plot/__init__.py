@@ -17,10 +17,12 @@ from hardest_metrics.plot.grid import (
     outcome_boxes,
 )
 from hardest_metrics.plot.history import plot_history
+from hardest_metrics.plot.kinds import plot_confusion, plot_kinds
 from hardest_metrics.plot.neighbours import Retrieved, draw_neighbours
 from hardest_metrics.plot.regret import plot_regret
 from hardest_metrics.plot.reliability import plot_reliability
 from hardest_metrics.plot.runs import plot_runs
+from hardest_metrics.plot.slices import plot_slices
 from hardest_metrics.plot.transfer import plot_layers, plot_transfer, plot_transfer_panels
 
 __all__ = [
@@ -39,14 +41,17 @@ __all__ = [
     "draw_side_by_side",
     "encode_png",
     "outcome_boxes",
+    "plot_confusion",
     "plot_correlation",
     "plot_data_map",
     "plot_distribution",
     "plot_history",
+    "plot_kinds",
     "plot_layers",
     "plot_regret",
     "plot_reliability",
     "plot_runs",
+    "plot_slices",
     "plot_transfer",
     "plot_transfer_panels",
     "tile_size",

@@ -43,7 +43,7 @@ def plot_distribution(
     if len(hardness):
         mean = float(hardness.mean())
         ax.axvline(mean, color="black", linestyle="--", linewidth=1, label=f"mean {mean:.3g}")
-        ax.legend()
+        ax.legend(loc="upper right")  # few images are very hard; to look for the best place takes seconds of many bars
     ax.set_xlabel(f"{name} of an image" + (" (number of errors)" if counts else ""))
     ax.set_ylabel("Number of images")
     ax.set_title(number_of_images(len(hardness)))
@@ -65,7 +65,7 @@ def _plot_steps(rankings: Sequence[Ranking], ax: "Axes | None", name: str) -> "t
         medianprops={"color": "black"},
         meanprops={"marker": "D", "markersize": 5, "markerfacecolor": "black", "markeredgecolor": "black"},
     )
-    ax.legend([drawn["medians"][0], drawn["means"][0]], ["median", "mean"])
+    ax.legend([drawn["medians"][0], drawn["means"][0]], ["median", "mean"], loc="upper left")
     ax.set_xlabel("Step")
     ax.set_ylabel(f"{name} of an image")
     numbers = sorted({len(ranking.hardness) for ranking in rankings})

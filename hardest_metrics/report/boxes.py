@@ -101,7 +101,7 @@ def shown_boxes(preds: Sequence[ImageDict], target: Sequence[ImageDict] | None, 
     else:
         matches = match(detections, objects, query)
         kinds, object_kinds = matches.detections.clone(), matches.ground_truth
-    below = detections.scores < query.score_threshold
+    below = detections.scores < query.lowest_score
     kinds[below] = Kind.BELOW_THRESHOLD
 
     shown = torch.cat(((~below).nonzero().squeeze(1), _best_below(batch, below, query)))

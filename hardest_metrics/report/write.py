@@ -218,7 +218,7 @@ def _data(
         "plots": plots(comparison),
         "noPlots": NO_MATPLOTLIB,
         "notes": list(comparison.notes),
-        "threshold": comparison.query.score_threshold,
+        "threshold": comparison.query.lowest_score,
         "mostBelow": MOST_BELOW,
         "query": _in_words(comparison.query, annotations.categories),
         "settings": list(settings.items()),
@@ -282,7 +282,7 @@ def _in_words(query: Query, categories: Mapping[int, str]) -> list[tuple[str, st
     area = "all" if query.area_range is None else query.area_range
     labels = None if query.labels is None else [categories.get(label, str(label)) for label in query.labels]
     return [
-        ("Score threshold", f"{query.score_threshold:g}: detections of a lower score take no part"),
+        ("Score threshold", f"{query.lowest_score:g}: detections of a lower score take no part"),
         ("IoU threshold", f"{query.iou_threshold:g}: least intersection over union of a match"),
         ("Labels that count", "all" if labels is None else ", ".join(labels)),
         ("Areas that count", area if isinstance(area, str) else "{:g} to {:g} px²".format(*area)),

@@ -15,10 +15,11 @@ from torch import Tensor
 from torchmetrics import MetricCollection
 from torchmetrics.detection import MeanAveragePrecision
 
-from hardest_metrics import FalseNegatives, FalsePositives, HardestImages, TotalFalse, cli
+from hardest_metrics import CrossEntropy, ErrorsOfKind, FalseNegatives, FalsePositives, HardestImages, TotalFalse, cli
 from hardest_metrics.callbacks import Inputs
 from hardest_metrics.callbacks.top_images import TopImages
 from hardest_metrics.detection import adapter as source
+from hardest_metrics.detection.errors_of_kind import KINDS
 from hardest_metrics.plot import draw_image
 from tests.callbacks.runs import SIZE, Module, Scenes, detections, files, ranked, rows, scenes, trainer
 
@@ -481,3 +482,50 @@ def test_inputs_that_do_not_fit_are_refused(tmp_path: Path, to_inputs: Any, mess
     run = trainer(tmp_path, HardestImages(TotalFalse(), top_k=2, to_inputs=to_inputs))
     with pytest.raises((TypeError, ValueError), match=message):
         run.fit(Module(), scenes(), scenes())
+
+
+# Why
+
+
+def test_kinds_say_why_in_file_captions_scalars_and_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    captions: list[str] = []
+
+    def noted(image: Any, boxes: Any, caption: str = "", *further: Any) -> Image.Image:
+        captions.append(caption)
+        return draw_image(image, boxes, caption, *further)
+
+    monkeypatch.setattr(source, "draw_image", noted)
+    metrics = {"all": TotalFalse("pixel"), "missed": FalseNegatives()}
+    run = trainer(tmp_path, HardestImages(metrics, top_k=2, kinds=True), enable_progress_bar=True)
+    run.fit(Module(), scenes(), scenes())
+    expected = {kind: dict(ranking(metric=ErrorsOfKind(kind))) for kind in KINDS}
+    folder = tmp_path / "hardest_images"
+    for name, kinds in (("all", KINDS), ("missed", ("missed",))):
+        found = rows(folder / f"val-{name}-epoch=000-step=000001.csv")
+        assert list(found[0]) == ["rank", "image_id", "hardness", "hard_for", "status", *kinds]
+        for row in found:
+            assert {kind: float(row[kind]) for kind in kinds} == {
+                kind: expected[kind][int(row["image_id"])] for kind in kinds
+            }
+        for kind in kinds:
+            mean = sum(expected[kind].values()) / len(expected[kind])
+            assert float(run.callback_metrics[f"val/{name}/{kind}"]) == pytest.approx(mean)
+    assert "val/missed/both" not in run.callback_metrics
+    hardest = rows(folder / "val-all-epoch=000-step=000001.csv")[0]
+    most = max(KINDS, key=lambda kind: int(hardest[kind]))
+    assert captions[0].splitlines()[1].startswith(f"{hardest[most]} {most}")
+    assert re.search(r"│ +errors *│", capsys.readouterr().out.replace("┃", "│"))
+
+
+def test_without_kinds_nothing_says_why(tmp_path: Path) -> None:
+    run = trainer(tmp_path, HardestImages(TotalFalse(), top_k=2))
+    run.fit(Module(), scenes(), scenes())
+    assert list(rows(tmp_path / "hardest_images/val-TotalFalse-epoch=000-step=000001.csv")[0])[-1] == "status"
+    assert not [name for name in run.callback_metrics if name.endswith(KINDS)]
+
+
+def test_kinds_of_metrics_that_have_none_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"`kinds` tells errors apart, but 'CrossEntropy' have none to tell"):
+        HardestImages(CrossEntropy(), kinds=True)

@@ -73,7 +73,7 @@ def test_tables_files_and_an_answer(two: Path, run: Run) -> None:
     assert any(line.startswith("Note: entropy, evidential") and "no logits" in line for line in out.splitlines())
     table = pd.read_csv(two / "out" / "agreement.csv")
     assert list(table.columns) == ["detector", "definition", "estimator", *MEASURES]
-    estimators = 19 - 4  # four measures of uncertainty go by logits
+    estimators = 17 - 4  # four measures of uncertainty go by logits
     assert len(table) == 2 * len(definitions) * estimators
     assert max(map(len, out.split("Can the images")[0].splitlines())) <= 120, "where nobody says how wide, not endless"
     text = (two / "out" / "agreement.md").read_text()
@@ -115,7 +115,7 @@ def test_a_committee_of_one_leaves_nothing_to_compare(two: Path, run: Run) -> No
 def test_all_is_what_is_compared_by_default(two: Path, run: Run) -> None:
     arguments = ("--definitions", "total_false/none", "--estimators")
     assert run(*compare(two, *arguments, "all", detections=("results.json",)))[0] == 0
-    assert len(pd.read_csv(two / "out" / "agreement.csv")) == 12  # of 19, three ask a committee and four go by logits
+    assert len(pd.read_csv(two / "out" / "agreement.csv")) == 10  # of 17, three ask a committee and four go by logits
 
 
 def test_images_that_nobody_labelled_are_refused(two: Path, run: Run) -> None:
@@ -532,3 +532,13 @@ def test_interrupted_it_leaves_nothing_half_done(two: Path, run: Run, monkeypatc
 
 def _not_called(*_: object) -> None:
     raise AssertionError("was done again")
+
+
+def test_a_report_may_lie_in_the_folder_that_is_made(two: Path, run: Run) -> None:
+    few = ("--definitions", "total_false/none", "--estimators", "expected_hardness")
+    code, _, err = run(*compare(two, *few, "--report", two / "out" / "report.html"))
+    assert (code, err) == (0, "")
+    assert (two / "out" / "report.html").is_file()
+    code, _, err = run(*compare(two, *few, "--report", two / "elsewhere" / "report.html"))
+    assert code == 2
+    assert "its folder does not exist" in err

@@ -6,8 +6,8 @@ from hardest_metrics.comparison.estimates import ESTIMATES, estimate_named
 from hardest_metrics.names import ESTIMATORS, UNCERTAINTIES
 
 
-def test_every_estimator_is_compared() -> None:
-    assert {estimate_named(name).estimator for name in ESTIMATES} == set(ESTIMATORS)
+def test_every_estimator_is_compared_but_one_that_ranks_like_another() -> None:
+    assert {estimate_named(name).estimator for name in ESTIMATES} == {*ESTIMATORS} - {"fast_score_sampling"}
     assert len(set(ESTIMATES)) == len(ESTIMATES)
 
 

@@ -1,6 +1,7 @@
 """Embeddings and tables of labels: one row an image, one number a class in all tables."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ def table(folder: Path, name: str, text: str) -> Path:
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_embeddings_are_float32_whatever_was_saved(tmp_path: Path, dtype: type) -> None:
-    saved = np.random.default_rng(0).normal(size=(5, 4)).astype(dtype)
+    saved: np.ndarray[Any, Any] = np.random.default_rng(0).normal(size=(5, 4)).astype(dtype)
     np.save(tmp_path / "e.npy", np.asfortranarray(saved))
     read = read_embeddings(tmp_path / "e.npy")
     assert read.dtype == torch.float32

@@ -11,10 +11,11 @@ import torch
 from torchmetrics import MetricCollection
 
 from hardest_metrics import FalseNegatives, FalsePositives, HardnessCollection, Ranking, TotalFalse
-from hardest_metrics.detection import box_errors, waiting
+from hardest_metrics.detection import error_sums, waiting
 from hardest_metrics.detection.waiting import Packed, Waiting, measure_all
 from hardest_metrics.functional import Query, match, pack
 from hardest_metrics.functional.detection.boxes import Batch as Boxes
+from hardest_metrics.functional.detection.shares import share_tables
 from tests.scenes import Batch, detected, epoch, false_alarms, labelled
 
 
@@ -100,13 +101,12 @@ def test_the_newest_images_are_those_of_the_last_update() -> None:
 def measurements(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many images were measured together, each time."""
     counts: list[int] = []
-    measured_sums = box_errors.measured_sums
 
-    def counted(query: Query, batch: Boxes, asked: Any) -> Any:
+    def counted(batch: Boxes, query: Query, tables: Any) -> Any:
         counts.append(len(batch))
-        return measured_sums(query, batch, asked)
+        return share_tables(batch, query, tables)
 
-    monkeypatch.setattr(box_errors, "measured_sums", counted)
+    monkeypatch.setattr(error_sums, "share_tables", counted)
     return counts
 
 
@@ -256,7 +256,7 @@ def test_what_a_member_cannot_use_is_refused_also_where_another_measured_it() ->
 
 def test_a_measurement_that_fails_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     batches = epoch()
-    for owner, broken in ((box_errors, "error_sums"), (TotalFalse, "_append")):
+    for owner, broken in ((error_sums, "share_tables"), (TotalFalse, "_append")):
         hardness = fed(batches)
         with monkeypatch.context() as patch:
             patch.setattr(owner, broken, _no_memory)

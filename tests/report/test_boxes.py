@@ -12,7 +12,7 @@ def test_every_box_that_takes_part_is_shown_with_the_outcome_of_its_match() -> N
     boxes = shown_boxes(preds, target, query)
     batch = pack(preds, target, "xywh")
     matches = match(batch.detections, batch.ground_truth, query)
-    below = batch.detections.scores < query.score_threshold
+    below = batch.detections.scores < query.lowest_score
     for kind in Outcome:
         expected = int((matches.detections[~below] == kind).sum())
         if kind != Outcome.TRUE_POSITIVE:  # an object that was found is shown as the detection that found it

@@ -11,6 +11,7 @@ from hardest_metrics.functional.detection.estimation import (
     sampled_moments,
 )
 from hardest_metrics.functional.detection.hardness import error_sums, false_negatives, false_positives, total_false
+from hardest_metrics.functional.detection.kinds import Confusions, ErrorKinds, Kind, confusions, error_kinds
 from hardest_metrics.functional.detection.matching import Matches, Outcome, Query, match
 from hardest_metrics.functional.detection.packing import no_labels, pack
 from hardest_metrics.functional.detection.weighting import (
@@ -25,9 +26,12 @@ from hardest_metrics.functional.detection.weighting import (
 __all__ = [
     "Batch",
     "Boxes",
+    "Confusions",
     "Detections",
+    "ErrorKinds",
     "Errors",
     "GroundTruth",
+    "Kind",
     "Matches",
     "Outcome",
     "PseudoGroundTruth",
@@ -36,6 +40,8 @@ __all__ = [
     "ScoreSampler",
     "TruePositives",
     "by_matching",
+    "confusions",
+    "error_kinds",
     "error_sums",
     "errors_of",
     "expected_moments",

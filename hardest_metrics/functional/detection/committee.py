@@ -36,7 +36,7 @@ class ConfidentMembers:
         parts = []
         for place, number in enumerate(samples.tolist()):
             boxes = self._members[number].detections
-            boxes = boxes.take(boxes.scored(self._query.score_threshold))
+            boxes = boxes.take(self._query.scored(boxes))
             parts.append(_objects(torch.full_like(boxes.image, place), boxes.image, boxes.xywh, boxes.labels))
         return _joined(parts)
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from hardest_metrics.functional.detection.boxes import Batch
-from hardest_metrics.functional.detection.matching import AreaName, Matches, Query, match
+from hardest_metrics.functional.detection.matching import AreaName, Matches, Query, ScoreThreshold, match
 from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict, pack
 from hardest_metrics.functional.detection.weighting import WEIGHTINGS, Errors, Weighting, WeightingName, errors_of
 from hardest_metrics.functional.eager import eager
@@ -42,15 +42,41 @@ def weighted_sums(batch: Batch, matches: Matches, weightings: Sequence[Weighting
     Returns:
         ``(N, 2, W)`` float64.
     """
-    errors, true_positives = errors_of(batch, matches)
+    errors, weights = weighed(batch, matches, weightings)
     kind_of_image = errors.image * 2 + errors.missed
-    sums = torch.zeros(len(weightings), 2 * len(batch), dtype=torch.float64, device=errors.image.device)
-    for sum_, weighting in zip(sums, weightings, strict=True):
-        weights = weighting(errors, true_positives)
+    return sums_by(kind_of_image, 2 * len(batch), weights).T.reshape(len(batch), 2, len(weightings))
+
+
+def weighed(batch: Batch, matches: Matches, weightings: Sequence[Weighting]) -> tuple[Errors, list[Tensor]]:
+    """The errors of a batch, and ``(n,)`` weights of them under each weighting.
+
+    Raises:
+        ValueError: if a weighting gives weights of another shape, negative or infinite ones.
+    """
+    errors, true_positives = errors_of(batch, matches)
+    weights = []
+    for weighting in weightings:
+        weights.append(weighting(errors, true_positives))
         if weighting not in WEIGHTINGS.values():
-            _check_weights(weights, weighting, errors, batch)
-        sum_.index_add_(0, kind_of_image, weights.to(sum_))
-    return sums.T.reshape(len(batch), 2, len(weightings))
+            _check_weights(weights[-1], weighting, errors, batch)
+    return errors, weights
+
+
+def sums_by(place: Tensor, number: int, weights: Sequence[Tensor]) -> Tensor:
+    """Weights added up at places.
+
+    Args:
+        place: ``(n,)`` int64 below `number`.
+        number: of places.
+        weights: `W` times ``(n,)``.
+
+    Returns:
+        ``(W, number)`` float64.
+    """
+    sums = torch.zeros(len(weights), number, dtype=torch.float64, device=place.device)
+    for sum_, values in zip(sums, weights, strict=True):
+        sum_.index_add_(0, place, values.to(sum_))
+    return sums
 
 
 def false_positives(
@@ -58,7 +84,7 @@ def false_positives(
     target: Sequence[ImageDict],
     weighting: WeightingName | Weighting = "none",
     box_format: BoxFormat = "xyxy",
-    score_threshold: float = 0.5,
+    score_threshold: ScoreThreshold = 0.5,
     iou_threshold: float = 0.5,
     labels: Collection[int] | None = None,
     area_range: AreaName | tuple[float, float] | None = None,
@@ -72,7 +98,7 @@ def false_positives(
         weighting: ``"none"``, ``"pixel"``, ``"overlap"`` or a function
             ``(errors, true_positives) -> (n,)`` weights.
         box_format: of all boxes: ``"xyxy"``, ``"xywh"`` or ``"cxcywh"``, in pixels.
-        score_threshold: detections of a lower score take no part, in [0, 1].
+        score_threshold: detections of a lower score take no part, in [0, 1]; or one for each label that counts.
         iou_threshold: least intersection over union of a match, in (0, 1].
         labels: the labels that count; None for all.
         area_range: ``"small"``, ``"medium"``, ``"large"`` or ``(low, high)`` in square pixels; None for all.
@@ -107,7 +133,7 @@ def false_negatives(
     target: Sequence[ImageDict],
     weighting: WeightingName | Weighting = "none",
     box_format: BoxFormat = "xyxy",
-    score_threshold: float = 0.5,
+    score_threshold: ScoreThreshold = 0.5,
     iou_threshold: float = 0.5,
     labels: Collection[int] | None = None,
     area_range: AreaName | tuple[float, float] | None = None,
@@ -134,7 +160,7 @@ def total_false(
     target: Sequence[ImageDict],
     weighting: WeightingName | Weighting = "none",
     box_format: BoxFormat = "xyxy",
-    score_threshold: float = 0.5,
+    score_threshold: ScoreThreshold = 0.5,
     iou_threshold: float = 0.5,
     labels: Collection[int] | None = None,
     area_range: AreaName | tuple[float, float] | None = None,
@@ -206,7 +232,7 @@ def _sums_of(
     box_format: BoxFormat,
     query: Query,
 ) -> Tensor:
-    batch = pack(preds, target, box_format, min_score=query.score_threshold)
+    batch = pack(preds, target, box_format, min_score=query.lowest_score)
     weighting = known_weighting(weighting)
     if weighting == "pixel":
         require_sizes(batch.image_ids, ~batch.image_sizes[:, 0].isnan())

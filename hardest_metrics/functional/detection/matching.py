@@ -13,19 +13,19 @@ pairs that are not apart, of those that overlap enough, and in each round of pai
 
 import math
 import operator
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import cache
 from numbers import Integral, Real
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 import torch
 from torch import Tensor
 
-from hardest_metrics.functional.detection.boxes import Detections, GroundTruth, iou, shared_areas
+from hardest_metrics.functional.detection.boxes import SCORE_DTYPES, Detections, GroundTruth, iou, shared_areas
 from hardest_metrics.functional.eager import eager
-from hardest_metrics.functional.order import ascending_order, positions, rows_at, runs
+from hardest_metrics.functional.order import ascending_order, first_places, positions, rows_at, runs
 from hardest_metrics.functional.reduction import scatter_extreme_
 
 AreaName = Literal["small", "medium", "large"]
@@ -74,12 +74,24 @@ class Matches(NamedTuple):
     ground_truth_match: Tensor
 
 
+class LabelThresholds(dict[int, float]):
+    """A score threshold for each label."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(tuple(self.items()))
+
+
+#: A least score, or one for each label.
+ScoreThreshold = float | Mapping[int, float]
+
+
 @dataclass(frozen=True)
 class Query:
     """Which boxes count, and what it takes for a detection to have found an object.
 
     Args:
-        score_threshold: detections of a lower score take no part. Compared in the scores' own dtype.
+        score_threshold: detections of a lower score take no part; a number in [0, 1], or one for each label. Then boxes
+            of labels that have none are refused where they count. Compared in the scores' own dtype.
         iou_threshold: least intersection over union of a match, in (0, 1].
         labels: the labels that count; None for all.
         area_range: ``"small"``, ``"medium"``, ``"large"`` (COCO's, bounds 32^2 and 96^2) or
@@ -90,7 +102,7 @@ class Query:
         ValueError: if an argument is out of its range.
     """
 
-    score_threshold: float = 0.5
+    score_threshold: ScoreThreshold = 0.5
     iou_threshold: float = 0.5
     labels: Collection[int] | None = None
     area_range: AreaName | tuple[float, float] | None = None
@@ -99,6 +111,9 @@ class Query:
     def __post_init__(self) -> None:
         for name, low in (("score_threshold", 0.0), ("iou_threshold", math.ulp(0.0))):
             value = getattr(self, name)
+            if name == "score_threshold" and isinstance(value, Mapping):
+                object.__setattr__(self, name, _label_thresholds(value))
+                continue
             if not isinstance(value, Real) or not low <= float(value) <= 1:
                 bounds = "[0, 1]" if name == "score_threshold" else "(0, 1]"
                 raise ValueError(f"`{name}` must be a number in {bounds}, but is {value!r}.")
@@ -115,6 +130,8 @@ class Query:
             if numbers and not -(2**63) <= numbers[0] <= numbers[-1] < 2**63:
                 raise ValueError(f"`labels` must be 64-bit integers, but are {self.labels!r}.")
             object.__setattr__(self, "labels", tuple(numbers))
+            if isinstance(self.score_threshold, Mapping):
+                self._require_thresholds(set(numbers))
         if isinstance(self.area_range, str):
             if self.area_range not in AREA_RANGES:
                 raise ValueError(
@@ -129,6 +146,61 @@ class Query:
                 raise ValueError(f"`area_range` must be (low, high) with 0 <= low <= high, but is {self.area_range}.")
             object.__setattr__(self, "area_range", (low, high))
 
+    @property
+    def lowest_score(self) -> float:
+        """That no detection that takes part is below."""
+        threshold = self.score_threshold
+        return min(threshold.values()) if isinstance(threshold, Mapping) else threshold
+
+    @property
+    def of_all_labels(self) -> "Query":
+        """The same query, but all labels count that it has a threshold for."""
+        every = tuple(self.score_threshold) if isinstance(self.score_threshold, Mapping) else None
+        return replace(self, labels=every)
+
+    def scored(self, detections: Detections) -> Tensor:
+        """``(k,)`` int64 positions, ascending, of detections of enough score, compared in the dtype it was given in.
+
+        Raises:
+            ValueError: if a label counts that has no threshold, where each has its own.
+        """
+        if not isinstance(self.score_threshold, Mapping):
+            return detections.scored(self.score_threshold)
+        labels, scores = detections.labels, detections.scores
+        counted = self.counts_label(labels)
+        self.require_thresholds(labels[counted])
+        known = torch.tensor(list(self.score_threshold), device=labels.device)
+        place = first_places(known, labels).clamp_(max=len(known) - 1)
+        counted &= known.index_select(0, place) == labels
+        least = torch.tensor(list(self.score_threshold.values()), dtype=torch.float64, device=scores.device)
+        if detections.given_as is None:
+            return positions(counted & (scores >= least.to(scores.dtype).index_select(0, place)))
+        limits = torch.stack([least.to(dtype).double() for dtype in SCORE_DTYPES])
+        return positions(counted & (scores.double() >= limits[detections.given_as, place]))
+
+    def require_thresholds(self, labels: Tensor) -> None:
+        """Refuse labels of boxes that count, but have no score threshold where each label has its own.
+
+        Raises:
+            ValueError: naming them.
+        """
+        if isinstance(self.score_threshold, Mapping):
+            self._require_thresholds(set(labels.unique().tolist()))
+
+    def _require_thresholds(self, labels: set[int]) -> None:
+        missing = sorted(labels - cast(Mapping[int, float], self.score_threshold).keys())
+        if missing:
+            shown = ", ".join(map(str, missing[:5])) + (", ..." if len(missing) > 5 else "")
+            raise ValueError(
+                f"`score_threshold` has no threshold for label {shown}, which counts: add it, or leave it out of"
+                " `labels`."
+            )
+
+    @property
+    def least_iou(self) -> float:
+        """What counts as the threshold, as pycocotools has it: at 1, rounding must not lose a perfect box."""
+        return min(self.iou_threshold, 1 - 1e-10)
+
     def counts_label(self, labels: Tensor) -> Tensor:
         """``(n,)`` bool: whether boxes of these labels count."""
         if self.labels is None:
@@ -141,6 +213,17 @@ class Query:
             return torch.ones_like(area, dtype=torch.bool)
         low, high = AREA_RANGES[self.area_range] if isinstance(self.area_range, str) else self.area_range
         return (area >= low) & (area <= high)
+
+
+def _label_thresholds(given: Mapping[Any, Any]) -> LabelThresholds:
+    """The thresholds by ascending label; refused if they are none."""
+    for label, score in given.items():
+        sound = hasattr(label, "__index__") and not isinstance(label, bool) and isinstance(score, Real)
+        if not sound or not 0 <= float(score) <= 1:
+            raise ValueError(f"`score_threshold` must be numbers in [0, 1] by label, but has {score!r} for {label!r}.")
+    if not given:
+        raise ValueError("`score_threshold` has no label: give each that counts a threshold.")
+    return LabelThresholds((operator.index(label), float(given[label])) for label in sorted(given))
 
 
 @eager
@@ -183,12 +266,14 @@ def match(detections: Detections, ground_truth: GroundTruth, query: Query) -> Ma
     """
     ranked = rank(detections, query)
     objects = positions(query.counts_label(ground_truth.labels))
+    if isinstance(query.score_threshold, Mapping):
+        query.require_thresholds(ground_truth.labels.index_select(0, objects))
     crowd = ground_truth.crowd.index_select(0, objects)
     ignored = crowd
     if query.area_range is not None:
         ignored = crowd | ~query.counts_area(ground_truth.area[objects])
 
-    det, obj, overlap = _candidates(detections, ground_truth, ranked, objects, crowd, query.iou_threshold)
+    det, obj, overlap = _candidates(detections, ground_truth, ranked, objects, crowd, query.least_iou)
     preference = _sortable(overlap) - ignored.index_select(0, obj) * 2**62  # the bits of an IoU are below 2^62
     det, obj = _deferred_acceptance(det, obj, preference, crowd, len(ranked))
 
@@ -213,12 +298,12 @@ def match(detections: Detections, ground_truth: GroundTruth, query: Query) -> Ma
 
 def rank(detections: Detections, query: Query) -> Tensor:
     """Indices of the detections that take part, by group, and in a group by score, highest first."""
-    ranked = detections.scored(query.score_threshold)
+    ranked = query.scored(detections)
     if query.labels is not None:
         counted = positions(query.counts_label(detections.labels.index_select(0, ranked)))
         ranked = ranked.index_select(0, counted)
     group = detections.group.index_select(0, ranked)
-    least = query.score_threshold if detections.given_as is None else 0.0  # in its own dtype one may be a little below
+    least = query.lowest_score if detections.given_as is None else 0.0  # in its own dtype one may be a little below
     order = _by_group_and_score(group, detections.scores.index_select(0, ranked), least)
     ranked, most = ranked.index_select(0, order), query.max_detections
     if len(ranked) <= most:
@@ -246,7 +331,7 @@ def _candidates(
     ranked: Tensor,
     objects: Tensor,
     crowd: Tensor,
-    iou_threshold: float,
+    least: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Pairs of equal group that overlap enough to match.
 
@@ -257,7 +342,6 @@ def _candidates(
     first, count = runs(group, object_group)
     d_xywh, g_xywh = rows_at(detections.xywh, ranked), rows_at(ground_truth.xywh, objects)
     d_area, g_area = d_xywh[:, 2] * d_xywh[:, 3], g_xywh[:, 2] * g_xywh[:, 3]
-    least = min(iou_threshold, 1 - 1e-10)  # pycocotools': at threshold 1, rounding must not lose a perfect box
     found = [(first[:0], first[:0], d_area[:0])]
     for obj, det, shared in shared_areas(g_xywh, d_xywh, first, count):
         overlap = iou(shared, d_area.index_select(0, det), g_area.index_select(0, obj), crowd.index_select(0, obj))

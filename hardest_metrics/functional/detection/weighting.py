@@ -32,11 +32,11 @@ class _Chosen(ABC):
 
     @property
     @abstractmethod
-    def _parts(self) -> Sequence[tuple[Boxes, Tensor]]:
+    def parts(self) -> Sequence[tuple[Boxes, Tensor]]:
         """Boxes and ``(k,)`` int64 which of them, one after the other."""
 
     def __len__(self) -> int:
-        return sum(len(chosen) for _, chosen in self._parts)
+        return sum(len(chosen) for _, chosen in self.parts)
 
     @property
     def num_images(self) -> int:
@@ -44,7 +44,7 @@ class _Chosen(ABC):
         return len(self._batch)
 
     def _column(self, name: str) -> Tensor:
-        columns = [rows_at(getattr(boxes, name), chosen) for boxes, chosen in self._parts]
+        columns = [rows_at(getattr(boxes, name), chosen) for boxes, chosen in self.parts]
         return columns[0] if len(columns) == 1 else torch.cat(columns)
 
     @cached_property
@@ -87,7 +87,8 @@ class Errors(_Chosen):
     """The false positives of a batch, then its false negatives: `n` boxes, image by image in each half."""
 
     @cached_property
-    def _parts(self) -> Sequence[tuple[Boxes, Tensor]]:
+    def parts(self) -> Sequence[tuple[Boxes, Tensor]]:
+        """False positives among the detections, then false negatives among the ground truth."""
         wrong = positions(self._matches.detections == Outcome.FALSE_POSITIVE)
         missed = positions(self._matches.ground_truth == Outcome.FALSE_NEGATIVE)
         return (self._batch.detections, wrong), (self._batch.ground_truth, missed)
@@ -95,13 +96,13 @@ class Errors(_Chosen):
     @cached_property
     def missed(self) -> Tensor:
         """``(n,)`` bool, true for a false negative."""
-        (_, wrong), _ = self._parts
+        (_, wrong), _ = self.parts
         return torch.arange(len(self), device=wrong.device) >= len(wrong)
 
     @cached_property
     def scores(self) -> Tensor:
         """``(n,)`` floating point: a false positive's score; NaN for a false negative."""
-        (_, wrong), (_, missed) = self._parts
+        (_, wrong), (_, missed) = self.parts
         scores = self._batch.detections.scores.index_select(0, wrong)
         return torch.cat((scores, scores.new_full((len(missed),), torch.nan)))
 
@@ -110,7 +111,8 @@ class TruePositives(_Chosen):
     """The detections of a batch that found an object: `n` boxes, image by image."""
 
     @cached_property
-    def _parts(self) -> Sequence[tuple[Boxes, Tensor]]:
+    def parts(self) -> Sequence[tuple[Boxes, Tensor]]:
+        """True positives among the detections."""
         return ((self._batch.detections, positions(self._matches.detections == Outcome.TRUE_POSITIVE)),)
 
     @cached_property

@@ -65,7 +65,7 @@ def pycocotools(batch: Batch, query: Query, box_format: str = "xyxy") -> Matches
     found = _annotations(preds, box_format)
     objects = _annotations(target, box_format)
     # a detection below the threshold is none, compared as a tensor is with a number: in its own dtype
-    passed = torch.cat([image["scores"] for image in preds]) >= query.score_threshold
+    passed = torch.cat([image["scores"] for image in preds]) >= query.lowest_score
     evaluation = COCOeval(_coco(objects, len(target)), _coco(found, len(target), passed), "bbox")
     evaluation.params.iouThrs = np.array([query.iou_threshold])
     evaluation.params.maxDets = [query.max_detections]
@@ -460,3 +460,55 @@ def test_queries_that_ask_the_same_are_equal() -> None:
     assert Query(labels=[3, 1, 3], area_range=(0, 9)) == Query(labels=(1, 3), area_range=(0.0, 9.0))
     assert repr(Query(score_threshold=1, iou_threshold=1)) == repr(Query(1.0, 1.0))
     assert Query(area_range="small") == Query(area_range="small")
+
+
+# A threshold for each label
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+def test_a_threshold_for_each_label_is_that_of_a_query_of_the_label_alone(dtype: torch.dtype) -> None:
+    thresholds = {3: 0.7, 1: 0.3, 2: 0.5}
+    batch = Scenery(dtype=dtype).draw(60, seed=9)
+    together = ours(batch, Query(thresholds))
+    labels = [torch.cat([image["labels"] for image in side]) for side in batch]
+    for label, threshold in thresholds.items():
+        alone = ours(batch, Query(threshold, labels=[label]))
+        for side, (found, expected) in enumerate(zip(together, alone, strict=True)):
+            own = labels[side % 2] == label
+            assert torch.equal(found[own], expected[own])
+
+
+def test_thresholds_by_label_hold_in_the_dtype_that_each_score_was_given_in() -> None:
+    exact = torch.tensor([0.7, 0.3], dtype=torch.float16)  # a little below 0.7 and above 0.3 in other dtypes
+    preds = [
+        {"boxes": torch.rand(2, 4).cumsum(1), "scores": scores, "labels": torch.tensor([1, 2])}
+        for scores in (exact, torch.tensor([0.7, 0.3], dtype=torch.float64))
+    ]
+    packed = pack(preds, no_labels(2))
+    assert packed.detections.given_as is not None
+    assert rank(packed.detections, Query({1: 0.7, 2: 0.3})).sort().values.tolist() == [0, 1, 2, 3]
+    assert rank(packed.detections, Query({1: 0.71, 2: 0.3})).sort().values.tolist() == [1, 3]
+
+
+def test_labels_without_a_threshold_are_refused_where_they_count() -> None:
+    thresholds = {1: 0.5, 2: 0.5}
+    both = [detected((0, 0, 9, 9), label=7)], [labelled()]
+    for batch in (both, ([detected()], [labelled((0, 0, 9, 9), label=7)])):
+        with pytest.raises(ValueError, match="`score_threshold` has no threshold for label 7, which counts"):
+            ours(batch, Query(thresholds))
+    assert ours(both, Query(thresholds, labels=[1])).detections.tolist() == [IGNORED]
+    with pytest.raises(ValueError, match="no threshold for label 3, which counts: add it, or leave it out of `labels`"):
+        Query(thresholds, labels=[1, 3])
+
+
+@pytest.mark.parametrize("thresholds", [{}, {1: 1.5}, {1: "0.5"}, {"a": 0.5}, {True: 0.5}, {1: float("nan")}])
+def test_thresholds_by_label_that_make_no_sense_are_refused(thresholds: Any) -> None:
+    with pytest.raises(ValueError, match="`score_threshold`"):
+        Query(thresholds)
+
+
+def test_queries_of_thresholds_by_label_are_equal_whatever_their_order() -> None:
+    one, other = Query({2: 0.5, 1: 0.25}), Query({1: 0.25, 2: 0.5})
+    assert one == other
+    assert hash(one) == hash(other)
+    assert repr(one).startswith("Query(score_threshold={1: 0.25, 2: 0.5}, ")
