@@ -26,6 +26,7 @@ COMMANDS = {
     "calibrate": "learn how often detections of a score are right",
     "detect": "run a torchvision detector over images",
     "retrieve": "rank queries by how badly they retrieve their relatives",
+    "transfer": "tell which pretrained model to start from",
     "report": "write a page to look through images and rankings",
 }
 
