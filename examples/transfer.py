@@ -14,11 +14,11 @@ The same with sets on disk, in any format that hardest_metrics reads, each of wh
     python -m examples.transfer --set cells bccd bccd/JPEGImages --set voc voc100/instances.json voc100/images \
         --size 120 160 --out out/transfer-own
 
-and with sets that are drawn from a large collection, such as Open Images' validation split, five classes each that occur
-together:
+and with sets that are drawn from a large collection, such as Open Images' validation split, five classes each that
+occur together:
 
-    python -m examples.transfer --collection validation-annotations-bbox.csv validation --n-sets 20 --train-images 1000 \
-        --target-images 1000 --val-images 200 --sources 3 --size 256 256 --out out/transfer-open-images
+    python -m examples.transfer --collection validation-annotations-bbox.csv validation --n-sets 20 \
+        --train-images 1000 --target-images 1000 --val-images 200 --sources 3 --size 256 256 --out out/open-images
 
 After *Transferability Metrics for Object Detection* (Fouquet et al., 2023, arXiv 2306.15306): its synthetic sets, its
 Real 1 and its Real 2, with a detector that two cores train in a minute.

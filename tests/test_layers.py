@@ -21,7 +21,7 @@ LAYERS: list[set[str]] = [
     {"classification", "detection", "retrieval"},
     {"callbacks", "detectors", "evaluators", "results"},
     {"comparison"},
-    {"report"},
+    {"report", "transfer"},
     {"cli"},
     {"hardest_metrics"},
 ]

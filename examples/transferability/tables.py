@@ -107,7 +107,7 @@ def trainings(reached: pd.DataFrame, sources: pd.DataFrame) -> str:
     """MAP of each transfer, and of each source on its own data: means over the seeds."""
     of_transfer = reached.groupby(["source", "target"], sort=False)["map"].mean()
     own = sources.groupby("source", sort=False)["map"].mean()
-    targets = list(dict.fromkeys(reached["target"]))
+    targets = sorted(set(reached["target"]), key=list(dict.fromkeys([*own.index, *reached["target"]])).index)
     rows = [
         [
             source,

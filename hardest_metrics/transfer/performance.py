@@ -29,8 +29,8 @@ def read_performance(path: PathLike, candidates: Mapping[str, str]) -> Performan
 
     Args:
         path: a CSV file with the columns ``weights``, which names each candidate by its file, with folder and suffix
-            or without, and ``map``. Any further column of numbers is a baseline; one that holds text makes no
-            difference.
+            or without, and ``map``. Any further column of numbers is a baseline; one with any text is a remark,
+            and makes no difference.
         candidates: the files, by the name of each.
 
     Raises:
@@ -61,17 +61,14 @@ def read_performance(path: PathLike, candidates: Mapping[str, str]) -> Performan
             f"{path}: has no line for {missing[0]!r}. Give in {_NAME!r} the file of each of `weights`, or leave out"
             " those that were not trained."
         )
-    columns = {name: table.numbers(name) for name in table.header if _is_number(table, name)}
-    if _REACHED not in columns:
-        table.numbers(_REACHED)  # says what is wrong
-    values = {column: {name: float(numbers[rows[name]]) for name in candidates} for column, numbers in columns.items()}
-    notes = [f"{path}: {others} lines are of other weights"] if others else []
-    reached = values.pop(_REACHED)
-    values.pop(_NAME, None)
-    return Performance(reached, values, notes)
+    baselines = [name for name in table.header if name not in (_NAME, _REACHED) and _holds_numbers(table, name)]
+    reached, *columns = (table.numbers(name) for name in (_REACHED, *baselines))
+    of_candidates = [{name: float(column[rows[name]]) for name in candidates} for column in (reached, *columns)]
+    lines = "1 line is" if others == 1 else f"{others} lines are"
+    notes = [f"{path}: {lines} of other weights"] if others else []
+    return Performance(of_candidates[0], dict(zip(baselines, of_candidates[1:], strict=True)), notes)
 
 
-def _is_number(table: Table, name: str) -> bool:
-    """Whether a column holds numbers: of one that does in part, the first that is none is worth an error."""
-    texts = table.texts(name)
-    return any(number_of(text) == number_of(text) for text in texts)
+def _holds_numbers(table: Table, name: str) -> bool:
+    """Whether all values of a column are numbers; of text it may be a remark."""
+    return all(number_of(text) == number_of(text) for text in table.texts(name))

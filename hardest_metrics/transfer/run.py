@@ -128,9 +128,8 @@ class _Run(NamedTuple):
         done = before = self._take_up(scoring, key)
         kept_at = time.monotonic()
         on_progress(name, done, len(files))
-        for batch, read in read_ahead(
-            files[at : at + self.batch_size] for at in range(done, len(files), self.batch_size)
-        ):
+        starts = range(done, len(files), self.batch_size)
+        for batch, read in read_ahead(files[start : start + self.batch_size] for start in starts):
             now = slice(done, done + len(batch))
             try:
                 pixels, digests = zip(*read, strict=True)

@@ -81,11 +81,11 @@ def read_target_set(annotations: PathLike, images: PathLike, split: str | None =
     if not files:
         raise ValueError(f"{annotations}: holds no objects, so there is nothing to score by. Give a labelled set.")
     left_out = {
-        "crowds": crowds,
-        "boxes without area": flat,
-        "images without objects": len(known.target) - len(files),
+        ("crowd", "crowds"): crowds,
+        ("box without area", "boxes without area"): flat,
+        ("image without objects", "images without objects"): len(known.target) - len(files),
     }
-    notes = [f"{number} {what} left out" for what, number in left_out.items() if number]
+    notes = [f"{number} {what[number > 1]} left out" for what, number in left_out.items() if number]
     if len(torch.cat([target["labels"] for target in targets]).unique()) < 2:
         notes.append("all objects are of one class: scores that tell classes apart are undefined")
     return TargetSet(files, targets, sizes, notes)

@@ -40,6 +40,9 @@ def base(command: str, option: str) -> list[str]:
         "detect": [command, "--model", MODEL, "--weights", "weights.pt", "--num-classes", str(N_CLASSES),
                    "--images", "images", "--out", "detected.json", "--device", "cpu"],
         "retrieve": [command, "--embeddings", "embeddings.npy", "--labels", "labels.csv"],
+        "transfer": [command, "--model", MODEL, "--weights", "weights.pt", "--num-classes", str(N_CLASSES), "--layers",
+                     "backbone.0", "--annotations", "instances.json", "--images", "images", "--device", "cpu",
+                     "--out", "transferred"],
         "report": [command, *files, "--estimators", "score_sampling", "--out", "report.html"],
     }[command]  # fmt: skip
 
