@@ -158,7 +158,9 @@ def report(found: Found, out: Path) -> None:
     text = "\n\n".join(parts) + "\n"
     print(f"\n{text}")
     pair = ["source", "target"]
-    score = scores[(scores[["pooling", "layer"]] == tables.SHOWN).all(1) & (scores["score"] == "regularized_h_score")]
+    score = scores[
+        (scores[["pooling", "layer"]] == list(tables.SHOWN)).all(axis=1) & (scores["score"] == "regularized_h_score")
+    ]
     of_score, of_map = (
         table.groupby(pair)[name].mean().to_dict() for table, name in ((score, "value"), (reached, "map"))
     )
@@ -168,11 +170,12 @@ def report(found: Found, out: Path) -> None:
         "transfers.csv": reached.to_csv(index=False).encode(),
         "scores.csv": scores.to_csv(index=False).encode(),
         "choices.csv": choosing.to_csv(index=False).encode(),
-        "pearson.png": encode_figure(plot_layers(by_place)[0].figure),
         "transfers.png": encode_figure(
             plot_transfer_panels(of_score, of_map, score=f"regularised H-score, {shown} (no unit)")[0]
         ),
     }
+    if choosing["pearson"].notna().any():
+        files["pearson.png"] = encode_figure(plot_layers(by_place)[0])
     for name, content in files.items():
         with atomic_write(out / name) as file:
             file.write(content)

@@ -57,7 +57,7 @@ def baselines(reached: pd.DataFrame, sources: pd.DataFrame) -> pd.DataFrame:
 
 def by_score(found: pd.DataFrame, place: tuple[str, str] = SHOWN) -> str:
     """All measures of the scores of one place, of the head and of baselines: means over the groups, with intervals."""
-    shown = found[(found[["pooling", "layer"]] == place).all(1) | (found["pooling"] == BASELINE)]
+    shown = found[(found[["pooling", "layer"]] == list(place)).all(axis=1) | (found["pooling"] == BASELINE)]
     groups = shown.groupby(PLACE, sort=False)
     order = groups["pearson"].mean().sort_values(ascending=False, kind="stable").index
     rows = []
@@ -81,7 +81,7 @@ def by_place(found: pd.DataFrame, measure: str = "pearson") -> dict[str, dict[st
 def as_table(values: dict[str, dict[str, float]]) -> str:
     """The same as Markdown, the highest in bold."""
     places = list(dict.fromkeys(place for row in values.values() for place in row))
-    best = max(value for row in values.values() for value in row.values() if value == value)
+    best = max((value for row in values.values() for value in row.values() if value == value), default=None)
     rows = [
         [score, *(f"**{row[place]:.2f}**" if row[place] == best else _number(row[place]) for place in places)]
         for score, row in values.items()
@@ -125,7 +125,7 @@ def best(found: pd.DataFrame) -> str:
     if means.empty:
         return "Nothing can be told from so few candidates"
     key: Any = means.idxmax()
-    part = found[(found[PLACE] == list(key)).all(1)]
+    part = found[(found[PLACE] == list(key)).all(axis=1)]
     where = "" if key[1] == BASELINE else f" of {key[1]}" if key[0] == BASELINE else f" of {key[1]}, {key[0]}"
     return (
         f"Highest Pearson of {len(means)}: {key[2]}{where}, {_with_interval(part['pearson'])}, regret"

@@ -169,7 +169,7 @@ def _fitted(
         val_check_interval=max(schedule.steps // schedule.validations, 1),
         num_sanity_val_steps=0,
         logger=CSVLogger(folder, name="", version=""),
-        log_every_n_steps=10,
+        log_every_n_steps=max(schedule.steps // 50, 1),
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,

@@ -1,5 +1,6 @@
 """``hardest-metrics transfer``: which pretrained model to start from for a target set."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _TABLES = ("scores.csv", "selection.csv")
+
+_FEW = 8  # candidates: from here on chance alone seldom orders them well
 
 _MOST = 1 << 16  # pixels of a side, features or images at a time: more is a slip of the finger
 
@@ -142,10 +145,10 @@ def run(options: Namespace) -> None:
             selection = judged(scored.table, performance.reached, performance.baselines)
             files["selection.csv"] = _csv(selection, options.for_spreadsheets)
             try:
-                files |= selection_plots(scored.table, selection, performance.reached, Path(options.annotations).name)
+                files |= selection_plots(scored.table, selection, performance.reached, Path(options.annotations).stem)
             except ModuleNotFoundError as error:
                 notes.append(str(error))
-            notes += performance.notes
+            notes += [*performance.notes, *_of_few(len(names))]
         write_into(out, files)
     console = results_console()
     for place, part in scored.table.groupby(["layer", "pooling"], sort=False):
@@ -244,6 +247,17 @@ def _interval(row: Mapping[Any, Any], name: str) -> str:
     if value != value:
         return "–"
     return f"{value:.2f} [{low:.2f}, {high:.2f}]" if low == low else f"{value:.2f} [–]"
+
+
+def _of_few(number: int) -> list[str]:
+    """What intervals of few candidates hide: these are drawn anew, but a lucky order stays one in all draws."""
+    if number >= _FEW:
+        return []
+    orders = math.factorial(number)
+    return [
+        f"of {counted(number, 'candidate')} a perfect order comes by chance once in {counted(orders, 'time')}, and intervals"
+        " are narrower than they should be"
+    ]
 
 
 def _number(value: float) -> str:

@@ -13,7 +13,7 @@ from torchvision.transforms.v2.functional import resize
 
 from hardest_metrics.comparison.store import Store, content_key
 from hardest_metrics.data.json_file import PathLike
-from hardest_metrics.detectors.image_files import read_ahead
+from hardest_metrics.detectors.image_files import ImageFile, read_ahead
 from hardest_metrics.detectors.load import device_named
 from hardest_metrics.transfer.candidates import Candidate, candidate
 from hardest_metrics.transfer.scoring import Place, Scores, Scoring
@@ -140,7 +140,7 @@ class _Run(NamedTuple):
                 raise ValueError(f"{len(batch)} images do not fit into the GPU. Lower `batch_size`.") from error
             except ValueError as error:
                 self._keep(scoring, done, key)
-                raise ValueError(f"{one.weights}: {error}") from error
+                raise ValueError(f"{one.weights}: {error}{self._remedy(batch)}") from error
             done += len(batch)
             on_progress(name, done, len(files))
             if time.monotonic() - kept_at >= EVERY:
@@ -160,6 +160,12 @@ class _Run(NamedTuple):
         return [resize(image, [height, width], antialias=True) for image in images], [
             {**target, "boxes": target["boxes"] * scale} for target, scale in zip(targets, scales, strict=True)
         ]
+
+    def _remedy(self, batch: Sequence[ImageFile]) -> str:
+        """What helps where sizes of images may be the trouble."""
+        sizes = dict(zip((file.image_id for file in self.target.files), self.target.sizes, strict=True))
+        several = len({sizes[file.image_id] for file in batch}) > 1
+        return " `size` brings all images to one." if several and self.size is None else ""
 
     def _keep(self, scoring: Scoring, done: int, key: str) -> None:
         content = io.BytesIO()

@@ -108,13 +108,13 @@ def test_over_maps_the_detector_gives_what_it_gives_over_images() -> None:
 
 def test_a_transfer_begins_with_the_source_but_for_its_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (data, *_) = family_sets(Sizes(train=16, target=3, val=2), seed=0)
-    training.train_source(data, Schedule(steps=1, batch_size=4), 0, tmp_path)
-    known = torch.load(tmp_path / "weights.pt", weights_only=True)
+    known = {name: torch.rand(value.shape) for name, value in DetectorModule(10).detector.state_dict().items()}
+    torch.save(known, tmp_path / "weights.pt")
     begun: list[dict[str, torch.Tensor]] = []
     monkeypatch.setattr(training, "_fitted", lambda module, *_: begun.append(module.detector.state_dict()) or {})
     training.train_transfer("hand", tmp_path / "weights.pt", data, Schedule(steps=1), 1, tmp_path)
     for name, value in begun[0].items():
-        assert value.equal(known[name]) == (".classes." not in name), name
+        assert (value == known[name]).all() == (".classes." not in name), name
     assert {name for name in known if name not in begun[0]} == {n for n in known if n.startswith("backbone")}
 
 

@@ -91,7 +91,8 @@ def regret(scores: Tensor, performance: Tensor) -> Tensor:
     scores, performance = _checked(scores, performance)
     if not len(scores):
         return scores.new_full((), torch.nan)
-    return performance.max() - performance[scores == scores.max()].mean()
+    # a mean of equal numbers may be off by a rounding
+    return (performance.max() - performance[scores == scores.max()].mean()).clamp(min=0)
 
 
 def bootstrap_interval(
