@@ -60,8 +60,8 @@ def parser() -> ArgumentParser:
     )  # fmt: skip
     models.add_argument(
         "--weights", nargs="+", metavar="FILE",
-        help="of each candidate, which is called by its file; torchvision's as torch.save(model.state_dict(), FILE)"
-        " writes them (required)",
+        help="of each candidate, which is called by its file, or by its folder where all files are called alike;"
+        " torchvision's as torch.save(model.state_dict(), FILE) writes them (required)",
     )  # fmt: skip
     models.add_argument(
         "--num-classes", type=int, metavar="N",
@@ -115,7 +115,7 @@ def parser() -> ArgumentParser:
 def run(options: Namespace) -> None:
     """Score, judge, print and write."""
     _check(options)
-    names = detector_names(options.weights)
+    names = _names(options.weights)
 
     from hardest_metrics.comparison.store import Store
     from hardest_metrics.transfer import judged, read_target_set, score_candidates
@@ -159,10 +159,19 @@ def run(options: Namespace) -> None:
         console.print(printable(line), soft_wrap=True)
     for name, number in scored.resumed.items():
         console.print(printable(f"{name}: went on after {counted(number, 'image')} done before"), soft_wrap=True)
+    if store.damaged:
+        notes.append(f"what {store.folder} kept was damaged in part, and is computed again")
     for note in dict.fromkeys([*notes, *target.notes, *scored.notes]):
         console.print(printable(f"Note: {as_options(note, options)}"), soft_wrap=True)
     for name in files:
         console.print(printable(f"Wrote {out / name}"), soft_wrap=True)
+
+
+def _names(weights: Sequence[str]) -> list[str]:
+    """A name for each candidate: its file's or, where all files are called alike, its folder's."""
+    if len(weights) > 1 and len({Path(file).name.casefold() for file in weights}) == 1:
+        weights = [f"{Path(file).absolute().parent.name}.pt" for file in weights]
+    return detector_names(weights)
 
 
 class _Bars:
@@ -201,7 +210,7 @@ def _csv(table: "pd.DataFrame", for_spreadsheets: bool) -> bytes:
     from hardest_metrics.data.spreadsheet import inert
 
     if for_spreadsheets:
-        table = table.map(inert)
+        table = table.apply(lambda column: column.map(inert))
     return bytes(table.to_csv(index=False, lineterminator="\n").encode(errors="surrogateescape"))
 
 
@@ -255,8 +264,8 @@ def _of_few(number: int) -> list[str]:
         return []
     orders = math.factorial(number)
     return [
-        f"of {counted(number, 'candidate')} a perfect order comes by chance once in {counted(orders, 'time')}, and intervals"
-        " are narrower than they should be"
+        f"of {counted(number, 'candidate')} a perfect order comes by chance once in {counted(orders, 'time')}, and"
+        " intervals are narrower than they should be"
     ]
 
 

@@ -44,9 +44,9 @@ def candidate(model: str, weights: PathLike, num_classes: int | None = None) -> 
     """
     if ":" not in model:
         number = default_num_classes(model) if num_classes is None else num_classes
-        loaded = read_weights(weights)
-        settings = {"model": model, "weights": loaded.sha256, "num_classes": number}
-        return Candidate(weights, settings, lambda: load_detector(model, loaded, number))
+        # read twice: what is wrong is said at once, and only one candidate is in memory at a time
+        settings = {"model": model, "weights": read_weights(weights).sha256, "num_classes": number}
+        return Candidate(weights, settings, lambda: load_detector(model, read_weights(weights), number))
     if num_classes is not None:
         raise ValueError(f"`num_classes` is of torchvision's detectors, but `model` is {model!r}. Leave it out.")
     function = _function(model)

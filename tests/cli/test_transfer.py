@@ -176,6 +176,29 @@ def test_weights_of_the_example_detector_are_ranked_for_blood_cells(
     assert re.search("Highest by most scores: (one|two|three), by [3-8] of 8", said)
 
 
+def test_files_that_are_called_alike_go_by_their_folders(data: Path, run: Run) -> None:
+    files = []
+    for name in NAMES[:2]:
+        (data / f"run.{name}").mkdir()
+        files.append((data / f"{name}.pt").rename(data / f"run.{name}" / "best.pt"))
+    (data / "map.csv").write_text(f"weights,map\nrun.a,0.2\n{files[1]},0.5\n")
+    code, _, err = run(*command(data, "--weights", *files, "--performance", data / "map.csv"))
+    assert (code, err) == (0, "")
+    assert {row["candidate"] for row in rows_of(data / "out" / "scores.csv")} == {"run.a", "run.b"}
+
+
+def test_what_was_kept_and_is_damaged_is_computed_again(data: Path, run: Run) -> None:
+    run(*command(data))
+    before = (data / "out" / "scores.csv").read_bytes()
+    for file in (data / "out" / ".store").iterdir():
+        file.write_bytes(file.read_bytes()[:-9])
+    code, out, err = run(*command(data))
+    assert (code, err) == (0, "")
+    assert "was damaged in part, and is computed again" in out
+    assert "went on" not in out
+    assert (data / "out" / "scores.csv").read_bytes() == before
+
+
 def test_detectors_of_torchvision_go_by_their_names(data: Path, run: Run) -> None:
     weights = [save_weights(data / f"ssd{seed}.pt", seed) for seed in (0, 1)]
     given = command(data, "--num-classes", N_CLASSES, "--layers", "backbone.0", "--projection", 8)

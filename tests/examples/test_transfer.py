@@ -81,7 +81,25 @@ def test_sets_on_disk_go_through_the_same(tmp_path: Path, capsys: pytest.Capture
         (tmp_path / name).mkdir()
         given += ["--set", name, save_set(tmp_path / name, 10), tmp_path / name / "images"]
     transfer.main([*map(str, given), *FEW, "--size", "64", "64", "--out", str(tmp_path / "out")])
-    assert "| one | 0.000 | – | 0.000 |" in capsys.readouterr().out
+    assert "| source | on its own data | → one | → two |" in capsys.readouterr().out
+
+
+def test_sets_drawn_from_a_collection_go_through_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = [
+        "--collection",
+        save_set(tmp_path, 12),
+        tmp_path / "images",
+        "--n-sets",
+        3,
+        "--n-classes",
+        2,
+        "--sources",
+        2,
+    ]
+    transfer.main([*map(str, given), *FEW, "--size", "64", "64", "--out", str(tmp_path / "out")])
+    lines = capsys.readouterr().out.splitlines()
+    assert "| source | on its own data | → set01 | → set02 | → set03 |" in lines
+    assert sum(line.startswith(("| set01 |", "| set02 |", "| set03 |")) for line in lines) == 2
 
 
 def test_sets_are_given_in_one_way(capsys: pytest.CaptureFixture[str]) -> None:
