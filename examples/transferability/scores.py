@@ -47,7 +47,8 @@ class Classes(nn.Module):
 
     def __init__(self, heads: nn.ModuleList) -> None:
         super().__init__()
-        self.heads = nn.ModuleList(nn.Sequential(head.class_tower, head.classes) for head in heads)
+        parts: list[Any] = list(heads)  # `LevelHead`s, which a ModuleList does not say
+        self.heads = nn.ModuleList(nn.Sequential(head.class_tower, head.classes) for head in parts)
 
     def forward(self, levels: list[Tensor]) -> list[Tensor]:
         """Levels to maps of logits."""

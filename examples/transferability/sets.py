@@ -122,7 +122,7 @@ def _of_classes(known: Annotations, labels: Sequence[int]) -> Annotations:
     for image in known.target:
         of_classes = torch.isin(image["labels"], torch.tensor(labels))
         per_box = [name for name in ("boxes", "labels", "iscrowd", "area") if name in image]
-        target.append({**image, **{name: image[name][of_classes] for name in per_box}})
+        target.append(image | {name: image[name][of_classes] for name in per_box})
     return replace(known, categories={label: known.categories[label] for label in sorted(labels)}, target=target)
 
 

@@ -126,7 +126,7 @@ class Scoring:
         self._reference = reference
         self._moments: dict[tuple[Place, bool], _Moments] = {}
 
-    def update(self, images: Sequence[Tensor], targets: Sequence[Mapping[str, Tensor]]) -> None:
+    def update(self, images: Tensor | Sequence[Tensor], targets: Sequence[Mapping[str, Tensor]]) -> None:
         """Add the objects of some images; see :class:`~hardest_metrics.transferability.ObjectFeatures` for both."""
         found: dict[tuple[Place, bool], _Moments] = {}
         number = sum(len(target["labels"]) for target in targets)

@@ -39,16 +39,19 @@ def test_it_goes_on_where_it_was_stopped_and_leaves_what_it_promises(
     done: list[str] = []
     fitted = training._fitted
 
+    def noting(*given: object) -> dict[str, float]:
+        done.append(str(given[-1]))
+        return fitted(*given)  # type: ignore[arg-type]
+
     def stopping(*given: object) -> dict[str, float]:
         if len(done) == 5:
             raise StopError
-        done.append(str(given[-1]))
-        return fitted(*given)  # type: ignore[arg-type]
+        return noting(*given)
 
     monkeypatch.setattr(training, "_fitted", stopping)
     with pytest.raises(StopError):
         transfer.main([*FEW, "--out", str(tmp_path)])
-    monkeypatch.setattr(training, "_fitted", lambda *given: done.append(str(given[-1])) or fitted(*given))
+    monkeypatch.setattr(training, "_fitted", noting)
     transfer.main([*FEW, "--out", str(tmp_path)])
     assert len(done) == len(set(done)) == 3 + 6
     said = capsys.readouterr().out
@@ -129,7 +132,12 @@ def test_a_transfer_begins_with_the_source_but_for_its_classes(tmp_path: Path, m
     known = {name: torch.rand(value.shape) for name, value in DetectorModule(10).detector.state_dict().items()}
     torch.save(known, tmp_path / "weights.pt")
     begun: list[dict[str, torch.Tensor]] = []
-    monkeypatch.setattr(training, "_fitted", lambda module, *_: begun.append(module.detector.state_dict()) or {})
+
+    def fitted(module: DetectorModule, *_: object) -> dict[str, float]:
+        begun.append(module.detector.state_dict())
+        return {}
+
+    monkeypatch.setattr(training, "_fitted", fitted)
     training.train_transfer("hand", tmp_path / "weights.pt", data, Schedule(steps=1), 1, tmp_path)
     for name, value in begun[0].items():
         assert (value == known[name]).all() == (".classes." not in name), name
