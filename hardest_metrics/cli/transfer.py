@@ -49,8 +49,9 @@ def parser() -> ArgumentParser:
         " --out FOLDER [options]",
         description="Score pretrained models for a target set without training on it: the higher the score of their"
         " features, the more, it is hoped, training will make of them. Give the training split of the target set: what"
-        " models are judged by later must not choose them. With --performance, say also how well each score would have"
-        " chosen. Scores are kept in FOLDER/.store: killed, the same command goes on where it was.",
+        " models are judged by later must not choose them. Features are scored as they are, as a new head on a frozen"
+        " backbone finds them; fine-tuning all of a model may change the order. With --performance, say also how well"
+        " each score would have chosen. Scores are kept in FOLDER/.store: killed, the same command goes on.",
     )
     models = transfer.add_argument_group("candidates")
     models.add_argument(
@@ -119,6 +120,7 @@ def run(options: Namespace) -> None:
 
     from hardest_metrics.comparison.store import Store
     from hardest_metrics.transfer import judged, read_target_set, score_candidates
+    from hardest_metrics.transfer.figures import selection_plots
     from hardest_metrics.transfer.performance import read_performance
 
     performance = None
@@ -140,8 +142,6 @@ def run(options: Namespace) -> None:
         files = {"scores.csv": _csv(scored.table, options.for_spreadsheets)}
         selection = None
         if performance is not None:
-            from hardest_metrics.transfer.figures import selection_plots
-
             selection = judged(scored.table, performance.reached, performance.baselines)
             files["selection.csv"] = _csv(selection, options.for_spreadsheets)
             try:
@@ -150,21 +150,25 @@ def run(options: Namespace) -> None:
                 notes.append(str(error))
             notes += [*performance.notes, *_of_few(len(names))]
         write_into(out, files)
+    if store.damaged:
+        notes.append(f"what {store.folder} kept was damaged in part, and is computed again")
+    lines = _said(options, target.number, len(target.files), scored.table)
+    lines += [
+        f"{name}: went on after {counted(number, 'image')} done before" for name, number in scored.resumed.items()
+    ]
+    lines += [f"Note: {as_options(note, options)}" for note in dict.fromkeys([*notes, *target.notes, *scored.notes])]
+    lines += [f"Wrote {out / name}" for name in files]
+    _show(scored.table, selection, lines)
+
+
+def _show(scores: "pd.DataFrame", selection: "pd.DataFrame | None", lines: Sequence[str]) -> None:
     console = results_console()
-    for place, part in scored.table.groupby(["layer", "pooling"], sort=False):
+    for place, part in scores.groupby(["layer", "pooling"], sort=False):
         console.print(_scores_table(", ".join(place), part))
     if selection is not None:
         console.print(_selection_table(selection))
-    for line in _said(options, target.number, len(target.files), scored.table):
+    for line in lines:
         console.print(printable(line), soft_wrap=True)
-    for name, number in scored.resumed.items():
-        console.print(printable(f"{name}: went on after {counted(number, 'image')} done before"), soft_wrap=True)
-    if store.damaged:
-        notes.append(f"what {store.folder} kept was damaged in part, and is computed again")
-    for note in dict.fromkeys([*notes, *target.notes, *scored.notes]):
-        console.print(printable(f"Note: {as_options(note, options)}"), soft_wrap=True)
-    for name in files:
-        console.print(printable(f"Wrote {out / name}"), soft_wrap=True)
 
 
 def _names(weights: Sequence[str]) -> list[str]:
