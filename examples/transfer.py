@@ -30,8 +30,11 @@ import logging
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import chain
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -184,20 +187,35 @@ def report(found: Found, out: Path) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """Train and score what is not there yet, then tell which score chooses best."""
     options = _options(argv)
+    options.out.mkdir(parents=True, exist_ok=True)
+    seeds = range(options.seeds)
+    if len(seeds) == 1 or options.processes == 1:
+        parts = [_of_seed(options, seed) for seed in seeds]
+    else:
+        with ProcessPoolExecutor(options.processes, get_context("spawn")) as pool:
+            parts = list(pool.map(partial(_of_seed, options), seeds))
+    report(Found(*(list(chain(*lists)) for lists in zip(*map(_lists, parts), strict=True))), options.out)
+    results = [json.loads(path.read_bytes()) for path in options.out.rglob("*.json")]
+    seconds = sum(result["processor_seconds"] for result in results)
+    print(f"{seconds:.0f} s of processor time in all trainings and scores; results are in {options.out}")
+
+
+def _of_seed(options: argparse.Namespace, seed: int) -> Found:
+    """What there is of one seed, in a process of its own or in this one."""
     sizes = Sizes(options.train_images, options.target_images, options.val_images, tuple(options.size))
     sets, called = _sets(options, sizes)
     plan = Plan(
         sets, called, options.sources, Schedule(options.source_steps), Schedule(options.transfer_steps, validations=2),
         sizes, options.out,
     )  # fmt: skip
-    plan.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(options.threads)  # the order of sums, and with it every figure, follows from it
     warnings.filterwarnings("ignore")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    started = time.process_time()
-    found = run(plan, range(options.seeds))
-    report(found, plan.out)
-    print(f"{time.process_time() - started:.0f} s of processor time for this; results are in {plan.out}")
+    return run(plan, [seed])
+
+
+def _lists(found: Found) -> tuple[list[dict[str, Any]], ...]:
+    return found.sources, found.transfers, found.scores
 
 
 def _sets(options: argparse.Namespace, sizes: Sizes) -> tuple[Callable[[int], Iterator[LabelledSet]], str]:
@@ -227,6 +245,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--val-images", type=int, default=150, help="that both are judged by (default: 150)")
     parser.add_argument("--size", type=int, nargs=2, default=(96, 96), metavar=("HEIGHT", "WIDTH"))
     parser.add_argument("--threads", type=int, default=1, help="of torch (default: 1)")
+    parser.add_argument("--processes", type=int, default=2, help="each trains for a seed (default: 2)")
     parser.add_argument("--out", type=Path, default=Path("out/transfer"), help="(default: out/transfer)")
     options = parser.parse_args(argv)
     if options.set and options.collection:
