@@ -4,7 +4,7 @@ r"""Which model to start from: sources are trained, transferred, and scored befo
 
 trains a detector on each of five families of glyphs and transfers each to the other four, with two seeds; then it tells
 how well scores of transferability, in each layer and pooling, would have chosen the source for each target, beside
-baselines. Takes under 20 minutes on two cores. Every training leaves a folder in `--out`, with its mAP, mAP50, AR1 and
+baselines. Takes some 20 minutes on two cores. Every training leaves a folder in `--out`, with its mAP, mAP50, AR1 and
 AR10, its log and a plot of it, and what is there already is not trained again: a run that was killed goes on where it
 stopped. Remove the folder after a change to the detector or to the data. The tables in `examples/README.md` are its
 output.
