@@ -35,5 +35,14 @@ RETRIEVAL_SCORES = (
     "hierarchical_ap", "average_precision", "map_at_r", "precision_at", "recall_at", "level_ap", "ndcg", "asi",
 )  # fmt: skip
 
+#: How well scores of transferability choose among candidates, and how each measure is written.
+SELECTION_MEASURES = {
+    "pearson": "Pearson",
+    "spearman": "Spearman",
+    "kendall": "Kendall",
+    "weighted_kendall": "weighted Kendall",
+    "regret": "regret",
+}
+
 #: How embeddings are compared.
 SIMILARITIES = ("cosine", "inner_product", "l2")

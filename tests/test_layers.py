@@ -22,7 +22,7 @@ LAYERS: list[set[str]] = [
     {"results"},
     {"callbacks", "detectors", "evaluators"},
     {"comparison"},
-    {"report"},
+    {"report", "transfer"},
     {"cli"},
     {"hardest_metrics"},
 ]

@@ -118,7 +118,7 @@ class DetectorModule(LightningModule):
         return {"preds": preds, "target": targets}
 
     def on_validation_epoch_end(self) -> None:
-        """Log mAP over IoU 0.50 to 0.95, and at 0.50 alone."""
+        """Log mAP over IoU 0.50 to 0.95 and at 0.50 alone, and mean recall of the first detection and of ten."""
         self._log_map("val")
 
     def test_step(self, batch: Batch, batch_idx: int) -> dict[str, list[dict[str, Any]]]:
@@ -132,7 +132,8 @@ class DetectorModule(LightningModule):
     def _log_map(self, split: str) -> None:
         result = self.mean_ap.compute()
         self.mean_ap.reset()
-        self.log_dict({f"{split}/map": result["map"], f"{split}/map_50": result["map_50"]}, prog_bar=True)
+        self.log_dict({f"{split}/{name}": result[name] for name in ("map", "map_50")}, prog_bar=True)
+        self.log_dict({f"{split}/{name}": result[name] for name in ("mar_1", "mar_10")})
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """AdamW with one cycle over all steps of the run."""

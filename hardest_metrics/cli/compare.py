@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
@@ -14,7 +13,15 @@ from jsonargparse import ArgumentParser, Namespace
 from rich.progress import Progress
 
 from hardest_metrics import __version__
-from hardest_metrics.cli.files import Output, check_images_folder, check_inputs, check_outputs, say_waiting
+from hardest_metrics.cli.files import (
+    Output,
+    check_images_folder,
+    check_inputs,
+    check_out_folder,
+    check_outputs,
+    say_waiting,
+    write_into,
+)
 from hardest_metrics.cli.images import ImageSet, has_objects, with_sizes
 from hardest_metrics.cli.options import (
     ALL,
@@ -322,27 +329,13 @@ def _compare(
     files["agreement.csv"] = as_csv(comparison, options.for_spreadsheets)
     files["agreement.md"] = as_markdown(comparison, setting, notes, links)
     show("writing", 0, None)
-    outputs = _write(Path(options.out), files)
+    outputs = write_into(Path(options.out), files)
     if options.report:
         inputs = {options.annotations: digests.annotations}
         inputs |= {path: digests.detections[name] for name, path in detectors.items()}
         outputs |= _report(options, comparison, setting, inputs, notes, show)
     columns = {name: comparison.agreement[name].tolist() for name in comparison.agreement.columns}
     return _Finished(columns, len(annotations.image_ids), notes, outputs), digests
-
-
-def _write(folder: Path, files: Mapping[str, bytes]) -> dict[str, str]:
-    """Write files into a folder; a hash of each by its name."""
-    from hardest_metrics.data.atomic import atomic_write, remove_unfinished
-
-    for inner in {(folder / name).parent for name in files}:
-        remove_unfinished(inner)
-    for name, content in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path) as file:
-            file.write(content)
-    return {name: sha256(content).hexdigest() for name, content in files.items()}
 
 
 def _report(
@@ -393,14 +386,8 @@ def _check(options: Namespace) -> dict[str, str]:
     check_names(options.definitions or (), "definitions", _check_definition)
     check_n_samples(options.n_samples)
     check_images_folder(options.images)
+    check_out_folder(options.out)
     out = Path(options.out)
-    folder = out if out.exists() else out.absolute().parent
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"{out}: is a file, but `out` names a folder to write to. Choose another one.")
-    if not folder.is_dir():
-        raise ValueError(f"{out}: the folder that it is in does not exist. Create it, or choose another one.")
-    if not os.access(folder, os.W_OK):
-        raise ValueError(f"{folder}: cannot be written to, but `out` is to be there. Choose another one.")
     outputs = [Output(str(out / name), "out", (Path(name).suffix,)) for name in _TABLES] if out.is_dir() else []
     outputs += [Output(options.report, "report", (".html",))] if options.report else []
     check_outputs(outputs, inputs, made=[options.out])

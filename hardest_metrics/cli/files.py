@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,6 +54,30 @@ def check_images_folder(folder: str | None) -> None:
     """Refuse a folder of images that is not there."""
     if folder and not Path(folder).is_dir():
         raise ValueError(f"{folder}: no such folder, but `images` names it. Check the path.")
+
+
+def check_out_folder(path: str) -> None:
+    """Refuse a folder to write to that is a file, cannot be made, or cannot be written to."""
+    out = Path(path)
+    folder = out if out.exists() else out.absolute().parent
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"{out}: is a file, but `out` names a folder to write to. Choose another one.")
+    if not folder.is_dir():
+        raise ValueError(f"{out}: the folder that it is in does not exist. Create it, or choose another one.")
+    if not os.access(folder, os.W_OK):
+        raise ValueError(f"{folder}: cannot be written to, but `out` is to be there. Choose another one.")
+
+
+def write_into(folder: Path, files: Mapping[str, bytes]) -> dict[str, str]:
+    """Write files into a folder, folders in it made where absent; a hash of each by its name."""
+    for inner in {(folder / name).parent for name in files}:
+        remove_unfinished(inner)
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path) as file:
+            file.write(content)
+    return {name: sha256(content).hexdigest() for name, content in files.items()}
 
 
 def ranking_outputs(options: Namespace) -> list[Output]:

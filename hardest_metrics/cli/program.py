@@ -27,6 +27,7 @@ COMMANDS = {
     "calibrate": "learn how often detections of a score are right",
     "detect": "run a torchvision detector over images",
     "retrieve": "rank queries by how badly they retrieve their relatives",
+    "transfer": "tell which pretrained model to start from",
     "report": "write a page to look through images and rankings",
     "history": "list the runs that were kept, and what papers claim",
     "regress": "tell what got worse from one run to another, as a gate",

@@ -1,6 +1,5 @@
 """The pictures of a comparison."""
 
-import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -21,6 +20,7 @@ from hardest_metrics.data.json_file import PathLike
 from hardest_metrics.detectors.image_files import find_image
 from hardest_metrics.names import WEIGHTINGS
 from hardest_metrics.plot import draw_image, draw_side_by_side, encode_png, outcome_boxes, tile_size
+from hardest_metrics.plot.axes import encode_figure as _png
 from hardest_metrics.plot.axes import put_title
 from hardest_metrics.ranking import Ranking
 
@@ -245,12 +245,6 @@ def _figure(title: str, width: float, height: float) -> "Figure":
     figure = Figure((max(width, 5.5), max(height, 4.5)), layout="constrained")  # room for titles and labels
     put_title(figure, title, "x-large")
     return figure
-
-
-def _png(figure: "Figure") -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=100)
-    return buffer.getvalue()
 
 
 def _by_definition(comparison: Comparison, detector: str, estimator: str) -> dict[str, Ranking]:

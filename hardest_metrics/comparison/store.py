@@ -35,8 +35,8 @@ class Store:
     """A folder of entries, each a file that carries its own checksum.
 
     An entry is written whole or not at all, so that a run that is killed leaves none in part. One that is damaged
-    all the same is named in :attr:`damaged` and counts as absent. Nothing is ever removed: the folder may be deleted
-    at any time.
+    all the same is named in :attr:`damaged` and counts as absent. Nothing is removed that is not dropped: the folder
+    may be deleted at any time.
 
     Args:
         folder: created when something is first kept.
@@ -80,6 +80,10 @@ class Store:
         self.folder.mkdir(exist_ok=True)
         with atomic_write(self.folder / key) as file:
             file.write(_checksum(key, content) + b"\n" + content)
+
+    def drop(self, key: str) -> None:
+        """Forget what is kept under a key, if anything is."""
+        (self.folder / key).unlink(missing_ok=True)
 
     def kept(self, key: str, make: Callable[[], bytes]) -> bytes:
         """What is kept under a key, made and kept now if it was not yet."""

@@ -1,7 +1,11 @@
 """The image files of a data set: which there are, and what is in them."""
 
+import hashlib
 import io
 import stat
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -179,6 +183,28 @@ def load_image(image: ImageFile, content: bytes | None = None) -> Tensor:
             f" {image.image_id} say {image.size[1]} x {image.size[0]}. Correct them, or give the picture they are for."
         )
     return torch.from_numpy(pixels).permute(2, 0, 1)
+
+
+def read_ahead(
+    batches: Iterable[Sequence[ImageFile]],
+) -> Iterator[tuple[Sequence[ImageFile], Iterator[tuple[Tensor, str]]]]:
+    """Each batch with its pixels and digests, which are read while the batch before it is in use."""
+    with ThreadPoolExecutor() as pool:
+        waiting: deque[tuple[Sequence[ImageFile], Iterator[tuple[Tensor, str]]]] = deque()
+        for batch in batches:
+            waiting.append((batch, pool.map(_read, batch)))
+            if len(waiting) > 1:
+                yield waiting.popleft()
+        yield from waiting
+
+
+def _read(file: ImageFile) -> tuple[Tensor, str]:
+    """The pixels of an image, and the digest of the very bytes they are from."""
+    try:
+        content = file.path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{file.path}: cannot be read ({error.strerror}).") from error
+    return load_image(file, content), hashlib.sha256(content).hexdigest()
 
 
 def _problem(path: Path, folder: PathLike) -> str:

@@ -108,6 +108,21 @@ def default_num_classes(name: str) -> int:
     return 2 if name.startswith("keypointrcnn") else 91
 
 
+def device_named(name: str | None) -> torch.device:
+    """A device by its name, such as ``"cuda:1"``; by default the GPU, if there is one.
+
+    Raises:
+        ValueError: if there is none of that name, or it cannot be used.
+    """
+    try:
+        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.empty(0, device=device)
+    except (AssertionError, NotImplementedError, RuntimeError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise ValueError(f"`device` is {name!r}, which cannot be used ({reason}). Try cpu.") from error
+    return device
+
+
 def _build(name: str, num_classes: int) -> nn.Module:
     names = list_models(module=detection)
     if name not in names:

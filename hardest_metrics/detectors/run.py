@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,8 +16,8 @@ from hardest_metrics.data.atomic import atomic_write, remove_unfinished
 from hardest_metrics.data.digest import content_digest
 from hardest_metrics.data.json_file import PathLike
 from hardest_metrics.data.lock import alone
-from hardest_metrics.detectors.image_files import ImageFile, coco_images, folder_images, load_image
-from hardest_metrics.detectors.load import default_num_classes, load_detector, read_weights
+from hardest_metrics.detectors.image_files import ImageFile, coco_images, folder_images, read_ahead
+from hardest_metrics.detectors.load import default_num_classes, device_named, load_detector, read_weights
 from hardest_metrics.detectors.part_file import PartFile
 from hardest_metrics.detectors.with_logits import WithLogits
 
@@ -89,7 +88,7 @@ def detect(
         raise ValueError(f"{logits}: would take the place of another file of this run. Give `logits` another name.")
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be at least 1, but is {batch_size}.")
-    place = _device(device)
+    place = device_named(device)
     files = folder_images(images) if annotations is None else coco_images(annotations, images)
     if num_classes is None:
         num_classes = default_num_classes(model)
@@ -110,7 +109,7 @@ def detect(
         bar = progress.add_task("detecting", total=len(files), completed=n_resumed) if progress else None
         runner = WithLogits(detector) if logits else detector
         batches = (files[start : start + batch_size] for start in range(n_resumed, len(files), batch_size))
-        for batch, read in _loaded(batches):
+        for batch, read in read_ahead(batches):
             try:
                 pixels, digests = zip(*read, strict=True)
                 detections = _detect_batch(runner, pixels, place)
@@ -138,16 +137,6 @@ def list_path(out: PathLike) -> Path:
     return Path(out).with_suffix(".images.json")
 
 
-def _device(name: str | None) -> torch.device:
-    try:
-        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
-        torch.empty(0, device=device)
-    except (AssertionError, NotImplementedError, RuntimeError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise ValueError(f"`device` is {name!r}, which cannot be used ({reason}). Try cpu.") from error
-    return device
-
-
 def _refuse(path: Path) -> NoReturn:
     raise ValueError(f"{path}: another run is writing to it. Wait for its end, or choose another file.")
 
@@ -172,28 +161,6 @@ def _digest(files: Sequence[ImageFile], contents: Sequence[str]) -> str:
     """What tells image files from others, given the digest of what is in each."""
     named = [(file.image_id, file.name, content) for file, content in zip(files, contents, strict=True)]
     return hashlib.sha256(json.dumps(named).encode()).hexdigest()
-
-
-def _loaded(
-    batches: Iterable[Sequence[ImageFile]],
-) -> Iterator[tuple[Sequence[ImageFile], Iterator[tuple[Tensor, str]]]]:
-    """Each batch with its pixels and digests, which are read while the batch before it is in use."""
-    with ThreadPoolExecutor() as pool:
-        waiting: deque[tuple[Sequence[ImageFile], Iterator[tuple[Tensor, str]]]] = deque()
-        for batch in batches:
-            waiting.append((batch, pool.map(_read, batch)))
-            if len(waiting) > 1:
-                yield waiting.popleft()
-        yield from waiting
-
-
-def _read(file: ImageFile) -> tuple[Tensor, str]:
-    """The pixels of an image, and the digest of the very bytes they are from."""
-    try:
-        content = file.path.read_bytes()
-    except OSError as error:
-        raise ValueError(f"{file.path}: cannot be read ({error.strerror}).") from error
-    return load_image(file, content), hashlib.sha256(content).hexdigest()
 
 
 @torch.inference_mode()

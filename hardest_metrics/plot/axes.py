@@ -1,5 +1,6 @@
-"""Where plots are drawn, how they are titled, and how their lines are told apart."""
+"""Where plots are drawn, how they are titled, how their lines are told apart, and what is written of them."""
 
+import io
 import textwrap
 from itertools import cycle, islice
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,13 @@ def put_title(figure: "Figure", title: str, size: str = "large") -> None:
     text = figure.suptitle("", fontsize=size, parse_math=False)
     letter = 0.65 * float(text.get_fontsize()) / 72  # width in inches: wider than most, so that lines fit
     text.set_text(textwrap.fill(title, int(figure.get_figwidth() / letter)))
+
+
+def encode_figure(figure: "Figure") -> bytes:
+    """The content of a PNG file."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=100)
+    return buffer.getvalue()
 
 
 def line_styles(number: int) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """How well scores foretell what models reach on other data, and in which layers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -49,7 +49,8 @@ def plot_transfer(
     targets = list(dict.fromkeys(target for _, target in scores))
     for target, look in zip(targets, _looks(len(targets)), strict=True):
         pairs = [pair for pair in scores if pair[1] == target]
-        _points(ax, pairs, scores, performance, look, target, [f"{source} → {target}" for source, _ in pairs])
+        texts = [f"{source} → {target}" for source, _ in pairs]
+        _points(ax, pairs, scores, performance, look, target, texts, _middle(scores.values()))
     ax.set_xlabel(score, parse_math=False)
     ax.set_ylabel(measure, parse_math=False)
     ax.legend(title="target")
@@ -99,7 +100,8 @@ def plot_transfer_panels(
     panels = [figure.add_subplot(down, across, place) for place in range(1, len(names) + 1)]
     for panel, name, look in zip(panels, names, _looks(len(names)), strict=True):
         pairs = [pair for pair in scores if pair[side] == name]
-        _points(panel, pairs, scores, performance, look, name, [pair[1 - side] for pair in pairs])
+        middle = _middle([scores[pair] for pair in pairs])
+        _points(panel, pairs, scores, performance, look, name, [pair[1 - side] for pair in pairs], middle)
         panel.set_title(f"{by}: {name}", parse_math=False)
         panel.set_xlabel(score, parse_math=False)
         panel.set_ylabel(measure, parse_math=False)
@@ -157,12 +159,22 @@ def _points(
     look: dict[str, Any],
     label: str,
     texts: Sequence[str],
+    middle: float,
 ) -> None:
+    """Draw points, each with its text beside it: to the left of those right of the middle, so that all have room."""
     at = [(scores[pair], performance[pair]) for pair in pairs]
     ax.scatter(*zip(*at, strict=True), label=label, **look)
     ax.margins(0.15)  # room for names
     for place, text in zip(at, texts, strict=True):
-        ax.annotate(text, place, xytext=(4, 4), textcoords="offset points", fontsize="x-small", parse_math=False)
+        left = place[0] > middle
+        ax.annotate(
+            text, place, xytext=(-4 if left else 4, 4), textcoords="offset points", ha="right" if left else "left",
+            fontsize="x-small", parse_math=False,
+        )  # fmt: skip
+
+
+def _middle(values: Collection[float]) -> float:
+    return (min(values) + max(values)) / 2
 
 
 def _check(scores: Mapping[Pair, float], performance: Mapping[Pair, float]) -> None:

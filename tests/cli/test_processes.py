@@ -21,6 +21,7 @@ from hardest_metrics.report import plots, write
 from tests.cli.commands import save_embeddings
 from tests.detectors.small import MODEL, N_CLASSES, save_weights
 from tests.processes import Child, content, leftovers, needs_fork, seconds
+from tests.transfer.small import save_small_weights
 
 pytestmark = [needs_fork, pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")]
 
@@ -49,6 +50,8 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "results.json").write_text(json.dumps(results))
     (folder / "other.json").write_text(json.dumps(results[::2]))
     save_weights(folder / "weights.pt")
+    for seed, name in enumerate("abc"):
+        save_small_weights(folder / f"{name}.pt", seed)
     return folder
 
 
@@ -80,6 +83,9 @@ def arguments(command: str, inputs: Path, out: Path, other: bool = False) -> lis
         "retrieve": ["--embeddings", inputs / "embeddings.npy", "--labels", inputs / "labels.csv", "--score",
                      "ndcg" if other else "hierarchical_ap", "--out", out / "r.csv", out / "r.json", "--images",
                      inputs / "images", "--grid", out / "grid.png", "--neighbours", 2],
+        "transfer": ["--model", "tests.transfer.small:load", "--weights", *(inputs / f"{name}.pt" for name in "abc"),
+                     "--layers", "first" if other else "second", *labels, "--images", inputs / "images", "--device",
+                     "cpu", "--batch-size", 1, "--out", out / "transferred"],
         "report": [*one, *threshold, "--images", inputs / "images", "--out", out / "page.html"],
         "detect": ["--model", MODEL, "--weights", inputs / "weights.pt", "--num-classes", N_CLASSES, "--images",
                    inputs / "images", "--device", "cpu", "--batch-size", 1, "--logits", out / "logits.json",

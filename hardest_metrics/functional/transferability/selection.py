@@ -91,7 +91,8 @@ def regret(scores: Tensor, performance: Tensor) -> Tensor:
     scores, performance = _checked(scores, performance)
     if not len(scores):
         return scores.new_full((), torch.nan)
-    return performance.max() - performance[scores == scores.max()].mean()
+    # a mean of equal numbers may be off by a rounding
+    return (performance.max() - performance[scores == scores.max()].mean()).clamp(min=0)
 
 
 def bootstrap_interval(
@@ -105,7 +106,8 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Between which values a measure lies when candidates are drawn anew: the percentile bootstrap.
 
-    scipy's has no place for draws of which the measure is undefined, which are many among few candidates.
+    scipy's has no place for draws of which the measure is undefined, which are many among few candidates. Few are
+    drawn alike again and again, in some order, which makes no difference: each such draw is measured once.
 
     Args:
         measure: of scores and performance, such as :func:`pearson`.
@@ -127,16 +129,58 @@ def bootstrap_interval(
         (0.0, 0.0)
     """
     scores, performance = _checked(scores, performance)
+    _check_draws(level, resamples)
+    if not len(scores):
+        return torch.nan, torch.nan
+    drawn = torch.randint(len(scores), (resamples, len(scores)), generator=torch.Generator().manual_seed(seed))
+    drawn, place = drawn.sort(dim=1).values.unique(dim=0, return_inverse=True)
+    values = torch.stack([measure(scores[rows], performance[rows]) for rows in drawn.to(scores.device)])
+    return _between(values[place.to(values.device)], level)
+
+
+def bootstrap_mean_interval(
+    values: Tensor, *, level: float = 0.95, resamples: int = 1000, seed: int = 0
+) -> tuple[float, float]:
+    """Between which values the mean of a measure lies when what it was measured for is drawn anew.
+
+    For a measure, such as :func:`pearson`, that was taken of each of several targets: of four candidates each it says
+    little of any of them, but its mean over the targets may.
+
+    Args:
+        values: ``(G,)``, of each target; NaN where it is undefined, which does not count.
+        level: the share of the draws that lie between.
+        resamples: how many draws, each of all targets with replacement.
+        seed: of the draws.
+
+    Returns:
+        The lower and the upper end; NaN without a defined value.
+
+    Raises:
+        ValueError: if `level` or `resamples` make no sense.
+
+    Example:
+        >>> bootstrap_mean_interval(torch.tensor([0.5, 0.5, torch.nan]))
+        (0.5, 0.5)
+    """
+    _check_draws(level, resamples)
+    values = values.double()[~values.isnan()]
+    if not len(values):
+        return torch.nan, torch.nan
+    drawn = torch.randint(len(values), (resamples, len(values)), generator=torch.Generator().manual_seed(seed))
+    return _between(values[drawn.to(values.device)].mean(1), level)
+
+
+def _check_draws(level: float, resamples: int) -> None:
     if not 0 < level < 1:
         raise ValueError(f"`level` must be a share between 0 and 1, but is {level!r}.")
     if resamples < 1:
         raise ValueError(f"`resamples` must be at least 1, but is {resamples!r}.")
-    if not len(scores):
-        return torch.nan, torch.nan
-    drawn = torch.randint(len(scores), (resamples, len(scores)), generator=torch.Generator().manual_seed(seed))
-    values = torch.stack([measure(scores[rows], performance[rows]) for rows in drawn.to(scores.device)])
+
+
+def _between(values: Tensor, level: float) -> tuple[float, float]:
+    """The ends of that share of the values; NaN where more than half are undefined."""
     defined = values[~values.isnan()]
-    if len(defined) * 2 < resamples:
+    if len(defined) * 2 < len(values):
         return torch.nan, torch.nan
     outside = (1 - level) / 2
     low, high = defined.quantile(defined.new_tensor([outside, 1 - outside])).tolist()

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from hardest_metrics.functional.transferability.selection import (
     bootstrap_interval,
+    bootstrap_mean_interval,
     pearson,
     regret,
     weighted_kendall,
@@ -76,3 +77,47 @@ def test_what_is_wrong_is_named() -> None:
         bootstrap_interval(pearson, three, three, level=95)
     with pytest.raises(ValueError, match="`resamples` must be at least 1"):
         bootstrap_interval(pearson, three, three, resamples=0)
+
+
+def test_draws_alike_are_measured_once_and_count_as_often_as_they_come() -> None:
+    scores, performance = candidates(4, 3)
+    calls = 0
+
+    def counting(some: Tensor, reached: Tensor) -> Tensor:
+        nonlocal calls
+        calls += 1
+        return pearson(some, reached)
+
+    found = bootstrap_interval(counting, scores, performance, resamples=3000)
+    assert calls <= 35  # ways to draw 4 of 4 with replacement, whatever their order
+    drawn = torch.randint(4, (3000, 4), generator=torch.Generator().manual_seed(0))
+    values = torch.stack([pearson(scores[rows], performance[rows]) for rows in drawn])
+    ends = values[~values.isnan()].quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
+    assert found == pytest.approx(tuple(ends), abs=1e-9)
+
+
+def test_regret_is_never_below_none() -> None:
+    reached = torch.full((3,), 0.3, dtype=torch.float64)
+    assert float(regret(torch.ones(3), reached)) == 0
+    assert bootstrap_interval(regret, torch.ones(3), reached) == (0, 0)
+
+
+def test_an_interval_of_a_mean_covers_it() -> None:
+    """Of ten groups, as of any few, the percentiles cover a few percent less than they say."""
+    for number, least in ((10, 0.85), (40, 0.91)):
+        covered = 0
+        for seed in range(400):
+            values = 0.5 + 0.3 * torch.randn(number, generator=torch.Generator().manual_seed(seed))
+            low, high = bootstrap_mean_interval(values, seed=seed)
+            covered += low <= 0.5 <= high
+        assert least <= covered / 400 <= 0.98
+
+
+def test_a_mean_counts_what_is_defined() -> None:
+    nan = torch.nan
+    assert bootstrap_mean_interval(torch.tensor([1.0, nan, 1, 1])) == (1, 1)
+    assert all(end != end for end in bootstrap_mean_interval(torch.tensor([nan, nan])))
+    with pytest.raises(ValueError, match="`level` must be a share"):
+        bootstrap_mean_interval(torch.ones(3), level=0)
+    with pytest.raises(ValueError, match="`resamples` must be at least 1"):
+        bootstrap_mean_interval(torch.ones(3), resamples=0)

@@ -1,0 +1,1 @@
+"""Parts of the experiment `examples/transfer.py`: data, trainings, scores and tables."""
