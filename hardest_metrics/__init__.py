@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         ScoreSampling,
         TotalFalse,
         Uncertainty,
+        WitnessHardness,
     )
     from hardest_metrics.dynamics import Dynamics
     from hardest_metrics.metric import HardnessMetric, Summary
@@ -75,6 +76,7 @@ __all__ = [
     "TotalFalse",
     "TwoBestGap",
     "Uncertainty",
+    "WitnessHardness",
     "WrongLabels",
 ]
 
@@ -103,6 +105,7 @@ _HOMES = {
     "TotalFalse": "detection",
     "TwoBestGap": "classification",
     "Uncertainty": "detection",
+    "WitnessHardness": "detection",
     "WrongLabels": "classification",
 }
 

@@ -8,8 +8,10 @@ from hardest_metrics.calibration.file import read_calibration, write_calibration
 from hardest_metrics.calibration.fit import Method, fit_calibration, right_or_wrong
 from hardest_metrics.calibration.reliability import DetectionCalibration, Reliability, reliability
 from hardest_metrics.calibration.temperature import fit_temperature
+from hardest_metrics.calibration.witnesses import fit_witness_model
 from hardest_metrics.functional.classification.temperature import Temperature
 from hardest_metrics.functional.detection.estimation import Calibration
+from hardest_metrics.functional.detection.witnesses import WitnessModel
 from hardest_metrics.plot.reliability import plot_reliability
 
 __all__ = [
@@ -20,8 +22,10 @@ __all__ = [
     "Platt",
     "Reliability",
     "Temperature",
+    "WitnessModel",
     "fit_calibration",
     "fit_temperature",
+    "fit_witness_model",
     "plot_reliability",
     "read_calibration",
     "reliability",

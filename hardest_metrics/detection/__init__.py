@@ -5,6 +5,7 @@ from hardest_metrics.detection.committee import CommitteeHardness
 from hardest_metrics.detection.detection_metric import DetectionMetric
 from hardest_metrics.detection.estimators import Estimator, ExpectedHardness, FastScoreSampling, ScoreSampling
 from hardest_metrics.detection.uncertainty import Uncertainty
+from hardest_metrics.detection.witness import WitnessHardness
 
 __all__ = [
     "BoxErrors",
@@ -18,4 +19,5 @@ __all__ = [
     "ScoreSampling",
     "TotalFalse",
     "Uncertainty",
+    "WitnessHardness",
 ]

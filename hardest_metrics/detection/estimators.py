@@ -96,9 +96,23 @@ class Estimator(DetectionMetric[ReductionT]):
         """Of all boxes."""
         return self.definition.box_format
 
+    @property
+    def needs(self) -> Mapping[str, Hashable]:
+        """The moments under the definition's weighting."""
+        return {"moments": self.definition.weighting}
+
     @abstractmethod
-    def _moments(self, batch: Batch) -> Tensor:
-        """``(N, 3, 2)`` float64: of the three kinds of errors, mean and standard deviation."""
+    def _moments(self, evidence: Any, weighting: Any) -> Tensor:
+        """``(N, 3, 2)`` float64: of the three kinds of errors, mean and standard deviation.
+
+        Args:
+            evidence: what :meth:`_evidence` gave.
+            weighting: what an error weighs, a name or a function.
+        """
+
+    def _evidence(self, batch: Batch) -> Any:
+        """What estimates go by whatever the weighting, of a batch of detections."""
+        return batch
 
     def update(self, preds: Sequence[ImageDict], target: Sequence[ImageDict] | None = None) -> None:
         """Add a batch of images.
@@ -127,9 +141,10 @@ class Estimator(DetectionMetric[ReductionT]):
         self, asked: Sequence[Hashable], preds: Sequence[ImageDict], target: Sequence[ImageDict]
     ) -> tuple[Tensor, Mapping[Hashable, Tensor]]:
         batch = pack(preds, target, self.definition.box_format)
-        if self.definition.weighting == "pixel":
+        if "pixel" in asked:
             require_sizes(batch.image_ids, ~batch.image_sizes[:, 0].isnan())
-        return batch.image_ids, {"moments": self._moments(batch).float()}
+        evidence = self._evidence(batch)
+        return batch.image_ids, {weighting: self._moments(evidence, weighting).float() for weighting in asked}
 
     def _hardness(self, columns: Columns) -> Tensor:
         mean, std = columns["moments"][:, _KINDS.index(self.definition.kind)].unbind(1)
@@ -198,10 +213,9 @@ class ScoreSampling(Estimator[ReductionT]):
         self.sampler = sampler
         self._drawing = drawing
 
-    def _moments(self, batch: Batch) -> Tensor:
-        weighting = named_weighting(self.definition.weighting)
+    def _moments(self, evidence: Batch, weighting: Any) -> Tensor:
         return sampled_moments(
-            batch, self.definition.query, weighting, self.n_samples, self._drawing, type(self)._associate
+            evidence, self.query, named_weighting(weighting), self.n_samples, self._drawing, type(self)._associate
         )
 
 
@@ -272,12 +286,20 @@ class ExpectedHardness(Estimator[ReductionT]):
     ) -> None:
         settings = f"expected_hardness(calibration={(calibration or Uncalibrated()).settings}"
         super().__init__(definition, settings, statistic, c, reduction, **kwargs)
-        if callable(definition.weighting):
-            raise ValueError(
-                "`definition` weighs with a function, which has no closed form: estimate it with FastScoreSampling."
-            )
+        require_closed_form(definition)
         self.calibration = calibration
 
-    def _moments(self, batch: Batch) -> Tensor:
-        weighting, calibration = self.definition.weighting, self.calibration or Uncalibrated()
-        return expected_moments(batch, self.definition.query, weighting, calibration)  # type: ignore[arg-type]
+    def _moments(self, evidence: Batch, weighting: Any) -> Tensor:
+        return expected_moments(evidence, self.query, weighting, self.calibration or Uncalibrated())
+
+
+def require_closed_form(definition: Definition) -> None:
+    """Refuse a definition that weighs with a function.
+
+    Raises:
+        ValueError: if it does.
+    """
+    if callable(definition.weighting):
+        raise ValueError(
+            "`definition` weighs with a function, which has no closed form: estimate it with FastScoreSampling."
+        )

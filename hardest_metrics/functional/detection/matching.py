@@ -14,7 +14,7 @@ pairs that are not apart, of those that overlap enough, and in each round of pai
 import math
 import operator
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import cache
 from numbers import Integral, Real
@@ -42,6 +42,8 @@ AREA_RANGES: dict[str, tuple[float, float]] = {
 _MOST_BITS = 2**30
 
 _LEAST = torch.iinfo(torch.int64).min
+
+_ANY_NUMBER = 2**31
 
 
 class Outcome(IntEnum):
@@ -129,6 +131,10 @@ class Query:
                 raise ValueError(f"`area_range` must be (low, high) with 0 <= low <= high, but is {self.area_range}.")
             object.__setattr__(self, "area_range", (low, high))
 
+    def of_any_score(self) -> "Query":
+        """The same of detections of any score and number."""
+        return replace(self, score_threshold=0.0, max_detections=_ANY_NUMBER)
+
     def counts_label(self, labels: Tensor) -> Tensor:
         """``(n,)`` bool: whether boxes of these labels count."""
         if self.labels is None:
@@ -188,7 +194,7 @@ def match(detections: Detections, ground_truth: GroundTruth, query: Query) -> Ma
     if query.area_range is not None:
         ignored = crowd | ~query.counts_area(ground_truth.area[objects])
 
-    det, obj, overlap = _candidates(detections, ground_truth, ranked, objects, crowd, query.iou_threshold)
+    det, obj, overlap = overlapping(detections, ground_truth, ranked, objects, crowd, query.iou_threshold)
     preference = _sortable(overlap) - ignored.index_select(0, obj) * 2**62  # the bits of an IoU are below 2^62
     det, obj = _deferred_acceptance(det, obj, preference, crowd, len(ranked))
 
@@ -240,15 +246,23 @@ def _by_group_and_score(group: Tensor, scores: Tensor, least: float) -> Tensor:
     return order.index_select(0, ascending_order(group.index_select(0, order)))
 
 
-def _candidates(
+def overlapping(
     detections: Detections,
-    ground_truth: GroundTruth,
+    ground_truth: Detections | GroundTruth,
     ranked: Tensor,
     objects: Tensor,
     crowd: Tensor,
     iou_threshold: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Pairs of equal group that overlap enough to match.
+
+    Args:
+        detections: of any number of images.
+        ground_truth: of the same images.
+        ranked: ``(n,)`` int64, which detections take part, by group.
+        objects: ``(m,)`` int64, which objects do.
+        crowd: ``(m,)`` bool, which of these are crowds.
+        iou_threshold: least intersection over union.
 
     Returns:
         Positions in `ranked`; positions in `objects`; their intersection over union.
