@@ -12,7 +12,7 @@ from hardest_metrics.functional.detection.committee import check_others
 from hardest_metrics.functional.detection.hardness import weighted_sums
 from hardest_metrics.functional.detection.matching import Matches, Outcome, Query, match
 from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict, no_labels, pack
-from hardest_metrics.functional.detection.weighting import WEIGHTINGS
+from hardest_metrics.functional.detection.weighting import WEIGHTINGS, WeightingName
 from hardest_metrics.functional.detection.witnesses import Proposals, WitnessModel, log_odds, propose
 from hardest_metrics.input_warning import InputWarning
 
@@ -144,7 +144,7 @@ def _logistic(features: Tensor, right: Tensor, what: str) -> tuple[float, ...]:
     return *slopes.tolist(), float(model.intercept_[0]) - float(slopes @ mean)
 
 
-def _unseen(proposals: Proposals, matches: Matches) -> dict[str, tuple[float, float]]:
+def _unseen(proposals: Proposals, matches: Matches) -> dict[WeightingName, tuple[float, float]]:
     """By weighting, mean and variance over images of what objects that nobody proposes weigh."""
     batch = proposals.batch
     # who is no detection under the query covers no object

@@ -4,6 +4,7 @@ from hardest_metrics.detection.box_errors import BoxErrors, FalseNegatives, Fals
 from hardest_metrics.detection.committee import CommitteeHardness
 from hardest_metrics.detection.detection_metric import DetectionMetric
 from hardest_metrics.detection.estimators import Estimator, ExpectedHardness, FastScoreSampling, ScoreSampling
+from hardest_metrics.detection.residuals import fit_residuals
 from hardest_metrics.detection.uncertainty import Uncertainty
 from hardest_metrics.detection.witness import WitnessHardness
 
@@ -20,4 +21,5 @@ __all__ = [
     "TotalFalse",
     "Uncertainty",
     "WitnessHardness",
+    "fit_residuals",
 ]

@@ -21,6 +21,7 @@ from hardest_metrics.functional.detection.estimation import (
 )
 from hardest_metrics.functional.detection.hardness import named_weighting
 from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict, no_labels, pack
+from hardest_metrics.functional.detection.residuals import Residuals
 from hardest_metrics.functional.eager import without_autocast
 from hardest_metrics.functional.ids import NO_ID
 from hardest_metrics.image_rows import Reading
@@ -45,9 +46,12 @@ class CommitteeHardness(Estimator[ReductionT]):
         seed: another one gives other samples.
         calibration: turns the members' scores into probabilities to draw with: one for all, or a sequence with one
             (or None) a member, in the order of `members`; None to take scores for probabilities. Needs `n_samples`.
-        statistic: ``"mean"``, ``"std"`` or ``"bound"`` (mean + c · standard deviation) over members or samples.
+        statistic: ``"mean"``, ``"std"``, ``"bound"`` (mean + c · standard deviation) over members or samples, or the
+            upper end of an ``"interval"``.
         c: of the bound; negative for a lower one.
         reduction: None for the ranking; ``"mean"``, ``"sum"`` or ``"max"`` over the images for a scalar.
+        residuals: how far the estimates were off on labelled images, for intervals, see :func:`fit_residuals`.
+        coverage: of intervals, the least probability that an image lies inside.
         kwargs: see :class:`torchmetrics.Metric`.
 
     Raises:
@@ -76,6 +80,8 @@ class CommitteeHardness(Estimator[ReductionT]):
         statistic: Statistic = "mean",
         c: float = 1.0,
         reduction: ReductionT = None,  # type: ignore[assignment]
+        residuals: Residuals | None = None,
+        coverage: float = 0.8,
         **kwargs: Any,
     ) -> None:
         if n_samples is not None:
@@ -93,7 +99,7 @@ class CommitteeHardness(Estimator[ReductionT]):
                 " of each a member."
             )
         settings = f"committee(weights={weights}, n_samples={n_samples}, seed={seed}{_in_settings(calibration)}"
-        super().__init__(definition, settings, statistic, c, reduction, **kwargs)
+        super().__init__(definition, settings, statistic, c, reduction, residuals, coverage, **kwargs)
         self.weights = weights
         self.n_samples = n_samples
         self.seed = seed

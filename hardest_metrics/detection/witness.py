@@ -12,6 +12,7 @@ from hardest_metrics.detection.estimators import Estimator, Statistic, require_c
 from hardest_metrics.functional.detection.boxes import Batch
 from hardest_metrics.functional.detection.committee import check_others
 from hardest_metrics.functional.detection.packing import ImageDict
+from hardest_metrics.functional.detection.residuals import Residuals
 from hardest_metrics.functional.detection.witnesses import (
     Proposals,
     WitnessModel,
@@ -42,9 +43,12 @@ class WitnessHardness(Estimator[ReductionT]):
         definition: what to estimate; its weighting must be one with a name.
         model: how likely boxes are objects, as :func:`hardest_metrics.calibration.fit_witness_model` learns it from
             labelled images; None for the mean log-odds, which needs none.
-        statistic: ``"mean"``, ``"std"`` or ``"bound"`` (mean + c · standard deviation).
+        statistic: ``"mean"``, ``"std"``, ``"bound"`` (mean + c · standard deviation), or the upper end of
+            an ``"interval"``.
         c: of the bound; negative for a lower one.
         reduction: None for the ranking; ``"mean"``, ``"sum"`` or ``"max"`` over the images for a scalar.
+        residuals: how far the estimates were off on labelled images, for intervals, see :func:`fit_residuals`.
+        coverage: of intervals, the least probability that an image lies inside.
         kwargs: see :class:`torchmetrics.Metric`.
 
     Raises:
@@ -71,11 +75,13 @@ class WitnessHardness(Estimator[ReductionT]):
         statistic: Statistic = "mean",
         c: float = 1.0,
         reduction: ReductionT = None,  # type: ignore[assignment]
+        residuals: Residuals | None = None,
+        coverage: float = 0.8,
         **kwargs: Any,
     ) -> None:
         hearing = WitnessModel() if model is None else model
         settings = f"witness(model={hearing.settings}"
-        super().__init__(definition, settings, statistic, c, reduction, **kwargs)
+        super().__init__(definition, settings, statistic, c, reduction, residuals, coverage, **kwargs)
         require_closed_form(definition)
         require_weighting(hearing, definition.weighting)  # type: ignore[arg-type]
         self.model = model

@@ -68,7 +68,7 @@ class WitnessModel:
         for name, number in (("own", 3), ("alone", 2)):
             object.__setattr__(self, name, _numbers(f"`{name}`", getattr(self, name), number))
         known = get_args(WeightingName)
-        if not isinstance(self.unseen, Mapping) or not set(self.unseen) <= set(known):
+        if not set(self.unseen) <= set(known):
             raise ValueError(
                 f"`unseen` must give a mean and variance to some of {known}, by name, but is {self.unseen}."
             )
