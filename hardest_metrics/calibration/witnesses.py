@@ -137,10 +137,10 @@ def _logistic(features: Tensor, right: Tensor, what: str) -> tuple[float, ...]:
         ) from error
     features = features.cpu()
     mean, deviation = features.mean(0), features.std(0)
-    deviation = torch.where(deviation > 1e-9, deviation, 1.0)  # of a constant the slope is 0 whatever it is divided by
-    model = LogisticRegression(C=1.0, tol=1e-8, max_iter=1000)
-    model.fit(((features - mean) / deviation).numpy(), right.cpu().numpy())
-    slopes = torch.from_numpy(model.coef_[0]) / deviation
+    varies = deviation > 1e-9
+    scaled = torch.where(varies, (features - mean) / deviation, 0.0)
+    model = LogisticRegression(C=1.0, tol=1e-8, max_iter=1000).fit(scaled.numpy(), right.cpu().numpy())
+    slopes = torch.where(varies, torch.from_numpy(model.coef_[0]) / deviation, 0.0)
     return *slopes.tolist(), float(model.intercept_[0]) - float(slopes @ mean)
 
 
