@@ -1,13 +1,16 @@
 """``hardest-metrics calibrate``: from scores to probabilities."""
 
 import io
+import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from jsonargparse import ArgumentParser, Namespace
 
 from hardest_metrics.cli.files import Output, check_inputs, check_outputs, require_package, written_alone
+from hardest_metrics.cli.judged import definitions, in_words
 from hardest_metrics.cli.options import (
     PROGRAM,
     add_ignore_options,
@@ -21,10 +24,11 @@ from hardest_metrics.cli.options import (
     require_given,
 )
 from hardest_metrics.cli.terminal import counted, noted, printable, progress_bar
+from hardest_metrics.input_warning import InputWarning
 from hardest_metrics.names import CALIBRATIONS
 
 if TYPE_CHECKING:
-    from hardest_metrics.calibration import Reliability
+    from hardest_metrics.calibration import Isotonic, Platt, Reliability, Residuals, WitnessModel
     from hardest_metrics.comparison.folds import Fold
     from hardest_metrics.functional import Query
     from hardest_metrics.functional.detection.packing import ImageDict
@@ -35,7 +39,9 @@ def parser() -> ArgumentParser:
     calibrate = new_parser(
         usage=f"{PROGRAM} calibrate --annotations FILE|FOLDER --detections FILE --out FILE.json [options]",
         description="Learn from labelled images which probability a detection of a given score has of being right, for"
-        " rank --estimator NAME --calibration FILE. Use other images than those to be ranked, and the same detector.",
+        " rank --estimator NAME --calibration FILE; or a box that other detectors have or lack, for rank --estimator"
+        " witness --witness-model FILE; and how far estimates are off, for intervals. Use other images than those to be"
+        " ranked, and the same detectors.",
     )
     data = calibrate.add_argument_group("data")
     data.add_argument(
@@ -59,6 +65,12 @@ def parser() -> ArgumentParser:
         " isotonic: any curve that does not fall, for many objects (default: %(default)s)",
     )  # fmt: skip
 
+    fit.add_argument(
+        "--witnesses", nargs="+", default=[], metavar="FILE",
+        help="detections of other detectors on the same images, a file each: fit a model of what these say, in place of"
+        " a curve",
+    )  # fmt: skip
+
     output = calibrate.add_argument_group("output", "How reliable scores were and are is always printed.")
     output.add_argument("--out", metavar="FILE.json", help="write the calibration (required)")
     output.add_argument(
@@ -72,7 +84,9 @@ def parser() -> ArgumentParser:
 def run(options: Namespace) -> None:
     """Fit, judge, print and write."""
     require_given(options, "calibrate", ("annotations", "detections", "out"))
-    inputs = [options.annotations, options.detections]
+    inputs = [options.annotations, options.detections, *options.witnesses]
+    if options.witnesses and options.plot:
+        raise ValueError("`plot` is of a calibration: leave it out, or `witnesses`.")
     check_inputs(inputs)
     outputs = [(options.out, "out", (".json",)), (options.plot, "plot", (".png", ".svg", ".pdf"))]
     check_outputs([Output(*output) for output in outputs if output[0]], inputs)
@@ -80,8 +94,7 @@ def run(options: Namespace) -> None:
     if options.plot:
         require_package("matplotlib", "plot", "`plot`")
 
-    from hardest_metrics.calibration import fit_calibration, reliability, write_calibration
-    from hardest_metrics.comparison.folds import cross_validate
+    from hardest_metrics.calibration import reliability, write_calibration, write_witness_model
     from hardest_metrics.data import atomic_write, read_annotations, read_detections
     from hardest_metrics.functional import Query
 
@@ -93,41 +106,132 @@ def run(options: Namespace) -> None:
         query = Query(
             iou_threshold=options.iou_threshold, area_range=area_range, labels=labels_of(options, annotations)
         )
-        preds, target = read_detections(options.detections, annotations, ignored(options)), annotations.target
+        preds, *witnesses = [
+            read_detections(path, annotations, ignored(options)) for path in (options.detections, *options.witnesses)
+        ]
+        labelled = Labelled(preds, annotations.target, query, None not in annotations.image_sizes)
         if len(preds) < 2:
             raise ValueError(
                 f"{options.annotations}: holds {counted(len(preds), 'image')}, but 2 or more are needed to judge a fit."
             )
         progress.update(bar, description="fitting")
-        before = reliability(preds, target, None, query, "xywh")
+        before = reliability(preds, annotations.target, None, query, "xywh")
         _check_reliability(options, before)
-        calibration = fit_calibration(preds, target, options.method, query, "xywh")
-        try:
-            folds = cross_validate(preds, target, options.method, query)
-        except ValueError as error:
-            raise ValueError(
-                f"{options.detections}: all detections that are right, or that count, are on a few images, so that a"
-                " fit to the others cannot be judged. Calibrate on more images."
-            ) from error
-        after = _reliability_of(folds, preds, target, query)
-        plot = _plot(options.plot, before, after) if options.plot else b""
+        plot = b""
+        if options.witnesses:
+            model, residuals, lines = _witnesses(labelled, witnesses)
+        else:
+            calibration, after, residuals, lines = _calibration(options, labelled, before)
+            plot = _plot(options.plot, before, after) if options.plot else b""
         written = [*filter(None, (options.out, options.plot))]
         with written_alone(written):
-            write_calibration(calibration, options.out)
+            if options.witnesses:
+                write_witness_model(model, options.out, residuals)
+            else:
+                write_calibration(calibration, options.out, residuals)
             if options.plot:
                 with atomic_write(options.plot) as file:
                     file.write(plot)
 
-    detections, images = counted(int(before.number.sum()), "detection"), counted(len(preds), "image")
-    print(f"{calibration!r}, fitted to {detections} on {images}")
-    print(
-        f"Expected calibration error: {before.error:.4f} before; {after.error:.4f} after, each image by a calibration"
-        f" fitted to others ({len(folds)}-fold cross-validation)"
-    )
+    fitted = model if options.witnesses else calibration
+    print(f"{fitted!r}, fitted to {counted(int(before.number.sum()), 'detection')} on {counted(len(preds), 'image')}")
+    for line in lines:
+        print(line)
     for note in notes:
         print(printable(f"Note: {as_options(note, options)}"))
     for path in written:
         print(printable(f"Wrote {path}"))
+
+
+class Labelled(NamedTuple):
+    """Detections and labels of the same images.
+
+    Attributes:
+        preds: one dict an image, boxes as (x, y, width, height).
+        target: likewise.
+        query: which boxes count and when they match.
+        sized: whether the sizes of all images are known.
+    """
+
+    preds: "Sequence[ImageDict]"
+    target: "Sequence[ImageDict]"
+    query: "Query"
+    sized: bool
+
+    def of(self, images: Sequence[int]) -> "tuple[list[ImageDict], list[ImageDict]]":
+        """Those of some images."""
+        return [self.preds[i] for i in images], [self.target[i] for i in images]
+
+
+def _calibration(
+    options: Namespace, labelled: Labelled, before: "Reliability"
+) -> "tuple[Platt | Isotonic, Reliability, Residuals, list[str]]":
+    """The calibration, how reliable it makes other images, how far its estimates are off, and all that in words."""
+    from hardest_metrics.calibration import fit_calibration
+    from hardest_metrics.comparison.folds import cross_validate
+    from hardest_metrics.detection import ExpectedHardness
+    from hardest_metrics.detection.residuals import judge, residuals_of
+
+    preds, target, query, sized = labelled
+    calibration = fit_calibration(preds, target, options.method, query, "xywh")
+    try:
+        folds = cross_validate(preds, target, options.method, query)
+    except ValueError as error:
+        raise ValueError(
+            f"{options.detections}: all detections that are right, or that count, are on a few images, so that a"
+            " fit to the others cannot be judged. Calibrate on more images."
+        ) from error
+    after = _reliability_of(folds, preds, target, query)
+
+    def fitted(images: Sequence[int]) -> list[ExpectedHardness]:
+        one = fit_calibration(*labelled.of(images), options.method, query, "xywh")
+        return [ExpectedHardness(definition, one) for definition in definitions(query, sized)]
+
+    judged = judge(fitted, preds, target)
+    scores = judge([ExpectedHardness(definition) for definition in definitions(query, sized)], preds, target)
+    residuals = residuals_of(judged)
+    error = (
+        f"Expected calibration error: {before.error:.4f} before; {after.error:.4f} after, each image by a calibration"
+        f" fitted to others ({len(folds)}-fold cross-validation)"
+    )
+    return calibration, after, residuals, [error, *in_words(scores, judged, residuals)]
+
+
+def _witnesses(
+    labelled: Labelled, witnesses: "Sequence[Sequence[ImageDict]]"
+) -> "tuple[WitnessModel, Residuals, list[str]]":
+    """The model, how far its estimates are off, and that in words."""
+    from hardest_metrics.calibration import WitnessModel, fit_witness_model
+    from hardest_metrics.detection import ExpectedHardness, WitnessHardness
+    from hardest_metrics.detection.residuals import judge, residuals_of
+
+    preds, target, query, sized = labelled
+    model = fit_witness_model(preds, witnesses, target, query, "xywh")
+
+    known: dict[tuple[int, ...], WitnessModel] = {}
+
+    def fitted(images: Sequence[int]) -> WitnessModel:
+        if tuple(images) in known:
+            return known[tuple(images)]
+        some, labels = labelled.of(images)
+        beside = [[witness[i] for i in images] for witness in witnesses]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", InputWarning)  # what there is to say was said of all images
+            return known.setdefault(tuple(images), fit_witness_model(some, beside, labels, query, "xywh"))
+
+    def estimators(images: Sequence[int]) -> list[WitnessHardness]:
+        return [WitnessHardness(definition, fitted(images)) for definition in definitions(query, sized)]
+
+    def alike(images: Sequence[int]) -> list[WitnessHardness]:
+        # what nobody proposes is the same number for every image, but another one in each fold: it ranks nothing
+        one = replace(fitted(images), unseen=model.unseen)
+        return [WitnessHardness(definition, one) for definition in definitions(query, sized)]
+
+    judged = judge(estimators, preds, target, witnesses=witnesses)
+    ranked = judge(alike, preds, target, witnesses=witnesses)
+    scores = judge([ExpectedHardness(definition) for definition in definitions(query, sized)], preds, target)
+    residuals = residuals_of(judged)
+    return model, residuals, in_words(scores, judged, residuals, ranked)
 
 
 def _check_reliability(options: Namespace, scores: "Reliability") -> None:

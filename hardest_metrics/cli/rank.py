@@ -169,7 +169,7 @@ def _check_files(options: Namespace) -> None:
             f"`annotations` is missing: give labels, or an `estimator`, which needs none, see {PROGRAM} rank --help."
         )
     require_given(options, "rank", ("detections",))
-    inputs = [options.annotations, options.detections, *options.members, options.calibration]
+    inputs = [options.annotations, options.detections, *options.members, options.calibration, options.witness_model]
     inputs = [path for path in [*inputs, *options.member_calibrations] if path]
     check_inputs(inputs)
     of_folder = options.images and not options.annotations
@@ -296,6 +296,6 @@ def _table(ranked: Ranked, top_k: int, images: ImageSet) -> Table:
     for rank, (image_id, value) in enumerate(zip(image_ids, hardness, strict=True), start=1):
         shown_id, file_name = named_by[image_id]
         name = [Text(printable(file_name))] if images.named else []
-        counts = [f"{count[image_id]:.0f}" for count in ranked.columns.values()]
+        counts = [f"{count[image_id]:.4g}" for count in ranked.columns.values()]
         table.add_row(str(rank), Text(printable(str(shown_id))), *name, f"{value:.5g}", *counts)
     return table

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from jsonargparse import Namespace
 
 from hardest_metrics.cli.terminal import counted
+from hardest_metrics.names import WITNESS
 
 if TYPE_CHECKING:
     from hardest_metrics.detection import BoxErrors
@@ -20,6 +21,8 @@ _IN_ERROR = {
     "false_negatives": "with a missed object",
     "total_false": "with an error",
 }
+
+_ENDS = ("lower", "upper")
 
 _BATCH_SIZE = 256  # images at a time: few enough for the progress bar to move
 
@@ -83,17 +86,28 @@ def estimated(
     from hardest_metrics.detection.naming import make_estimator
     from hardest_metrics.plot import detection_boxes
 
-    metric = make_estimator(options.estimator, _definition(options.query, options.weighting, query), **settings)
+    metric: Any = make_estimator(options.estimator, _definition(options.query, options.weighting, query), **settings)
+    beside = "witnesses" if options.estimator == WITNESS else "members"
     counts: dict[int, float] = {}
     for start in range(0, len(preds), _BATCH_SIZE):
         batch = slice(start, start + _BATCH_SIZE)
-        of_members = {"members": [member[batch] for member in members]} if members else {}
-        metric.update(preds[batch], target[batch], **of_members)
+        of_others = {beside: [member[batch] for member in members]} if members else {}
+        metric.update(preds[batch], target[batch], **of_others)
         boxes = detection_boxes(preds[batch], query, "xywh")
         counts |= {image["image_id"]: len(one.labels) for image, one in zip(target[batch], boxes, strict=True)}
         advance(len(boxes))
     ranking = metric.summary().ranking
-    return Ranked(ranking, {"detections\ncounted": counts}, _mean(ranking))
+    columns: dict[str, Mapping[int, float]] = {"detections\ncounted": counts}
+    summary = _mean(ranking)
+    if settings.get("residuals") is not None:
+        image_ids, *ends = (column.tolist() for column in metric.intervals())
+        columns |= {f"{end}\nend": dict(zip(image_ids, at, strict=True)) for end, at in zip(_ENDS, ends, strict=True)}
+        mean, lower, upper = metric.mean_interval()
+        summary = (
+            f"{counted(len(ranking.hardness), 'image')}, mean hardness {mean:.5g}, with {metric.coverage:.0%}"
+            f" probability from {lower:.5g} to {upper:.5g}"
+        )
+    return Ranked(ranking, columns, summary)
 
 
 def _definition(kind: str, weighting: Any, query: "Query") -> "BoxErrors":

@@ -56,32 +56,17 @@ def fit_residuals(
         >>> metric.mean_interval().mean
         0.3
     """
-    number = len(preds)
-    if number != len(target):
-        raise ValueError(
-            f"`preds` holds {number} images and `target` {len(target)}: give the labels of the same images."
-        )
-    if not callable(estimators):
-        return residuals_of([_judged(estimators, range(number), preds, target, others)])
-    if number < 2:
-        raise ValueError(f"`preds` holds {number} images: to judge what is fitted to the others needs 2 or more.")
-    shuffled = torch.randperm(number, generator=torch.Generator().manual_seed(0))
-    parts = []
-    for held_out in shuffled.tensor_split(min(_FOLDS, number)):
-        images = set(held_out.tolist())
-        fitted = estimators([image for image in range(number) if image not in images])
-        parts.append(_judged(fitted, sorted(images), preds, target, others))
-    return residuals_of(parts)
+    return residuals_of(judge(estimators, preds, target, **others))
 
 
 class Judged(NamedTuple):
-    """Estimates of one weighting beside what the labels say.
+    """Estimates of one weighting beside what the labels say, of the same images.
 
     Attributes:
         estimator: what it is called.
         query: of the definitions.
-        moments: ``(N, 3, 2)``: of each kind of errors, mean and standard deviation.
-        errors: ``(N, 3)``: of each kind of errors, by the labels.
+        moments: ``(N, 3, 2)``: of false positives, of false negatives and of both, mean and standard deviation.
+        errors: ``(N, 3)``: likewise, by the labels.
     """
 
     estimator: str
@@ -90,22 +75,51 @@ class Judged(NamedTuple):
     errors: Tensor
 
 
-def residuals_of(parts: Sequence[Mapping[str, Judged]]) -> Residuals:
+def judge(
+    estimators: Sequence[AnyEstimator] | Callable[[Sequence[int]], Sequence[AnyEstimator]],
+    preds: Sequence[ImageDict],
+    target: Sequence[ImageDict],
+    **others: Sequence[Sequence[ImageDict]],
+) -> dict[str, Judged]:
+    """Estimates beside labels, by weighting. Arguments and errors are those of :func:`fit_residuals`."""
+    number = len(preds)
+    if number != len(target):
+        raise ValueError(
+            f"`preds` holds {number} images and `target` {len(target)}: give the labels of the same images."
+        )
+    if not callable(estimators):
+        return _judged(estimators, range(number), preds, target, others)
+    if number < 2:
+        raise ValueError(f"`preds` holds {number} images: to judge what is fitted to the others needs 2 or more.")
+    shuffled = torch.randperm(number, generator=torch.Generator().manual_seed(0))
+    parts = []
+    for held_out in shuffled.tensor_split(min(_FOLDS, number)):
+        images = set(held_out.tolist())
+        fitted = estimators([image for image in range(number) if image not in images])
+        parts.append(_judged(fitted, sorted(images), preds, target, others))
+    return {weighting: _joined([part[weighting] for part in parts]) for weighting in parts[0]}
+
+
+def _joined(parts: Sequence[Judged]) -> Judged:
+    moments, errors = (torch.cat([getattr(part, name) for part in parts]) for name in ("moments", "errors"))
+    return parts[0]._replace(moments=moments, errors=errors)
+
+
+def residuals_of(judged: Mapping[str, Judged]) -> Residuals:
     """How far estimates were off.
 
     Args:
-        parts: of the images of each fold, by weighting.
+        judged: by weighting.
 
     Raises:
         ValueError: if there are no images, or the estimators are not of one kind and query.
     """
-    known = {(judged.estimator, judged.query) for part in parts for judged in part.values()}
+    known = {(one.estimator, one.query) for one in judged.values()}
     if len(known) != 1:
         raise ValueError(f"`estimators` must be of one kind and query, but are {sorted(known)}.")
     ((estimator, query),) = known
     by_definition = {}
-    for weighting in parts[0]:
-        moments, errors = (torch.cat([getattr(part[weighting], name) for part in parts]) for name in Judged._fields[2:])
+    for weighting, (_, _, moments, errors) in judged.items():
         if not len(errors):
             raise ValueError("`preds` holds no images: fit residuals to labelled ones.")
         for place, kind in enumerate(get_args(ErrorKind)):

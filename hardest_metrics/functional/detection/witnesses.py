@@ -14,12 +14,12 @@ from typing import NamedTuple, get_args
 import torch
 from torch import Tensor
 
-from hardest_metrics.functional.detection.boxes import Batch, Detections, GroundTruth, group_numbers
+from hardest_metrics.functional.detection.boxes import Batch, Detections, GroundTruth, group_numbers, shared_areas
 from hardest_metrics.functional.detection.estimation import moments_given, participants
 from hardest_metrics.functional.detection.matching import Outcome, Query, match, overlapping, rank
 from hardest_metrics.functional.detection.weighting import WeightingName
 from hardest_metrics.functional.eager import eager
-from hardest_metrics.functional.order import ascending_order, positions
+from hardest_metrics.functional.order import ascending_order, positions, runs
 
 #: The score that a witness is taken to give an object for which it has no box.
 ABSENT = 0.02
@@ -80,6 +80,10 @@ class WitnessModel:
 
     def __reduce__(self) -> tuple[type["WitnessModel"], tuple[object, ...]]:
         return type(self), (self.own, self.alone, dict(self.unseen))  # a view of a dict is not pickled
+
+    def __repr__(self) -> str:
+        own, alone = (tuple(float(f"{number:.4g}") for number in numbers) for numbers in (self.own, self.alone))
+        return f"WitnessModel(own={own}, alone={alone})"
 
     def __hash__(self) -> int:
         return hash(self.settings)
@@ -176,11 +180,11 @@ def propose(batch: Batch, witnesses: Sequence[Batch], query: Query) -> Proposals
         said = log_odds(seen.scores)
         matches = match(boxes, _as_objects(seen), every)
         sums = sums + torch.cat((said, absent))[matches.detection_match]  # that of none is at -1, the last
-        new = (matches.ground_truth == Outcome.FALSE_NEGATIVE).index_fill_(0, _lying_on(boxes, seen, every), False)
-        added = positions(new)
+        added = positions(matches.ground_truth == Outcome.FALSE_NEGATIVE)
+        added = added.index_select(0, _elsewhere(boxes, seen.take(added), every))
         boxes, order = _with_added(boxes, seen.take(added))
         sums = torch.cat((sums, said[added] + heard * absent))[order]
-        own, takes_part = (torch.cat((mask, torch.zeros_like(new[added])))[order] for mask in (own, takes_part))
+        own, takes_part = (torch.cat((mask, mask.new_zeros(len(added))))[order] for mask in (own, takes_part))
     objects = batch.ground_truth
     groups = group_numbers((boxes.labels, objects.labels), (boxes.image, objects.image), limits, number)
     together = replace(
@@ -236,24 +240,36 @@ def _without_duplicates(boxes: Detections, query: Query) -> Tensor:
     # Non-maximum suppression asks the boxes in turn. Here all are asked at once, again and again: after as many rounds
     # as a chain of boxes that overlap is long nothing changes any more, and that is the same
     ranked = rank(boxes, query)
-    crowd = torch.zeros(len(ranked), dtype=torch.bool, device=ranked.device)
-    i, j, _ = overlapping(boxes, boxes, ranked, ranked, crowd, query.iou_threshold)
-    higher = positions(i < j)
-    i, j = i.index_select(0, higher), j.index_select(0, higher)
-    kept = ~crowd
+    kept = torch.ones(len(ranked), dtype=torch.bool, device=ranked.device)
+    higher, lower = _too_close(boxes.take(ranked), query.iou_threshold)
     while True:
-        suppressed = positions(kept.index_select(0, i))
-        now = torch.ones_like(kept).index_fill_(0, j.index_select(0, suppressed), False)
+        suppressed = lower.index_select(0, positions(kept.index_select(0, higher)))
+        now = torch.ones_like(kept).index_fill_(0, suppressed, False)
         if torch.equal(now, kept):
-            return ranked.index_select(0, positions(kept)).sort().values
+            chosen = torch.zeros(len(boxes), dtype=torch.bool, device=ranked.device)
+            return positions(chosen.index_fill_(0, ranked.index_select(0, positions(kept)), True))
         kept = now
 
 
-def _lying_on(boxes: Detections, seen: Detections, query: Query) -> Tensor:
-    """``(k,)`` int64: which of the boxes seen overlap one of `boxes` of their group enough to show the same object."""
+def _too_close(ranked: Detections, iou_threshold: float) -> tuple[Tensor, Tensor]:
+    """Pairs of boxes of a group that overlap so much, the first of higher score; given in order of group and score."""
+    first, count = runs(ranked.group, ranked.group)
+    place, area = torch.arange(len(ranked), device=first.device), ranked.box_area
+    pairs = [(place[:0], place[:0])]
+    for i, j, shared in shared_areas(ranked.xywh, ranked.xywh, place + 1, first + count - place - 1):
+        union = area.index_select(0, i) + area.index_select(0, j) - shared
+        close = positions((shared >= iou_threshold * union) & (shared > 0))
+        pairs.append((i.index_select(0, close), j.index_select(0, close)))
+    higher, lower = (torch.cat(parts) for parts in zip(*pairs, strict=True))
+    return higher, lower
+
+
+def _elsewhere(boxes: Detections, seen: Detections, query: Query) -> Tensor:
+    """``(k,)`` int64: which of the boxes seen overlap none of `boxes` of their group enough to show the same object."""
     objects = torch.arange(len(seen), device=seen.labels.device)
-    crowd = torch.zeros(len(seen), dtype=torch.bool, device=objects.device)
-    return overlapping(boxes, seen, rank(boxes, query), objects, crowd, query.iou_threshold)[1]
+    elsewhere = torch.ones(len(seen), dtype=torch.bool, device=objects.device)
+    _, on_one, _ = overlapping(boxes, seen, rank(boxes, query), objects, ~elsewhere, query.iou_threshold)
+    return positions(elsewhere.index_fill_(0, on_one, False))
 
 
 def _as_objects(boxes: Detections) -> GroundTruth:
