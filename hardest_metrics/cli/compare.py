@@ -252,6 +252,7 @@ def _compare(
     settings = query_settings(options)
 
     from hardest_metrics.comparison import Kept, compare
+    from hardest_metrics.comparison.budgets import in_words
     from hardest_metrics.comparison.documents import as_csv, as_markdown
     from hardest_metrics.comparison.figures import plots
     from hardest_metrics.data import read_annotations, read_detections
@@ -302,7 +303,8 @@ def _compare(
         "samples": str(options.n_samples),
         "made with": f"hardest_metrics {__version__}",
     }
-    notes = [*comparison.notes, *(as_options(note, options) for note in warned + of_detections + of_boxes)]
+    worth = [line for name in detections for line in in_words(comparison, name)]
+    notes = [*worth, *comparison.notes, *(as_options(note, options) for note in warned + of_detections + of_boxes)]
     if unsized and definitions is None and not options.images:
         notes.append(
             "widths and heights that annotations lack are taken from the files in --images, where it is given."

@@ -13,7 +13,7 @@ from hardest_metrics.calibration import Platt, write_calibration
 from hardest_metrics.data import read_annotations, read_detections
 from hardest_metrics.detection import TotalFalse
 from hardest_metrics.detection.naming import make_estimator
-from hardest_metrics.names import COMMITTEES, ESTIMATORS, OF_LOGITS, OF_OTHERS, WITNESS
+from hardest_metrics.names import ESTIMATORS, OF_LOGITS, OF_OTHERS, WITNESS
 from tests.cli.commands import Run, ranking_of
 
 
@@ -280,7 +280,7 @@ BAD: dict[str, tuple[Sequence[object], str]] = {
         ("--detections", "{}/named.json", "--weighting", "pixel"), "needs. Give the folder --images, or choose"
     ),
     "calibrated committee": (
-        (*COMMITTEE, "--n-samples", 3), "no use to committee: leave it out. It takes --c, --member-weights, --statistic"
+        (*COMMITTEE, "--n-samples", 3), "no use to committee: leave it out. It takes --c, --coverage, --member-weights,"
     ),
     "other images of a member": (
         ("--estimator", "committee", "--members", "{}/other.json"), "other.json: has image '99', which"
