@@ -1,16 +1,13 @@
 """``hardest-metrics calibrate``: from scores to probabilities."""
 
 import io
-import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
 
 from hardest_metrics.cli.files import Output, check_inputs, check_outputs, require_package, written_alone
-from hardest_metrics.cli.judged import definitions, in_words
 from hardest_metrics.cli.options import (
     PROGRAM,
     add_ignore_options,
@@ -24,12 +21,12 @@ from hardest_metrics.cli.options import (
     require_given,
 )
 from hardest_metrics.cli.terminal import counted, noted, printable, progress_bar
-from hardest_metrics.input_warning import InputWarning
 from hardest_metrics.names import CALIBRATIONS
 
 if TYPE_CHECKING:
     from hardest_metrics.calibration import Isotonic, Platt, Reliability, Residuals, WitnessModel
     from hardest_metrics.comparison.folds import Fold
+    from hardest_metrics.comparison.judged import Labelled
     from hardest_metrics.functional import Query
     from hardest_metrics.functional.detection.packing import ImageDict
 
@@ -95,6 +92,7 @@ def run(options: Namespace) -> None:
         require_package("matplotlib", "plot", "`plot`")
 
     from hardest_metrics.calibration import reliability, write_calibration, write_witness_model
+    from hardest_metrics.comparison.judged import Labelled
     from hardest_metrics.data import atomic_write, read_annotations, read_detections
     from hardest_metrics.functional import Query
 
@@ -109,7 +107,7 @@ def run(options: Namespace) -> None:
         preds, *witnesses = [
             read_detections(path, annotations, ignored(options)) for path in (options.detections, *options.witnesses)
         ]
-        labelled = Labelled(preds, annotations.target, query, None not in annotations.image_sizes)
+        labelled = Labelled(preds, annotations.target, query, witnesses)
         if len(preds) < 2:
             raise ValueError(
                 f"{options.annotations}: holds {counted(len(preds), 'image')}, but 2 or more are needed to judge a fit."
@@ -119,7 +117,7 @@ def run(options: Namespace) -> None:
         _check_reliability(options, before)
         plot = b""
         if options.witnesses:
-            model, residuals, lines = _witnesses(labelled, witnesses)
+            model, residuals, lines = _model(labelled)
         else:
             calibration, after, residuals, lines = _calibration(options, labelled, before)
             plot = _plot(options.plot, before, after) if options.plot else b""
@@ -143,36 +141,16 @@ def run(options: Namespace) -> None:
         print(printable(f"Wrote {path}"))
 
 
-class Labelled(NamedTuple):
-    """Detections and labels of the same images.
-
-    Attributes:
-        preds: one dict an image, boxes as (x, y, width, height).
-        target: likewise.
-        query: which boxes count and when they match.
-        sized: whether the sizes of all images are known.
-    """
-
-    preds: "Sequence[ImageDict]"
-    target: "Sequence[ImageDict]"
-    query: "Query"
-    sized: bool
-
-    def of(self, images: Sequence[int]) -> "tuple[list[ImageDict], list[ImageDict]]":
-        """Those of some images."""
-        return [self.preds[i] for i in images], [self.target[i] for i in images]
-
-
 def _calibration(
-    options: Namespace, labelled: Labelled, before: "Reliability"
+    options: Namespace, labelled: "Labelled", before: "Reliability"
 ) -> "tuple[Platt | Isotonic, Reliability, Residuals, list[str]]":
     """The calibration, how reliable it makes other images, how far its estimates are off, and all that in words."""
     from hardest_metrics.calibration import fit_calibration
     from hardest_metrics.comparison.folds import cross_validate
-    from hardest_metrics.detection import ExpectedHardness
-    from hardest_metrics.detection.residuals import judge, residuals_of
+    from hardest_metrics.comparison.judged import in_words
+    from hardest_metrics.detection.residuals import residuals_of
 
-    preds, target, query, sized = labelled
+    preds, target, query = labelled.preds, labelled.target, labelled.query
     calibration = fit_calibration(preds, target, options.method, query, "xywh")
     try:
         folds = cross_validate(preds, target, options.method, query)
@@ -182,56 +160,26 @@ def _calibration(
             " fit to the others cannot be judged. Calibrate on more images."
         ) from error
     after = _reliability_of(folds, preds, target, query)
-
-    def fitted(images: Sequence[int]) -> list[ExpectedHardness]:
-        one = fit_calibration(*labelled.of(images), options.method, query, "xywh")
-        return [ExpectedHardness(definition, one) for definition in definitions(query, sized)]
-
-    judged = judge(fitted, preds, target)
-    scores = judge([ExpectedHardness(definition) for definition in definitions(query, sized)], preds, target)
+    judged = labelled.calibrated(options.method)
     residuals = residuals_of(judged)
-    error = (
+    error_before_and_after = (
         f"Expected calibration error: {before.error:.4f} before; {after.error:.4f} after, each image by a calibration"
         f" fitted to others ({len(folds)}-fold cross-validation)"
     )
-    return calibration, after, residuals, [error, *in_words(scores, judged, residuals)]
+    words = [error_before_and_after, *in_words(labelled.by_scores(), judged, residuals)]
+    return calibration, after, residuals, words
 
 
-def _witnesses(
-    labelled: Labelled, witnesses: "Sequence[Sequence[ImageDict]]"
-) -> "tuple[WitnessModel, Residuals, list[str]]":
-    """The model, how far its estimates are off, and that in words."""
-    from hardest_metrics.calibration import WitnessModel, fit_witness_model
-    from hardest_metrics.detection import ExpectedHardness, WitnessHardness
-    from hardest_metrics.detection.residuals import judge, residuals_of
+def _model(labelled: "Labelled") -> "tuple[WitnessModel, Residuals, list[str]]":
+    """The model of witnesses, how far its estimates are off, and that in words."""
+    from hardest_metrics.calibration import fit_witness_model
+    from hardest_metrics.comparison.judged import in_words
+    from hardest_metrics.detection.residuals import residuals_of
 
-    preds, target, query, sized = labelled
-    model = fit_witness_model(preds, witnesses, target, query, "xywh")
-
-    known: dict[tuple[int, ...], WitnessModel] = {}
-
-    def fitted(images: Sequence[int]) -> WitnessModel:
-        if tuple(images) in known:
-            return known[tuple(images)]
-        some, labels = labelled.of(images)
-        beside = [[witness[i] for i in images] for witness in witnesses]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", InputWarning)  # what there is to say was said of all images
-            return known.setdefault(tuple(images), fit_witness_model(some, beside, labels, query, "xywh"))
-
-    def estimators(images: Sequence[int]) -> list[WitnessHardness]:
-        return [WitnessHardness(definition, fitted(images)) for definition in definitions(query, sized)]
-
-    def alike(images: Sequence[int]) -> list[WitnessHardness]:
-        # what nobody proposes is the same number for every image, but another one in each fold: it ranks nothing
-        one = replace(fitted(images), unseen=model.unseen)
-        return [WitnessHardness(definition, one) for definition in definitions(query, sized)]
-
-    judged = judge(estimators, preds, target, witnesses=witnesses)
-    ranked = judge(alike, preds, target, witnesses=witnesses)
-    scores = judge([ExpectedHardness(definition) for definition in definitions(query, sized)], preds, target)
+    model = fit_witness_model(labelled.preds, labelled.witnesses, labelled.target, labelled.query, "xywh")
+    judged = labelled.heard()
     residuals = residuals_of(judged)
-    return model, residuals, in_words(scores, judged, residuals, ranked)
+    return model, residuals, in_words(labelled.by_scores(), judged, residuals, labelled.heard(model))
 
 
 def _check_reliability(options: Namespace, scores: "Reliability") -> None:

@@ -1,7 +1,6 @@
 """Every definition by every estimator for every detector: each ranking made once, and judged by the labels."""
 
 import json
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -23,7 +22,7 @@ from hardest_metrics.detection.naming import DEFINITIONS, make_estimator
 from hardest_metrics.functional.agreement import MEASURES
 from hardest_metrics.functional.detection.matching import Query
 from hardest_metrics.functional.detection.packing import ImageDict
-from hardest_metrics.input_warning import InputWarning
+from hardest_metrics.input_warning import quietly
 from hardest_metrics.metric import HardnessMetric
 from hardest_metrics.names import WEIGHTINGS
 from hardest_metrics.ranking import Ranking
@@ -316,8 +315,7 @@ class _Run:
     def _hearings(self, detector: str) -> list[Hearing]:
         witnesses = [self.detections[other] for other in self._others(detector)]
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", InputWarning)  # of few images the verdict says so
+            with quietly():  # of few images the verdict says so
                 return cross_validate_witnesses(
                     self.detections[detector], witnesses, self.annotations.target, self.query
                 )
