@@ -52,7 +52,8 @@ def spearman_parts(estimated: Tensor, true: Tensor) -> Tensor:
     ranks = torch.stack([_mean_ranks(column.double()) for column in (estimated, true)])
     ranks = ranks - ranks.mean(1, keepdim=True)
     x, y = ranks / ranks.square().mean(1, keepdim=True).sqrt()
-    return x * y - (x * y).mean() * (x.square() + y.square()) / 2
+    parts: Tensor = x * y - (x * y).mean() * (x.square() + y.square()) / 2
+    return parts
 
 
 def in_words(comparison: Comparison, detector: str) -> list[str]:
@@ -117,4 +118,5 @@ def _gains(
 def _mean_ranks(values: Tensor) -> Tensor:
     """``(N,)``, equal values having their mean rank."""
     _, place, number = values.unique(return_inverse=True, return_counts=True)
-    return (number.cumsum(0) - (number - 1) / 2)[place].double()
+    ranks: Tensor = number.cumsum(0) - (number - 1) / 2
+    return ranks[place].double()

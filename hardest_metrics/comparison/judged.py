@@ -129,7 +129,8 @@ def _each(judged: Mapping[str, Judged]) -> Iterator[tuple[Tensor, Tensor, Tensor
     """Of each definition ``(N,)`` hardness, estimates and their deviations."""
     for one in judged.values():
         for kind in range(one.errors.shape[1]):
-            yield one.errors[:, kind], *one.moments[:, kind].unbind(1)
+            mean, deviation = one.moments[:, kind].unbind(1)
+            yield one.errors[:, kind], mean, deviation
 
 
 def _correlation(judged: Mapping[str, Judged]) -> float:

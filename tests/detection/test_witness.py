@@ -13,7 +13,7 @@ from hardest_metrics import FalseNegatives, FalsePositives, HardnessCollection, 
 from hardest_metrics.calibration import fit_witness_model
 from hardest_metrics.data import read_annotations, read_detections
 from hardest_metrics.detection import BoxErrors, ExpectedHardness, WitnessHardness, witness
-from hardest_metrics.functional import WitnessModel
+from hardest_metrics.functional import Batch, Proposals, Query, WitnessModel, propose
 from hardest_metrics.functional.agreement import spearman
 from hardest_metrics.functional.detection.weighting import WEIGHTINGS
 from tests.scenes import Image, Scenery, detected
@@ -63,8 +63,13 @@ def test_nine_definitions_together_are_those_alone(collection: Any) -> None:
 
 
 def test_a_collection_hears_witnesses_once_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    heard = []
-    monkeypatch.setattr(witness, "propose", lambda *args, f=witness.propose: heard.append(1) or f(*args))
+    heard: list[Query] = []
+
+    def listening(batch: Batch, witnesses: Any, query: Query) -> Proposals:
+        heard.append(query)
+        return propose(batch, witnesses, query)
+
+    monkeypatch.setattr(witness, "propose", listening)
     models = (None, WitnessModel(own=(1.0, 0.4, -0.2)))
     together = HardnessCollection({
         f"{one.__name__}/{w}/{n}": WitnessHardness(one(w), model) for one, w in NINE for n, model in enumerate(models)

@@ -12,7 +12,7 @@ from torchvision.ops import box_iou, nms
 
 from hardest_metrics.functional import Batch, Outcome, Query, WitnessModel, match, no_labels, pack, propose
 from hardest_metrics.functional.detection.boxes import GroundTruth
-from hardest_metrics.functional.detection.estimation import expected_moments
+from hardest_metrics.functional.detection.estimation import Calibration, expected_moments
 from hardest_metrics.functional.detection.weighting import WEIGHTINGS
 from hardest_metrics.functional.detection.witnesses import ABSENT, log_odds, witness_moments
 from tests.scenes import Image, Scenery, detected
@@ -123,7 +123,7 @@ def test_what_only_a_witness_has_is_never_a_detection(threshold: float) -> None:
     assert torch.allclose(moments[:, 0, 0], alone[:, 0, 0])
 
 
-class _Never:
+class _Never(Calibration):
     settings = "never()"
 
     def __call__(self, scores: Tensor) -> Tensor:
