@@ -53,7 +53,13 @@ def parser() -> ArgumentParser:
     )  # fmt: skip
     add_split_option(data)
     add_ignore_options(data)
-    add_object_options(calibrate.add_argument_group("query", "What it takes for a detection to be right."))
+    query = calibrate.add_argument_group("query", "What it takes for a detection to be right.")
+    add_object_options(query)
+    query.add_argument(
+        "--score-threshold", type=float, default=0.5, metavar="SCORE",
+        help="detections of a lower score are no errors, in [0, 1]; of use to intervals, which are for rank with the"
+        " same one (default: %(default)s)",
+    )  # fmt: skip
 
     fit = calibrate.add_argument_group("fit")
     fit.add_argument(
@@ -97,12 +103,12 @@ def run(options: Namespace) -> None:
     from hardest_metrics.functional import Query
 
     area_range = area_range_of(options)
-    Query(iou_threshold=options.iou_threshold, area_range=area_range)  # refuses what makes no sense at once
+    Query(options.score_threshold, options.iou_threshold, area_range=area_range)  # refuses what makes no sense at once
     with noted() as notes, progress_bar() as progress:
         bar = progress.add_task("reading", total=None)
         annotations = read_annotations(options.annotations, options.split, ignored(options))
         query = Query(
-            iou_threshold=options.iou_threshold, area_range=area_range, labels=labels_of(options, annotations)
+            options.score_threshold, options.iou_threshold, labels_of(options, annotations), area_range=area_range
         )
         preds, *witnesses = [
             read_detections(path, annotations, ignored(options)) for path in (options.detections, *options.witnesses)

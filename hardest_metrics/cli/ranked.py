@@ -1,5 +1,6 @@
 """Ranking by labels, or by an estimate, as ``hardest-metrics rank`` shows it."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from jsonargparse import Namespace
 
 from hardest_metrics.cli.terminal import counted
+from hardest_metrics.input_warning import InputWarning
 from hardest_metrics.names import WITNESS
 
 if TYPE_CHECKING:
@@ -86,7 +88,9 @@ def estimated(
     from hardest_metrics.detection.naming import make_estimator
     from hardest_metrics.plot import detection_boxes
 
-    metric: Any = make_estimator(options.estimator, _definition(options.query, options.weighting, query), **settings)
+    definition = _definition(options.query, options.weighting, query)
+    settings = _without_others(settings, options, query)
+    metric: Any = make_estimator(options.estimator, definition, **settings)
     beside = "witnesses" if options.estimator == WITNESS else "members"
     counts: dict[int, float] = {}
     for start in range(0, len(preds), _BATCH_SIZE):
@@ -108,6 +112,23 @@ def estimated(
             f" probability from {lower:.5g} to {upper:.5g}"
         )
     return Ranked(ranking, columns, summary)
+
+
+def _without_others(settings: dict[str, Any], options: Namespace, query: "Query") -> dict[str, Any]:
+    """Without residuals of another query or definition, unless intervals were asked for, which cannot be given then."""
+    residuals, name = settings.get("residuals"), f"{options.query}/{options.weighting}"
+    if residuals is None or (residuals.query == str(query) and name in residuals.by_definition):
+        return settings
+    file = options.witness_model or options.calibration
+    if residuals.query != str(query):
+        why = f"{file} knows how far estimates are off under {residuals.query}, but not under {query}"
+    else:
+        known = ", ".join(residuals.by_definition)
+        why = f"{file} does not know how far estimates of {name} are off, but those of {known}"
+    if settings["coverage"] is not None or options.statistic == "interval":
+        raise ValueError(f"{why}: there are no intervals. Let calibrate and rank count the same boxes.")
+    warnings.warn(f"{why}: no intervals are given.", InputWarning, stacklevel=2)
+    return settings | {"residuals": None}
 
 
 def _definition(kind: str, weighting: Any, query: "Query") -> "BoxErrors":

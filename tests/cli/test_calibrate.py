@@ -100,6 +100,12 @@ def test_rank_says_how_sure_it_is(voc100: list[Path], tmp_path: Path, run: Run) 
     assert re.search(r"100 images, mean hardness 2\.\d+, with 90% probability from 2\.\d+ to 3\.\d+", printed)
     upper = json.loads(ranking.read_text())[0]["hardness"]
     assert re.search(rf"│ +1 │.*│ +{upper:.4g} │\n", printed)
+    code, without, _ = run(*command, "--score-threshold", 0.3)
+    assert (code, "probability from" in without) == (0, False)
+    assert "Note: " in without
+    assert "no intervals are given" in without
+    code, _, err = run(*command, "--score-threshold", 0.3, "--coverage", 0.9)
+    assert (code, "there are no intervals" in err) == (2, True)
     _, by_mean, _ = run(*command)
     assert "with 80% probability" in by_mean
     assert "heard by model.json" in by_mean
@@ -124,7 +130,7 @@ BAD: dict[str, tuple[Sequence[object], str]] = {
     "right on one image": (("--labels", "person"), "results.json: all detections that are right, or that count, are"),
     "no such witness": (("--witnesses", "{}/none.json"), "none.json: no such file"),
     "witness and a picture": (("--witnesses", "{}/results.json", "--plot", "{}/a.png"), "--plot is of a calibration"),
-    "threshold that has no use": (("--score-threshold", 0.5), "--score-threshold"),
+    "score above 1": (("--score-threshold", 1.5), "--score-threshold must"),
 }
 
 
