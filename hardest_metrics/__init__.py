@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         ScoreSampling,
         TotalFalse,
         Uncertainty,
+        WitnessHardness,
     )
     from hardest_metrics.dynamics import Dynamics
     from hardest_metrics.metric import HardnessMetric, Summary
@@ -82,6 +83,7 @@ __all__ = [
     "TotalFalse",
     "TwoBestGap",
     "Uncertainty",
+    "WitnessHardness",
     "WrongLabels",
 ]
 
@@ -112,6 +114,7 @@ _HOMES = {
     "TotalFalse": "detection",
     "TwoBestGap": "classification",
     "Uncertainty": "detection",
+    "WitnessHardness": "detection",
     "WrongLabels": "classification",
 }
 

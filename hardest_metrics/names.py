@@ -21,12 +21,18 @@ OF_LOGITS = ("entropy", "evidential")
 #: The detector's own uncertainty, whatever the definition.
 UNCERTAINTIES = (*OF_LOGITS, "binary_entropy", "binary_evidential", "max_uncertainty")
 
-ESTIMATORS = ("score_sampling", "fast_score_sampling", "expected_hardness", *COMMITTEES, *UNCERTAINTIES)
+#: Those that go by other detectors beside the detector itself.
+WITNESS = "witness"
+
+#: All that other detectors' boxes are needed for.
+OF_OTHERS = (*COMMITTEES, WITNESS)
+
+ESTIMATORS = ("score_sampling", "fast_score_sampling", "expected_hardness", *OF_OTHERS, *UNCERTAINTIES)
 
 #: That an estimator may draw: more take hours, and their errors are below a thousandth anyway.
 MOST_SAMPLES = 1_000_000
 
-STATISTICS = ("mean", "std", "bound")
+STATISTICS = ("mean", "std", "bound", "interval")
 
 CALIBRATIONS = ("platt", "temperature", "isotonic")
 

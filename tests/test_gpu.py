@@ -16,6 +16,7 @@ from hardest_metrics.detection import (
     FastScoreSampling,
     ScoreSampling,
     Uncertainty,
+    WitnessHardness,
 )
 from tests.scenes import Batch, Image, Scenery
 
@@ -88,6 +89,19 @@ def test_a_committee_ranks_as_on_the_cpu(batch: Batch) -> None:
         metric.update(moved(preds, device), moved(target, device), members)
         rankings.append(on_cpu(metric.compute()))
     assert rankings[0] == rankings[1]
+
+
+def test_witnesses_are_heard_as_on_the_cpu(batch: Batch) -> None:
+    preds, target = batch
+    others = [{**pred, "scores": pred["scores"].sqrt()} for pred in preds]
+    rankings = []
+    for device in ("cpu", "cuda"):
+        metric = WitnessHardness(TotalFalse()).to(device)
+        metric.update(moved(preds, device), moved(target, device), [moved(others, device)])
+        rankings.append(on_cpu(metric.compute()))
+    assert torch.equal(rankings[0].image_ids.sort().values, rankings[1].image_ids.sort().values)
+    by_id = [ranking.hardness[ranking.image_ids.argsort()] for ranking in rankings]
+    torch.testing.assert_close(*by_id)
 
 
 @pytest.mark.parametrize(("of_preds", "of_target"), [("cuda", "cpu"), ("cpu", "cuda")])

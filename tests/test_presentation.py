@@ -25,9 +25,10 @@ from hardest_metrics import (
     TopKMiss,
     TotalFalse,
     Uncertainty,
+    WitnessHardness,
 )
 from hardest_metrics.agreement import NDCG, BudgetRecall, HardestAUROC, Spearman
-from hardest_metrics.calibration import DetectionCalibration, Isotonic, Platt, Temperature
+from hardest_metrics.calibration import DetectionCalibration, Isotonic, Platt, Temperature, WitnessModel
 from hardest_metrics.detection import BoxErrors, DetectionMetric
 from hardest_metrics.functional import Errors, Query, ScoreSampler, TruePositives
 from hardest_metrics.functional.detection.estimation import Uncalibrated
@@ -101,6 +102,9 @@ SHOWN: dict[str, Callable[[], Any]] = {
     "FastScoreSampling(TotalFalse())": lambda: FastScoreSampling(TotalFalse(), seed=0),
     "CommitteeHardness(TotalFalse(), weights=[1, 2], n_samples=5)": (
         lambda: CommitteeHardness(TotalFalse(), [1, 2], n_samples=5)
+    ),
+    "WitnessHardness(TotalFalse(), model=WitnessModel(own=(1.0, 0.3333, 0.0), alone=(0.5, -1.946)))": (
+        lambda: WitnessHardness(TotalFalse(), WitnessModel((1.0, 1 / 3, 0.0)))
     ),
     "Uncertainty()": Uncertainty,
     "Uncertainty(measure='max_uncertainty', image_reduction='sum', labels=(2,), calibration=Isotonic(1 knots))": (

@@ -21,6 +21,7 @@ from hardest_metrics import (
     TopKMiss,
     TotalFalse,
     Uncertainty,
+    WitnessHardness,
     WrongLabels,
 )
 from hardest_metrics.agreement import NDCG
@@ -56,6 +57,7 @@ HELD: dict[str, Callable[[], Metric | MetricCollection]] = {
     "an estimate": lambda: ExpectedHardness(TotalFalse()),
     "samples": lambda: ScoreSampling(TotalFalse()),
     "a committee": lambda: CommitteeHardness(TotalFalse()),
+    "witnesses": lambda: WitnessHardness(TotalFalse()),
     "uncertainty": Uncertainty,
     "calibration": DetectionCalibration,
     "agreement": lambda: NDCG(3),

@@ -5,19 +5,23 @@ import reprlib
 from collections.abc import Callable
 from typing import Any
 
+from hardest_metrics.calibration import residuals_file
 from hardest_metrics.calibration.curves import Isotonic, Platt
 from hardest_metrics.data.atomic import atomic_write
 from hardest_metrics.data.json_file import PathLike, is_number, kind, load_json
+from hardest_metrics.functional.detection.residuals import Residuals
 
 _REMEDY = "Write it with `hardest-metrics calibrate`, or with `write_calibration` of Python."
 
 
-def write_calibration(calibration: Platt | Isotonic, path: PathLike) -> None:
+def write_calibration(calibration: Platt | Isotonic, path: PathLike, residuals: Residuals | None = None) -> None:
     """Write a calibration as JSON, from which it is read back exactly. The file is written whole or not at all.
 
     Args:
         calibration: what to write.
         path: the file.
+        residuals: of estimates by it, for intervals, to write into the same file; see
+            :func:`~hardest_metrics.calibration.read_residuals`.
 
     Raises:
         OSError: when the file cannot be written.
@@ -25,7 +29,8 @@ def write_calibration(calibration: Platt | Isotonic, path: PathLike) -> None:
     name = next(name for name, (curve, _) in _CURVES.items() if isinstance(calibration, curve))
     parameters = {key: getattr(calibration, key) for key in _CURVES[name][1]}
     with atomic_write(path) as file:
-        file.write(json.dumps({"calibration": name} | parameters, indent=1).encode() + b"\n")
+        document = {"calibration": name} | parameters | residuals_file.as_json(residuals)
+        file.write(json.dumps(document, indent=1).encode() + b"\n")
 
 
 def read_calibration(path: PathLike) -> Platt | Isotonic:

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -13,8 +12,6 @@ from hardest_metrics.functional.detection.matching import Outcome, Query, match
 from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict, pack
 
 Method = Literal["platt", "temperature", "isotonic"]
-
-_ANY_NUMBER = 2**31
 
 
 class Judged(NamedTuple):
@@ -57,7 +54,7 @@ def right_or_wrong(
         Judged(scores=tensor([0.5000, 0.2500], dtype=torch.float64), right=tensor([ True, False]))
     """
     batch = pack(preds, target, box_format)
-    query = replace(query or Query(), score_threshold=0.0, max_detections=_ANY_NUMBER)
+    query = (query or Query()).of_any_score()
     outcome = match(batch.detections, batch.ground_truth, query).detections
     counts = outcome != Outcome.IGNORED
     return Judged(batch.detections.scores[counts].double(), outcome[counts] == Outcome.TRUE_POSITIVE)

@@ -259,8 +259,10 @@ def _compare(
     settings = query_settings(options)
 
     from hardest_metrics.comparison import Kept, compare
+    from hardest_metrics.comparison.budgets import in_words
     from hardest_metrics.comparison.documents import as_csv, as_markdown
     from hardest_metrics.comparison.figures import plots
+    from hardest_metrics.comparison.judged import Labelled, intervals_in_words
     from hardest_metrics.data import read_annotations, read_detections
     from hardest_metrics.data.digest import noted_digests
     from hardest_metrics.functional import Query
@@ -309,7 +311,18 @@ def _compare(
         "samples": str(options.n_samples),
         "made with": f"hardest_metrics {__version__}",
     }
-    notes = [*comparison.notes, *(as_options(note, options) for note in warned + of_detections + of_boxes)]
+    show("judging intervals", 0, None)
+    worth = []
+    compared = comparison.agreement.groupby("detector", sort=False)["estimator"].unique()
+    for name, preds in detections.items():
+        others = [detections[other] for other in detections if other != name]
+        labelled = Labelled(preds, annotations.target, query, others)
+        worth += in_words(comparison, name)
+        try:
+            worth += intervals_in_words(name, list(compared.get(name, [])), labelled)
+        except ModuleNotFoundError as error:
+            worth.append(str(error))
+    notes = [*worth, *comparison.notes, *(as_options(note, options) for note in warned + of_detections + of_boxes)]
     if unsized and definitions is None and not options.images:
         notes.append(
             "widths and heights that annotations lack are taken from the files in --images, where it is given."

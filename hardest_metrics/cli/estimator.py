@@ -7,10 +7,11 @@ from typing import Any
 
 from jsonargparse import Namespace
 
-from hardest_metrics.names import COMMITTEES, ESTIMATORS, STATISTICS, UNCERTAINTIES
+from hardest_metrics.names import ESTIMATORS, OF_OTHERS, STATISTICS, UNCERTAINTIES, WITNESS
 
 _OPTIONS = (
-    "n_samples", "seed", "statistic", "c", "calibration", "members", "member_weights", "member_calibrations",
+    "n_samples", "seed", "statistic", "c", "coverage", "calibration", "members", "member_weights",
+    "member_calibrations", "witness_model",
 )  # fmt: skip
 
 
@@ -20,8 +21,8 @@ def add_estimator_options(group: Any) -> None:
         "--estimator", choices=list(ESTIMATORS),
         help="estimate hardness from detections alone: score_sampling or expected_hardness from the detector's scores"
         " (fast_score_sampling is for weightings that are functions in Python: its mean is expected_hardness);"
-        " committee or sampled_committee from those of other detectors; the others are measures of uncertainty, entropy"
-        " and evidential of logits",
+        " committee or sampled_committee from those of other detectors; witness from both; the others are measures of"
+        " uncertainty, entropy and evidential of logits",
     )  # fmt: skip
     group.add_argument(
         "--n-samples", type=int, metavar="N", help="samples of the truth, of estimators that draw them (default: 10)"
@@ -29,17 +30,22 @@ def add_estimator_options(group: Any) -> None:
     group.add_argument("--seed", type=int, metavar="SEED", help="another one draws other samples (default: 0)")
     group.add_argument(
         "--statistic", choices=list(STATISTICS),
-        help="what the hardness of an image is: the mean, the standard deviation, or the bound mean + C x standard"
-        " deviation (default: mean)",
+        help="what the hardness of an image is: the mean, the standard deviation, the bound mean + C x standard"
+        " deviation, or the upper end of an interval (default: mean)",
     )  # fmt: skip
     group.add_argument("--c", type=float, metavar="C", help="of the bound; negative for a lower one (default: 1)")
+    group.add_argument(
+        "--coverage", type=float, metavar="SHARE",
+        help="of intervals, which need a file of calibrate, by --calibration or --witness-model: the least share of"
+        " images that lie inside (default: 0.8)",
+    )  # fmt: skip
     group.add_argument(
         "--calibration", metavar="FILE.json",
         help="turns scores into probabilities, as calibrate writes it (default: scores are taken for probabilities)",
     )  # fmt: skip
     group.add_argument(
-        "--members", nargs="+", default=[], metavar="FILE",
-        help="of a committee: detections of other detectors on the same images, a file each",
+        "--members", "--committee", nargs="+", default=[], metavar="FILE",
+        help="of a committee, or witnesses: detections of other detectors on the same images, a file each",
     )  # fmt: skip
     group.add_argument(
         "--member-weights", nargs="+", type=float, metavar="WEIGHT",
@@ -48,6 +54,11 @@ def add_estimator_options(group: Any) -> None:
     group.add_argument(
         "--member-calibrations", nargs="+", default=[], metavar="FILE.json",
         help="of a sampled committee: a calibration for each member, in the order of --members (default: none)",
+    )  # fmt: skip
+    group.add_argument(
+        "--witness-model", metavar="FILE.json",
+        help="of the witness: how likely boxes are objects, as calibrate --witnesses writes it (default: the mean of"
+        " all log-odds, which needs no labels)",
     )  # fmt: skip
 
 
@@ -63,12 +74,16 @@ def check_estimator(options: Namespace) -> None:
             raise ValueError(f"`{given[0]}` is of estimates: give `estimator` too, or leave it out.")
         return
     of_members = [name for name in given if name.startswith("member")]
-    if options.estimator not in COMMITTEES and of_members:
+    if options.estimator not in OF_OTHERS and of_members:
         raise ValueError(
             f"`{of_members[0]}` is of no use to {options.estimator}: leave it out, or let `estimator` be one of"
-            f" {', '.join(COMMITTEES)}."
+            f" {', '.join(OF_OTHERS)}."
         )
-    if options.estimator in COMMITTEES and not options.members:
+    if options.witness_model and options.estimator != WITNESS:
+        raise ValueError(
+            f"`witness_model` is of no use to {options.estimator}: leave it out, or let `estimator` be {WITNESS}."
+        )
+    if options.estimator in OF_OTHERS and not options.members:
         raise ValueError(
             f"`members` is missing: {options.estimator} goes by what other detectors see. Give their detections, or"
             " another `estimator`."
@@ -89,15 +104,41 @@ def estimator_settings(options: Namespace) -> dict[str, Any]:
     Raises:
         OSError, ValueError: if a file of a calibration cannot be read, or an option makes no sense.
     """
-    from hardest_metrics.calibration import read_calibration
+    from hardest_metrics.calibration import read_calibration, read_witness_model
     from hardest_metrics.detection import TotalFalse
     from hardest_metrics.detection.naming import make_estimator
 
     settings = {name: options[name] for name in ("n_samples", "seed", "statistic", "c", "member_weights")}
     settings["calibration"] = read_calibration(options.calibration) if options.calibration else None
     settings["member_calibrations"] = [read_calibration(path) for path in options.member_calibrations] or None
-    make_estimator(options.estimator, TotalFalse(), **settings)
-    return settings
+    settings["witness_model"] = read_witness_model(options.witness_model) if options.witness_model else None
+    make_estimator(options.estimator, TotalFalse(), **settings | {"statistic": None, "c": None})  # refuses the useless
+    if options.c is not None or options.statistic not in (None, "interval"):
+        make_estimator(options.estimator, TotalFalse(), **settings)
+    return settings | _of_intervals(options)
+
+
+def _of_intervals(options: Namespace) -> dict[str, Any]:
+    """Residuals from a file that holds some for these estimates, and the coverage."""
+    from hardest_metrics.calibration import read_residuals
+
+    file = options.witness_model or options.calibration
+    residuals = read_residuals(file) if file else None
+    wanted = "coverage" if options.coverage is not None else "statistic"
+    if residuals is not None and residuals.estimator != options.estimator:
+        if options.coverage is None and options.statistic != "interval":
+            return {}
+        raise ValueError(
+            f"`{wanted}`: {file} knows how far {residuals.estimator} is off, not {options.estimator}. Leave it out, or"
+            f" let `estimator` be {residuals.estimator}."
+        )
+    if residuals is None and (options.coverage is not None or options.statistic == "interval"):
+        said = f"{file} holds none" if file else "there are none"
+        raise ValueError(
+            f"`{wanted}` is of intervals, which need residuals of labelled images, but {said}. Write them with"
+            " calibrate, and give them as `calibration` of expected_hardness, or as `witness_model`."
+        )
+    return {"residuals": residuals, "coverage": options.coverage if residuals else None}
 
 
 def estimator_in_words(options: Namespace, settings: Mapping[str, Any]) -> str:
@@ -117,5 +158,7 @@ def estimator_in_words(options: Namespace, settings: Mapping[str, Any]) -> str:
         if options.member_calibrations:
             calibrations = zip(members, options.member_calibrations, strict=True)
             members = [f"{name} calibrated by {Path(path).name}" for name, path in calibrations]
-        words += [f"members {', '.join(members)}"]
+        words += [f"{'witnesses' if options.estimator == WITNESS else 'members'} {', '.join(members)}"]
+    if options.witness_model:
+        words += [f"heard by {Path(options.witness_model).name}"]
     return ", ".join(words)

@@ -194,7 +194,7 @@ def _check_files(options: Namespace) -> None:
             f"`annotations` is missing: give labels, or an `estimator`, which needs none, see {PROGRAM} rank --help."
         )
     require_given(options, "rank", ("detections",))
-    inputs = [options.annotations, options.detections, *options.members, options.calibration]
+    inputs = [options.annotations, options.detections, *options.members, options.calibration, options.witness_model]
     inputs = [path for path in [*inputs, *options.member_calibrations, *why.tables_of_slices(options)] if path]
     check_inputs(inputs)
     of_folder = options.images and not options.annotations
@@ -312,6 +312,10 @@ def _write(options: Namespace, ranked: Ranked, images: ImageSet, pictures: Mappi
     return write_ranked(options, write, pictures, subset)
 
 
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value == int(value) else f"{value:.4g}"
+
+
 def _table(ranked: Ranked, top_k: int, images: ImageSet, width: int) -> Table:
     """The hardest images; in a narrow terminal kinds stand in place of the counts that they add up to."""
     annotations = images.annotations
@@ -327,7 +331,7 @@ def _table(ranked: Ranked, top_k: int, images: ImageSet, width: int) -> Table:
     for rank, (image_id, value) in enumerate(zip(image_ids, hardness, strict=True), start=1):
         shown_id, file_name = named_by[image_id]
         name = [Text(printable(file_name))] if images.named else []
-        counts = [f"{count[image_id]:.0f}" for count in columns.values()]
+        counts = [_number(count[image_id]) for count in columns.values()]
         told = [ranked.errors_of(image_id)] if ranked.kinds else []
         if width < _NARROW:
             told = [text.replace(", ", "\n") for text in told]

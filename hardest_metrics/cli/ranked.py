@@ -1,5 +1,6 @@
 """Ranking by labels, or by an estimate, as ``hardest-metrics rank`` shows it."""
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -7,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from jsonargparse import Namespace
 
 from hardest_metrics.cli.terminal import counted
+from hardest_metrics.input_warning import InputWarning
+from hardest_metrics.names import WITNESS
 from hardest_metrics.presentation import counts_in_words
 
 if TYPE_CHECKING:
@@ -22,6 +25,8 @@ _IN_ERROR = {
     "false_negatives": "with a missed object",
     "total_false": "with an error",
 }
+
+_ENDS = ("lower", "upper")
 
 _BATCH_SIZE = 256  # images at a time: few enough for the progress bar to move
 
@@ -113,17 +118,47 @@ def estimated(
     from hardest_metrics.detection.naming import make_estimator
     from hardest_metrics.plot import detection_boxes
 
-    metric = make_estimator(options.estimator, definition(options.query, options.weighting, query), **settings)
+    estimated = definition(options.query, options.weighting, query)
+    settings = _without_others(settings, options, query)
+    metric: Any = make_estimator(options.estimator, estimated, **settings)
+    beside = "witnesses" if options.estimator == WITNESS else "members"
     counts: dict[int, float] = {}
     for start in range(0, len(preds), _BATCH_SIZE):
         batch = slice(start, start + _BATCH_SIZE)
-        of_members = {"members": [member[batch] for member in members]} if members else {}
-        metric.update(preds[batch], target[batch], **of_members)
+        of_others = {beside: [member[batch] for member in members]} if members else {}
+        metric.update(preds[batch], target[batch], **of_others)
         boxes = detection_boxes(preds[batch], query, "xywh")
         counts |= {image["image_id"]: len(one.labels) for image, one in zip(target[batch], boxes, strict=True)}
         advance(len(boxes))
     ranking = metric.summary().ranking
-    return Ranked(ranking, {"detections\ncounted": counts}, _mean(ranking))
+    columns: dict[str, Mapping[int, float]] = {"detections\ncounted": counts}
+    summary = _mean(ranking)
+    if settings.get("residuals") is not None:
+        image_ids, *ends = (column.tolist() for column in metric.intervals())
+        columns |= {f"{end}\nend": dict(zip(image_ids, at, strict=True)) for end, at in zip(_ENDS, ends, strict=True)}
+        mean, lower, upper = metric.mean_interval()
+        summary = (
+            f"{counted(len(ranking.hardness), 'image')}, mean hardness {mean:.5g}, with {metric.coverage:.0%}"
+            f" probability from {lower:.5g} to {upper:.5g}"
+        )
+    return Ranked(ranking, columns, summary)
+
+
+def _without_others(settings: dict[str, Any], options: Namespace, query: "Query") -> dict[str, Any]:
+    """Without residuals of another query or definition, unless intervals were asked for, which cannot be given then."""
+    residuals, name = settings.get("residuals"), f"{options.query}/{options.weighting}"
+    if residuals is None or (residuals.query == str(query) and name in residuals.by_definition):
+        return settings
+    file = options.witness_model or options.calibration
+    if residuals.query != str(query):
+        why = f"{file} knows how far estimates are off under {residuals.query}, but not under {query}"
+    else:
+        known = ", ".join(residuals.by_definition)
+        why = f"{file} does not know how far estimates of {name} are off, but those of {known}"
+    if settings["coverage"] is not None or options.statistic == "interval":
+        raise ValueError(f"{why}: there are no intervals. Let calibrate and rank count the same boxes.")
+    warnings.warn(f"{why}: no intervals are given.", InputWarning, stacklevel=2)
+    return settings | {"residuals": None}
 
 
 def definition(kind: str, weighting: Any, query: "Query") -> "BoxErrors":

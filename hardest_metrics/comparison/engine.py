@@ -9,12 +9,12 @@ from typing import Any, cast
 import torch
 
 from hardest_metrics.alignment import join
-from hardest_metrics.calibration import Method
+from hardest_metrics.calibration import Method, WitnessModel
 from hardest_metrics.collection import HardnessCollection
 from hardest_metrics.comparison.comparison import LABELS, Comparison, RankedBy
 from hardest_metrics.comparison.encoding import decode, encode, ranking_hash
 from hardest_metrics.comparison.estimates import ESTIMATES, Estimate, estimate_named
-from hardest_metrics.comparison.folds import Calibration, Fold, cross_validate
+from hardest_metrics.comparison.folds import Calibration, Fold, Hearing, cross_validate, cross_validate_witnesses
 from hardest_metrics.comparison.store import Store, content_key
 from hardest_metrics.data.annotations import Annotations
 from hardest_metrics.detection.box_errors import BoxErrors
@@ -22,6 +22,7 @@ from hardest_metrics.detection.naming import DEFINITIONS, make_estimator
 from hardest_metrics.functional.agreement import MEASURES
 from hardest_metrics.functional.detection.matching import Query
 from hardest_metrics.functional.detection.packing import ImageDict
+from hardest_metrics.input_warning import quietly
 from hardest_metrics.metric import HardnessMetric
 from hardest_metrics.names import WEIGHTINGS
 from hardest_metrics.ranking import Ranking
@@ -255,6 +256,11 @@ class _Run:
         if estimate.calibration is None:
             return self._measured(detector, {name: self._estimator(estimate, name) for name in definitions})
         parts = []
+        if estimate.of_witnesses:
+            for images, model in self._hearings(detector):
+                metrics = {name: self._estimator(estimate, name, model=model) for name in definitions}
+                parts.append(self._measured(detector, metrics, images))
+            return {name: _joined([part[name] for part in parts]) for name in definitions}
         folds = [self._folds(judge, cast(Method, estimate.calibration)) for judge in self._judges(detector, estimate)]
         for of_judges in zip(*folds, strict=True):
             calibrations = [fold.calibration for fold in of_judges]
@@ -272,11 +278,8 @@ class _Run:
         members = [self.detections[other] for other in self._others(detector)]
         for start in range(0, len(images), _BATCH_SIZE):
             batch = images[start : start + _BATCH_SIZE]
-            collection.update(
-                [preds[i] for i in batch],
-                [target[i] for i in batch],
-                members=[[member[i] for i in batch] for member in members],
-            )
+            others = [[member[i] for i in batch] for member in members]
+            collection.update([preds[i] for i in batch], [target[i] for i in batch], members=others, witnesses=others)
         return cast(dict[str, Ranking], collection.compute())
 
     def _definition(self, name: str, query: Query | None = None) -> BoxErrors:
@@ -288,11 +291,17 @@ class _Run:
         )  # fmt: skip
 
     def _estimator(
-        self, estimate: Estimate, definition: str, calibrations: Sequence[Calibration] = ()
+        self,
+        estimate: Estimate,
+        definition: str,
+        calibrations: Sequence[Calibration] = (),
+        model: WitnessModel | None = None,
     ) -> HardnessMetric[Any]:
         query = replace(self.query, score_threshold=0.0) if estimate.all_scores else self.query
         arguments: dict[str, Any] = {"n_samples": self.n_samples, "seed": self.seed} if estimate.sampled else {}
-        if estimate.of_committee and calibrations:
+        if model is not None:
+            arguments["witness_model"] = model
+        elif estimate.of_committee and calibrations:
             arguments["member_calibrations"] = calibrations
         elif calibrations:
             (arguments["calibration"],) = calibrations
@@ -304,6 +313,17 @@ class _Run:
     def _judges(self, detector: str, estimate: Estimate) -> list[str]:
         """Whose scores an estimate takes for probabilities."""
         return self._others(detector) if estimate.of_committee else [detector]
+
+    def _hearings(self, detector: str) -> list[Hearing]:
+        witnesses = [self.detections[other] for other in self._others(detector)]
+        try:
+            with quietly():  # of few images the verdict says so
+                return cross_validate_witnesses(
+                    self.detections[detector], witnesses, self.annotations.target, self.query
+                )
+        except (ModuleNotFoundError, ValueError) as error:
+            why = str(error).replace("`preds`", detector)
+            raise _CalibrationError(f"no model of {detector} and its witnesses can be fitted: {why}") from error
 
     def _folds(self, detector: str, method: Method) -> list[Fold]:
         known = (detector, method)

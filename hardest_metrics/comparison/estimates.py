@@ -2,11 +2,12 @@
 
 from typing import NamedTuple
 
-from hardest_metrics.names import CALIBRATIONS, COMMITTEES, OF_LOGITS, UNCERTAINTIES
+from hardest_metrics.names import CALIBRATIONS, COMMITTEES, OF_LOGITS, OF_OTHERS, UNCERTAINTIES, WITNESS
 
 _CALIBRATED = ("score_sampling", "fast_score_sampling", "expected_hardness", "sampled_committee")
 _SAMPLED = ("score_sampling", "fast_score_sampling", "sampled_committee")
 _ALL = "all"
+_FITTED = "fitted"
 
 
 class Estimate(NamedTuple):
@@ -15,7 +16,8 @@ class Estimate(NamedTuple):
     Attributes:
         name: ``ESTIMATOR`` or ``ESTIMATOR+VARIANT``.
         estimator: as :data:`hardest_metrics.names.ESTIMATORS` calls it.
-        calibration: how scores are calibrated by cross-validation; None if they are not.
+        calibration: how scores are calibrated by cross-validation, or ``"fitted"`` where a model of witnesses is
+            fitted so; None if nothing is.
         all_scores: whether detections below the query's score threshold take part in a measure of uncertainty.
     """
 
@@ -27,7 +29,12 @@ class Estimate(NamedTuple):
     @property
     def of_committee(self) -> bool:
         """Whether other detectors are asked."""
-        return self.estimator in COMMITTEES
+        return self.estimator in OF_OTHERS
+
+    @property
+    def of_witnesses(self) -> bool:
+        """Whether they are heard beside the detector itself."""
+        return self.estimator == WITNESS
 
     @property
     def of_logits(self) -> bool:
@@ -49,6 +56,8 @@ class Estimate(NamedTuple):
         """What it goes by."""
         if self.estimator in UNCERTAINTIES:
             return "uncertainty"
+        if self.of_witnesses:
+            return "witnesses"
         if self.of_committee:
             return "committee"
         return "calibrated scores" if self.calibration else "scores"
@@ -63,6 +72,8 @@ ESTIMATES = (
     "expected_hardness+platt",
     *COMMITTEES,
     "sampled_committee+platt",
+    WITNESS,
+    f"{WITNESS}+{_FITTED}",
     *UNCERTAINTIES,
     *(f"{name}+{_ALL}" for name in UNCERTAINTIES),
 )
@@ -73,6 +84,7 @@ def estimate_named(name: str) -> Estimate:
 
     - ``score_sampling``, ``fast_score_sampling``, ``expected_hardness``: from the detector's own scores.
     - ``committee``, ``sampled_committee``: from what the other detectors see.
+    - ``witness``: from both; with ``+fitted`` by a model that is fitted by cross-validation first.
     - ``entropy`` and the other measures of uncertainty: of detections that the query counts; with ``+all`` of those
       below its score threshold too.
     - with ``+platt``, ``+temperature`` or ``+isotonic`` scores are calibrated by cross-validation first.
@@ -89,8 +101,10 @@ def estimate_named(name: str) -> Estimate:
         return Estimate(name, estimator, None, variant == _ALL)
     if estimator in _CALIBRATED and variant in CALIBRATIONS:
         return Estimate(name, estimator, variant, False)
-    if name in (*_CALIBRATED, *COMMITTEES):
+    if name in (*_CALIBRATED, *OF_OTHERS):
         return Estimate(name, name, None, False)
+    if name == f"{WITNESS}+{_FITTED}":
+        return Estimate(name, WITNESS, _FITTED, False)
     methods = ", ".join(CALIBRATIONS)
     raise ValueError(
         f"`estimators` has no {name!r}. Choose from {', '.join(ESTIMATES)}; what ends in +platt also with one of"

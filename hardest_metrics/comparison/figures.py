@@ -18,7 +18,7 @@ from hardest_metrics.comparison.tables import means
 from hardest_metrics.data.digest import content_digest
 from hardest_metrics.data.json_file import PathLike
 from hardest_metrics.detectors.image_files import find_image
-from hardest_metrics.names import WEIGHTINGS
+from hardest_metrics.names import CALIBRATIONS, WEIGHTINGS
 from hardest_metrics.plot import draw_image, draw_side_by_side, encode_png, outcome_boxes, tile_size
 from hardest_metrics.plot.axes import encode_figure as _png
 from hardest_metrics.plot.axes import put_title
@@ -104,7 +104,7 @@ def plots(comparison: Comparison, images: PathLike | None = None) -> Iterator[Pl
         yield Plot(detector, "distribution", title, by_labels, partial(_distribution, title, true))
 
         methods = dict.fromkeys(estimate_named(name).calibration for name in _estimators(comparison, detector))
-        calibrations = [method for method in methods if method]
+        calibrations = [method for method in methods if method in CALIBRATIONS]
         boxes = {"boxes": _boxes_hash(comparison, detector), "query": asdict(comparison.query)}
         if calibrations:
             title = f"{detector}: scores as probabilities"

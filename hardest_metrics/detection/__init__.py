@@ -5,8 +5,10 @@ from hardest_metrics.detection.committee import CommitteeHardness
 from hardest_metrics.detection.detection_metric import DetectionMetric
 from hardest_metrics.detection.errors_of_kind import ErrorsOfKind
 from hardest_metrics.detection.estimators import Estimator, ExpectedHardness, FastScoreSampling, ScoreSampling
+from hardest_metrics.detection.residuals import fit_residuals
 from hardest_metrics.detection.sparse_counts import Confusion, ConfusionPairs, KindsByLabel, LabelKinds
 from hardest_metrics.detection.uncertainty import Uncertainty
+from hardest_metrics.detection.witness import WitnessHardness
 
 __all__ = [
     "BoxErrors",
@@ -25,4 +27,6 @@ __all__ = [
     "ScoreSampling",
     "TotalFalse",
     "Uncertainty",
+    "WitnessHardness",
+    "fit_residuals",
 ]

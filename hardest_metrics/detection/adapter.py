@@ -33,7 +33,7 @@ class DetectionAdapter(Adapter):
 
     def examples(self, inputs: Any) -> Examples:
         """Images and labels, these with the images' sizes; one without boxes among labelled ones has no objects."""
-        if not isinstance(inputs, tuple) or not 2 <= len(inputs) <= 4:
+        if not isinstance(inputs, tuple) or not 2 <= len(inputs) <= 5:
             raise TypeError(f"`to_inputs` must give Inputs(preds, target, images), but gave a {type(inputs).__name__}.")
         given = Inputs(*inputs)
         number = len(given.preds)
@@ -42,7 +42,8 @@ class DetectionAdapter(Adapter):
         names: dict[int, str] = {}
         files: dict[int, str] = {}
         preds = _numbered(given.preds, names, files)
-        members = [_numbered(member, names, files) for member in given.members]
+        others = {"members": given.members, "witnesses": given.witnesses}
+        beside = {name: [_numbered(other, names, files) for other in each] for name, each in others.items()}
         labelled: bool | None = False
         target: Sequence[ImageDict] = [{} for _ in preds]
         if given.target is not None:
@@ -57,9 +58,7 @@ class DetectionAdapter(Adapter):
             return _Boxes(_boxes_of(preds[place]), _boxes_of(target[place]))
 
         truth = None if labelled is False else target
-        return Examples(
-            number, (preds, target), {"members": members}, labelled, given.images, keep, names, files, truth
-        )
+        return Examples(number, (preds, target), beside, labelled, given.images, keep, names, files, truth)
 
     def without_labels(self, name: str, metric: "AnyHardnessMetric", outputs: Any, batch: Any) -> Exception:
         """Names the estimate that does without."""

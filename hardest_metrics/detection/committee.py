@@ -21,6 +21,7 @@ from hardest_metrics.functional.detection.estimation import (
 )
 from hardest_metrics.functional.detection.hardness import named_weighting
 from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict, no_labels, pack
+from hardest_metrics.functional.detection.residuals import Residuals
 from hardest_metrics.functional.eager import without_autocast
 from hardest_metrics.functional.ids import NO_ID
 from hardest_metrics.image_rows import Reading
@@ -45,9 +46,12 @@ class CommitteeHardness(Estimator[ReductionT]):
         seed: another one gives other samples.
         calibration: turns the members' scores into probabilities to draw with: one for all, or a sequence with one
             (or None) a member, in the order of `members`; None to take scores for probabilities. Needs `n_samples`.
-        statistic: ``"mean"``, ``"std"`` or ``"bound"`` (mean + c · standard deviation) over members or samples.
+        statistic: ``"mean"``, ``"std"``, ``"bound"`` (mean + c · standard deviation) over members or samples, or the
+            upper end of an ``"interval"``.
         c: of the bound; negative for a lower one.
         reduction: None for the ranking; ``"mean"``, ``"sum"`` or ``"max"`` over the images for a scalar.
+        residuals: how far the estimates were off on labelled images, for intervals, see :func:`fit_residuals`.
+        coverage: of intervals, the least probability that an image lies inside.
         kwargs: see :class:`torchmetrics.Metric`.
 
     Raises:
@@ -76,6 +80,8 @@ class CommitteeHardness(Estimator[ReductionT]):
         statistic: Statistic = "mean",
         c: float = 1.0,
         reduction: ReductionT = None,  # type: ignore[assignment]
+        residuals: Residuals | None = None,
+        coverage: float = 0.8,
         **kwargs: Any,
     ) -> None:
         if n_samples is not None:
@@ -93,7 +99,7 @@ class CommitteeHardness(Estimator[ReductionT]):
                 " of each a member."
             )
         settings = f"committee(weights={weights}, n_samples={n_samples}, seed={seed}{_in_settings(calibration)}"
-        super().__init__(definition, settings, statistic, c, reduction, **kwargs)
+        super().__init__(definition, settings, statistic, c, reduction, residuals, coverage, **kwargs)
         self.weights = weights
         self.n_samples = n_samples
         self.seed = seed
@@ -132,10 +138,14 @@ class CommitteeHardness(Estimator[ReductionT]):
         finally:
             self._members = ()
 
-    def _moments(self, batch: Batch) -> Tensor:
+    def _evidence(self, batch: Batch) -> tuple[Batch, list[float], list[Batch]]:
+        """The detections judged, what each member counts, and what the members see."""
         weights = check_members(self._members, len(batch), self.weights)
-        query, box_format = self.definition.query, self.definition.box_format
-        members = [_packed(index, member, batch, box_format) for index, member in enumerate(self._members)]
+        return batch, weights, packed_beside("members", self._members, batch, self.box_format)
+
+    def _moments(self, evidence: tuple[Batch, list[float], list[Batch]], weighting: Any) -> Tensor:
+        batch, weights, members = evidence
+        query = self.query
         sampler: Sampler
         if self.n_samples is None:
             sampler, number, shares = ConfidentMembers(members, query), len(members), weights
@@ -145,8 +155,7 @@ class CommitteeHardness(Estimator[ReductionT]):
                 self.n_samples,
                 None,
             )
-        weighting = named_weighting(self.definition.weighting)
-        return sampled_moments(batch, query, weighting, number, sampler, weights=shares)
+        return sampled_moments(batch, query, named_weighting(weighting), number, sampler, weights=shares)
 
 
 def _in_settings(calibration: Calibration | Sequence[Calibration | None] | None) -> str:
@@ -157,18 +166,32 @@ def _in_settings(calibration: Calibration | Sequence[Calibration | None] | None)
     return f", calibration={calibration.settings}"
 
 
-def _packed(index: int, member: Sequence[ImageDict], batch: Batch, box_format: BoxFormat) -> Batch:
-    """A member's detections, under the ids of the images judged."""
+def packed_beside(name: str, others: Sequence[Sequence[ImageDict]], batch: Batch, box_format: BoxFormat) -> list[Batch]:
+    """Detections of other detectors, under the ids of the images judged.
+
+    Args:
+        name: of the argument that they were given as, for messages.
+        others: of each, one dict an image.
+        batch: of the detector that is judged.
+        box_format: of all boxes.
+
+    Raises:
+        TypeError, ValueError: if they make no sense, or are of other images.
+    """
+    return [_packed(f"{name}[{index}]", other, batch, box_format) for index, other in enumerate(others)]
+
+
+def _packed(name: str, other: Sequence[ImageDict], batch: Batch, box_format: BoxFormat) -> Batch:
     try:
-        packed = pack(member, no_labels(len(member)), box_format)
+        packed = pack(other, no_labels(len(other)), box_format)
     except (TypeError, ValueError) as error:
-        raise type(error)(str(error).replace("`preds[", f"`members[{index}][")) from error
+        raise type(error)(str(error).replace("`preds[", f"`{name}[")) from error
     known = packed.image_ids != NO_ID
-    other = (known & (packed.image_ids != batch.image_ids)).nonzero()
-    if len(other):
-        place = int(other[0])
+    wrong = (known & (packed.image_ids != batch.image_ids)).nonzero()
+    if len(wrong):
+        place = int(wrong[0])
         raise ValueError(
-            f"`members[{index}][{place}]` is of image {int(packed.image_ids[place])}, but `preds[{place}]` of image"
-            f" {int(batch.image_ids[place])}: pass the predictions of every member in the same order."
+            f"`{name}[{place}]` is of image {int(packed.image_ids[place])}, but `preds[{place}]` of image"
+            f" {int(batch.image_ids[place])}: pass the predictions of all detectors in the same order."
         )
     return replace(packed, image_ids=batch.image_ids)

@@ -18,12 +18,14 @@ class Inputs(NamedTuple):
         images: one ``(C, H, W)`` tensor an image, or one ``(N, C, H, W)`` tensor; None for no pictures.
         members: of each member of a committee, one dict an image like `preds`; for
             :class:`~hardest_metrics.detection.CommitteeHardness`.
+        witnesses: of each witness, likewise; for :class:`~hardest_metrics.detection.WitnessHardness`.
     """
 
     preds: Sequence[ImageDict]
     target: Sequence[ImageDict] | None
     images: Sequence[Tensor] | Tensor | None = None
     members: Sequence[Sequence[ImageDict]] = ()
+    witnesses: Sequence[Sequence[ImageDict]] = ()
 
 
 #: A function ``(outputs, batch) -> Inputs``; `outputs` is what the step returned.
@@ -32,6 +34,7 @@ ToInputs = Callable[[Any, Any], Inputs]
 _PREDS = ("preds", "predictions", "detections")
 _TARGETS = ("target", "targets", "labels", "annotations")
 _MEMBERS = ("members",)
+_WITNESSES = ("witnesses",)
 
 
 def inputs_of(outputs: Any, batch: Any) -> Inputs:
@@ -45,7 +48,7 @@ def inputs_of(outputs: Any, batch: Any) -> Inputs:
     - Images: the entry ``"images"`` (also ``"image"``, ``"pixel_values"``, ...) of what the step returned, or
       else of the batch; or the first of a batch ``(images, targets)``; or the batch itself. Without images there are
       no pictures.
-    - Members of a committee: the entry ``"members"`` of what the step returned.
+    - Members of a committee, and witnesses: the entries ``"members"`` and ``"witnesses"`` of what the step returned.
 
     torchvision's ``wrap_dataset_for_transforms_v2`` gives boxes and labels alone unless asked for more: without
     ``target_keys=("boxes", "labels", "image_id", "iscrowd", "area")`` crowds count as objects that were missed. An
@@ -70,7 +73,8 @@ def inputs_of(outputs: Any, batch: Any) -> Inputs:
         raise not_found("predictions", outputs, batch)
     target = found(outputs, batch, _TARGETS, _is_targets, part=1)
     members = found(outputs, None, _MEMBERS, _are_members) or ()
-    return Inputs(preds, target, images_of(outputs, batch), members)
+    witnesses = found(outputs, None, _WITNESSES, _are_members) or ()
+    return Inputs(preds, target, images_of(outputs, batch), members, witnesses)
 
 
 def not_found(missing: str, outputs: Any, batch: Any, remedy: str = "") -> ValueError:

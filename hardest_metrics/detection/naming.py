@@ -8,7 +8,10 @@ from hardest_metrics.detection.box_errors import BoxErrors, FalseNegatives, Fals
 from hardest_metrics.detection.committee import CommitteeHardness
 from hardest_metrics.detection.estimators import ExpectedHardness, FastScoreSampling, ScoreSampling, Statistic
 from hardest_metrics.detection.uncertainty import Measure, Uncertainty
+from hardest_metrics.detection.witness import WitnessHardness
 from hardest_metrics.functional.detection.estimation import Calibration
+from hardest_metrics.functional.detection.residuals import Residuals
+from hardest_metrics.functional.detection.witnesses import WitnessModel
 from hardest_metrics.metric import HardnessMetric
 from hardest_metrics.names import ESTIMATORS, OF_LOGITS, UNCERTAINTIES
 
@@ -20,7 +23,7 @@ DEFINITIONS: dict[str, type[BoxErrors]] = {
     "total_false": TotalFalse,
 }
 
-_MOMENTS = {"statistic", "c"}
+_MOMENTS = {"statistic", "c", "residuals", "coverage"}
 
 #: The class of each estimator that wraps a definition, and the arguments of :func:`make_estimator` that it takes.
 _CLASSES: dict[str, tuple[Any, set[str]]] = {
@@ -32,6 +35,7 @@ _CLASSES: dict[str, tuple[Any, set[str]]] = {
         partial(CommitteeHardness, n_samples=10),
         {"n_samples", "seed", "member_calibrations", "member_weights"} | _MOMENTS,
     ),
+    "witness": (WitnessHardness, {"witness_model"} | _MOMENTS),
 }
 
 
@@ -44,8 +48,11 @@ def make_estimator(
     calibration: Calibration | None = None,
     member_calibrations: Sequence[Calibration | None] | None = None,
     member_weights: Sequence[float] | None = None,
+    witness_model: WitnessModel | None = None,
     statistic: Statistic | None = None,
     c: float | None = None,
+    residuals: Residuals | None = None,
+    coverage: float | None = None,
 ) -> HardnessMetric[Any]:
     """The estimator of this name.
 
@@ -61,8 +68,11 @@ def make_estimator(
             too.
         member_calibrations: of the sampled committee, turns the scores of each member into probabilities.
         member_weights: of committees, how much each member counts.
-        statistic: ``"mean"``, ``"std"`` or ``"bound"``; uncertainty measures have none.
+        witness_model: of the witness, how likely boxes are objects.
+        statistic: ``"mean"``, ``"std"``, ``"bound"`` or ``"interval"``; uncertainty measures have none.
         c: of the bound.
+        residuals: for intervals.
+        coverage: of intervals.
 
     Raises:
         ValueError: if there is no such estimator, or it has no use for something that is given.
@@ -70,13 +80,14 @@ def make_estimator(
     Example:
         >>> make_estimator("expected_hardness", TotalFalse(), statistic="std").statistic
         'std'
-        >>> make_estimator("expected_hardness", TotalFalse(), seed=3)
+        >>> make_estimator("binary_entropy", TotalFalse(), seed=3)
         Traceback (most recent call last):
-        ValueError: `seed` is of no use to expected_hardness: leave it out. It takes `c`, `calibration`, `statistic`.
+        ValueError: `seed` is of no use to binary_entropy: leave it out. It takes `calibration`.
     """
     arguments = {
         "n_samples": n_samples, "seed": seed, "calibration": calibration, "member_calibrations": member_calibrations,
-        "member_weights": member_weights, "statistic": statistic, "c": c,
+        "member_weights": member_weights, "witness_model": witness_model, "statistic": statistic, "c": c,
+        "residuals": residuals, "coverage": coverage,
     }  # fmt: skip
     given = {argument: value for argument, value in arguments.items() if value is not None}
     if name not in ESTIMATORS:
@@ -90,6 +101,8 @@ def make_estimator(
             raise ValueError(f"`{argument}` is of no use to {name}: leave it out. {its_own}.")
     if c is not None and statistic != "bound":
         raise ValueError("`c` is of the bound: give `statistic` 'bound' too, or leave it out.")
+    if coverage is not None and residuals is None:
+        raise ValueError("`coverage` is of intervals: give `residuals` too, or leave it out.")
     if name in UNCERTAINTIES:
         query = definition.query
         return Uncertainty(
@@ -101,6 +114,8 @@ def make_estimator(
         given["calibration"] = given.pop("member_calibrations")
     if member_weights is not None:
         given["weights"] = given.pop("member_weights")
+    if witness_model is not None:
+        given["model"] = given.pop("witness_model")
     return cast(HardnessMetric, _CLASSES[name][0](definition, **given))
 
 

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 
 from hardest_metrics import FalseNegatives, HardestImages, Ranking, TotalFalse
 from hardest_metrics.callbacks import Inputs, inputs_of
-from hardest_metrics.detection import CommitteeHardness, ExpectedHardness, ScoreSampling, Uncertainty
+from hardest_metrics.detection import CommitteeHardness, ExpectedHardness, ScoreSampling, Uncertainty, WitnessHardness
 from tests.callbacks.runs import (
     SIZE,
     Module,
@@ -188,6 +188,21 @@ def test_a_committee_comes_with_its_members(tmp_path: Path) -> None:
     metric.update(unlabelled(), members=[[detections(target, epoch) for target in targets] for epoch in (1, 2)])
     expected = list(zip(*(column.tolist() for column in metric.summary().ranking), strict=True))
     assert ranked(tmp_path / "hardest_images/predict-committee-epoch=000-step=000000.csv") == expected
+
+
+def test_a_witness_is_heard(tmp_path: Path) -> None:
+    class Pair(Predicting):
+        def predict_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> Any:
+            witnesses = [[detections(target, 1) for target in batch[1]]]
+            return {"preds": super().predict_step(batch, batch_idx), "witnesses": witnesses, "target": None}
+
+    metrics = {"witness": WitnessHardness(TotalFalse()), "alone": ExpectedHardness(TotalFalse())}
+    trainer(tmp_path, HardestImages(metrics, top_k=2)).predict(Pair(), scenes())
+    metric = WitnessHardness(TotalFalse())
+    targets = [target for _, target in map(Scenes(12).__getitem__, range(12))]
+    metric.update(unlabelled(), witnesses=[[detections(target, 1) for target in targets]])
+    expected = list(zip(*(column.tolist() for column in metric.summary().ranking), strict=True))
+    assert ranked(tmp_path / "hardest_images/predict-witness-epoch=000-step=000000.csv") == expected
 
 
 def test_a_metric_that_needs_labels_is_left_out(tmp_path: Path) -> None:

@@ -35,6 +35,8 @@ def base(command: str, option: str) -> list[str]:
         return [command, *files, "--estimator", "sampled_committee", "--members", "results.json"]
     if command == "rank" and option in ("--n-samples", "--seed", "--statistic", "--c", "--calibration"):
         return [command, *files, "--estimator", "score_sampling"]
+    if command == "rank" and option in ("--witness-model", "--coverage"):
+        return [command, *files, "--estimator", "witness", "--members", "results.json"]
     return {
         "rank": [command, *files],
         "compare": [command, *files, *few, "--out", "compared"],

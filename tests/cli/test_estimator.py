@@ -13,7 +13,7 @@ from hardest_metrics.calibration import Platt, write_calibration
 from hardest_metrics.data import read_annotations, read_detections
 from hardest_metrics.detection import TotalFalse
 from hardest_metrics.detection.naming import make_estimator
-from hardest_metrics.names import COMMITTEES, ESTIMATORS, OF_LOGITS
+from hardest_metrics.names import ESTIMATORS, OF_LOGITS, OF_OTHERS, WITNESS
 from tests.cli.commands import Run, ranking_of
 
 
@@ -50,7 +50,7 @@ def test_command_and_class_agree(shared_data: Path, tmp_path: Path, run: Run, es
     folder = shared_data / "voc100"
     of_hardest, of_coco = (f"fastestdet_{name}" for name in ("torchvision.json.gz", "results.json"))
     files = folder / (of_hardest if estimator in OF_LOGITS else of_coco), folder / "yolo_fastestv2_results.json"
-    members: Sequence[object] = ("--members", files[1]) if estimator in COMMITTEES else ()
+    members: Sequence[object] = ("--members", files[1]) if estimator in OF_OTHERS else ()
     found = hardness(
         run, tmp_path, "rank", "--estimator", estimator, "--annotations", folder / "instances.json",
         "--detections", files[0], "--weighting", "pixel", *members,
@@ -58,8 +58,9 @@ def test_command_and_class_agree(shared_data: Path, tmp_path: Path, run: Run, es
 
     annotations = read_annotations(folder / "instances.json")
     preds, other = (read_detections(file, annotations) for file in files)
+    beside = "witnesses" if estimator == WITNESS else "members"
     metric = make_estimator(estimator, TotalFalse("pixel", box_format="xywh"))
-    metric.update(preds, annotations.without_labels().target, **({"members": [other]} if members else {}))
+    metric.update(preds, annotations.without_labels().target, **({beside: [other]} if members else {}))
     expected = dict(zip(*(column.tolist() for column in metric.summary().ranking), strict=True))
     assert found == pytest.approx(expected, rel=1e-6)
     assert sum(found.values()) > 0
@@ -279,7 +280,7 @@ BAD: dict[str, tuple[Sequence[object], str]] = {
         ("--detections", "{}/named.json", "--weighting", "pixel"), "needs. Give the folder --images, or choose"
     ),
     "calibrated committee": (
-        (*COMMITTEE, "--n-samples", 3), "no use to committee: leave it out. It takes --c, --member-weights, --statistic"
+        (*COMMITTEE, "--n-samples", 3), "no use to committee: leave it out. It takes --c, --coverage, --member-weights,"
     ),
     "other images of a member": (
         ("--estimator", "committee", "--members", "{}/other.json"), "other.json: has image '99', which"

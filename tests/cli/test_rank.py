@@ -197,12 +197,15 @@ def test_help_names_units_and_defaults_of_every_option(capsys: pytest.CaptureFix
         "grid": ["green", "red", "blue"],
         "images": ["where the image files are"],
         "estimator": ["score_sampling", "from detections alone", "logits"],
+        "coverage": ["least share of images", "default: 0.8"],
+        "witness-model": ["calibrate --witnesses", "default: the mean"],
         "n-samples": ["default: 10"],
         "seed": ["default: 0"],
         "statistic": ["standard deviation", "default: mean"],
         "c": ["of the bound", "default: 1"],
         "calibration": ["probabilities", "default: scores"],
-        "members": ["other detectors"],
+        "members": ["FILE"],
+        "committee": ["other detectors"],  # another name of the same
         "member-weights": ["default: all alike"],
         "member-calibrations": ["default: none"],
     }

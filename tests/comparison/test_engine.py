@@ -166,10 +166,10 @@ def test_one_detector_has_no_committee_and_without_logits_there_is_no_entropy(ma
     compared = compare(*make(detectors=1), definitions=["total_false/none"])
     made = list(compared.agreement["estimator"])
     missing = [name for name in ESTIMATES if name not in made]
-    assert missing == ["committee", "sampled_committee", "sampled_committee+platt", "entropy", "evidential",
-                       "entropy+all", "evidential+all"]  # fmt: skip
+    assert missing == ["committee", "sampled_committee", "sampled_committee+platt", "witness",
+                       "witness+fitted", "entropy", "evidential", "entropy+all", "evidential+all"]  # fmt: skip
     committee, logits = compared.notes
-    assert committee.startswith("committee, sampled_committee, sampled_committee+platt: left out, as the committee")
+    assert "sampled_committee+platt, witness, witness+fitted: left out, as the committee" in committee
     assert "detector 0 have no logits" in logits
 
 

@@ -40,5 +40,5 @@ def test_other_names_are_refused(name: str) -> None:
 
 def test_families() -> None:
     assert {estimate_named(name).family for name in ESTIMATES} == {
-        "scores", "calibrated scores", "committee", "uncertainty",
+        "scores", "calibrated scores", "committee", "witnesses", "uncertainty",
     }  # fmt: skip

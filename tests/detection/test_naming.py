@@ -97,6 +97,7 @@ def test_what_an_estimator_has_no_use_for_is_refused(name: str, argument: str) -
         "expected_hardness": {"calibration", "statistic", "c"},
         "committee": {"member_weights", "statistic", "c"},
         "sampled_committee": {"n_samples", "seed", "member_calibrations", "member_weights", "statistic", "c"},
+        "witness": {"statistic", "c"},
         "binary_entropy": {"calibration"},
         "binary_evidential": {"calibration"},
         "max_uncertainty": {"calibration"},

@@ -7,6 +7,7 @@ from hardest_metrics.functional.detection.estimation import (
     ScoreSampler,
     by_matching,
     expected_moments,
+    moments_given,
     own_detection,
     sampled_moments,
 )
@@ -22,6 +23,7 @@ from hardest_metrics.functional.detection.weighting import (
     overlap,
     pixel,
 )
+from hardest_metrics.functional.detection.witnesses import Proposals, WitnessModel, propose, witness_moments
 
 __all__ = [
     "Batch",
@@ -34,11 +36,13 @@ __all__ = [
     "Kind",
     "Matches",
     "Outcome",
+    "Proposals",
     "PseudoGroundTruth",
     "Query",
     "Sampler",
     "ScoreSampler",
     "TruePositives",
+    "WitnessModel",
     "by_matching",
     "confusions",
     "error_kinds",
@@ -48,12 +52,15 @@ __all__ = [
     "false_negatives",
     "false_positives",
     "match",
+    "moments_given",
     "no_labels",
     "none",
     "overlap",
     "own_detection",
     "pack",
     "pixel",
+    "propose",
     "sampled_moments",
     "total_false",
+    "witness_moments",
 ]

@@ -87,16 +87,31 @@ class SampledMembers:
         return _joined(parts)
 
 
+def check_others(name: str, each: str, others: Sequence[Sequence[ImageDict]], number: int) -> None:
+    """Refuse predictions of other detectors that do not fit the images.
+
+    Args:
+        name: of the argument that they were given as.
+        each: what one of them is called.
+        others: of each, one dict an image.
+        number: how many images there are.
+
+    Raises:
+        ValueError: if there are none, or one has other than one dict an image.
+    """
+    if not others:
+        raise ValueError(f"`{name}` must be a list with the predictions of each {each}, one or more.")
+    for index, other in enumerate(others):
+        if len(other) != number:
+            raise ValueError(
+                f"`{name}[{index}]` holds {len(other)} images, but `preds` {number}:"
+                f" pass the predictions of every {each} for the same images in the same order."
+            )
+
+
 def check_members(members: Sequence[Sequence[ImageDict]], number: int, weights: Sequence[float] | None) -> list[float]:
     """The members' weights, adding up to 1; members that do not fit the images are refused."""
-    if not members:
-        raise ValueError("`members` must be a list with the predictions of each member, one or more.")
-    for index, member in enumerate(members):
-        if len(member) != number:
-            raise ValueError(
-                f"`members[{index}]` holds {len(member)} images, but `preds` {number}:"
-                " pass the predictions of every member for the same images in the same order."
-            )
+    check_others("members", "member", members, number)
     if weights is None:
         return [1 / len(members)] * len(members)
     if len(weights) != len(members):

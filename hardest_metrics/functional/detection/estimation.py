@@ -262,8 +262,35 @@ def expected_moments(
     boxes = batch.detections
     above = torch.zeros(len(boxes), dtype=torch.bool, device=boxes.labels.device)
     above[rank(boxes, query)] = True
+    return moments_given(batch, query, weighting, probabilities(calibration, boxes.scores), above)
+
+
+@eager
+@torch.no_grad()
+def moments_given(batch: Batch, query: Query, weighting: WeightingName, right: Tensor, above: Tensor) -> Tensor:
+    """As :func:`expected_moments`, where the probability of each box is known, and which boxes are detections.
+
+    Args:
+        batch: boxes of `N` images, whose scores are not looked at.
+        query: which labels and areas count.
+        weighting: ``"none"``, ``"pixel"`` or ``"overlap"``.
+        right: ``(n,)`` float64 in [0, 1], the probability that a box is an object.
+        above: ``(n,)`` bool, which boxes take part as detections. If such a one is no object it is a false positive,
+            if another one is an object it is a false negative.
+
+    Returns:
+        ``(N, 3, 2)`` float64, as of :func:`expected_moments`.
+
+    Example:
+        >>> from hardest_metrics.functional import Query, no_labels, pack
+        >>> boxes = torch.tensor([[0.0, 0, 9, 9]] * 2)
+        >>> batch = pack([{"boxes": boxes, "scores": torch.zeros(2), "labels": torch.ones(2).int()}], no_labels(1))
+        >>> right, above = torch.tensor([0.7, 0.2]).double(), torch.tensor([True, False])
+        >>> moments_given(batch, Query(), "none", right, above)[0, :, 0]
+        tensor([0.3000, 0.2000, 0.5000], dtype=torch.float64)
+    """
+    boxes = batch.detections
     counts = query.counts_label(boxes.labels) & query.counts_area(boxes.box_area)
-    right = probabilities(calibration, boxes.scores)
     if weighting == "overlap":
         mean, variance = _overlap_moments(batch, right, above & counts, ~above & counts)
     else:

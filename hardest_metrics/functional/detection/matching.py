@@ -43,6 +43,8 @@ _MOST_BITS = 2**30
 
 _LEAST = torch.iinfo(torch.int64).min
 
+_ANY_NUMBER = 2**31
+
 
 class Outcome(IntEnum):
     """What became of one box.
@@ -201,6 +203,10 @@ class Query:
         """What counts as the threshold, as pycocotools has it: at 1, rounding must not lose a perfect box."""
         return min(self.iou_threshold, 1 - 1e-10)
 
+    def of_any_score(self) -> "Query":
+        """The same of detections of any score and number."""
+        return replace(self, score_threshold=0.0, max_detections=_ANY_NUMBER)
+
     def counts_label(self, labels: Tensor) -> Tensor:
         """``(n,)`` bool: whether boxes of these labels count."""
         if self.labels is None:
@@ -273,7 +279,7 @@ def match(detections: Detections, ground_truth: GroundTruth, query: Query) -> Ma
     if query.area_range is not None:
         ignored = crowd | ~query.counts_area(ground_truth.area[objects])
 
-    det, obj, overlap = _candidates(detections, ground_truth, ranked, objects, crowd, query.least_iou)
+    det, obj, overlap = overlapping(detections, ground_truth, ranked, objects, crowd, query.least_iou)
     preference = _sortable(overlap) - ignored.index_select(0, obj) * 2**62  # the bits of an IoU are below 2^62
     det, obj = _deferred_acceptance(det, obj, preference, crowd, len(ranked))
 
@@ -325,15 +331,23 @@ def _by_group_and_score(group: Tensor, scores: Tensor, least: float) -> Tensor:
     return order.index_select(0, ascending_order(group.index_select(0, order)))
 
 
-def _candidates(
+def overlapping(
     detections: Detections,
-    ground_truth: GroundTruth,
+    ground_truth: Detections | GroundTruth,
     ranked: Tensor,
     objects: Tensor,
     crowd: Tensor,
     least: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Pairs of equal group that overlap enough to match.
+
+    Args:
+        detections: of any number of images.
+        ground_truth: of the same images.
+        ranked: ``(n,)`` int64, which detections take part, by group.
+        objects: ``(m,)`` int64, which objects do.
+        crowd: ``(m,)`` bool, which of these are crowds.
+        least: intersection over union.
 
     Returns:
         Positions in `ranked`; positions in `objects`; their intersection over union.
