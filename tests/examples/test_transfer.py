@@ -129,7 +129,8 @@ def test_over_maps_the_detector_gives_what_it_gives_over_images() -> None:
 
 def test_a_transfer_begins_with_the_source_but_for_its_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (data, *_) = family_sets(Sizes(train=16, target=3, val=2), seed=0)
-    known = {name: torch.rand(value.shape) for name, value in DetectorModule(10).detector.state_dict().items()}
+    own = DetectorModule(10).detector.state_dict()
+    known = {name: torch.rand(value.shape).add(1).to(value.dtype) for name, value in own.items()}
     torch.save(known, tmp_path / "weights.pt")
     begun: list[dict[str, torch.Tensor]] = []
 
