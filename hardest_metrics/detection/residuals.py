@@ -10,6 +10,7 @@ from hardest_metrics.detection.box_errors import ErrorKind
 from hardest_metrics.detection.estimators import Estimator
 from hardest_metrics.functional.detection.packing import ImageDict
 from hardest_metrics.functional.detection.residuals import Residual, Residuals
+from hardest_metrics.functional.detection.shares import Share
 from hardest_metrics.image_rows import read_together
 
 AnyEstimator = Estimator[Any]
@@ -142,7 +143,7 @@ def _judged(
         weighting = estimator.definition.weighting
         name, query, _ = estimator.known_as
         moments = read_together([estimator], asked, labels, **beside).measured[weighting]
-        sums = read_together([estimator.definition], asked, labels).measured[weighting]
+        sums = read_together([estimator.definition], asked, labels).measured[Share(weighting)]
         errors = torch.cat((sums, sums.sum(1, keepdim=True)), dim=1)
         found[str(weighting)] = Judged(name, query, moments.cpu(), errors.cpu())
     return found
