@@ -1,7 +1,7 @@
 """Several metrics as one, each batch measured once."""
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
-from typing import Any, cast
+from collections.abc import Hashable, Mapping
+from typing import Any
 
 import torch
 from torchmetrics import Metric
@@ -73,16 +73,7 @@ class HardnessCollection(DependableCollection):
         of_labels = getattr(metric, "of_labels", None)
         if of_labels is None:
             raise TypeError(f"`metric` must be of labels that count, such as TotalFalse(), but is {metric!r}.")
-        if not isinstance(cast(object, labels), Mapping) or not labels:
-            raise ValueError(f"`labels` must be names by label, at least one, but is {labels!r}.")
-        names = list(labels.values())
-        for label, name in labels.items():
-            if not isinstance(cast(object, name), str) or not name or "." in name or names.count(name) > 1:
-                raise ValueError(
-                    f"`labels` calls {label!r} {name!r}, but each name must be a text of its own, and without a dot."
-                )
-        parts = cast(Callable[[Iterable[int]], list[Metric]], of_labels)(labels)
-        return cls(dict(zip(names, parts, strict=True)))
+        return cls(of_labels(labels))
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         """Add a batch to all members."""

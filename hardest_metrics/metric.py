@@ -11,8 +11,8 @@ from typing_extensions import TypeVar
 from hardest_metrics.adapter import Adapter
 from hardest_metrics.arithmetic import only_with_reduction
 from hardest_metrics.image_rows import ImageRows, Rows
+from hardest_metrics.ranked_together import computed_together, ranked_together, rankings
 from hardest_metrics.ranking import Ranking
-from hardest_metrics.rows import numbered_once
 from hardest_metrics.summary import Details
 from hardest_metrics.summary import Summary as Summary
 
@@ -128,32 +128,14 @@ class HardnessMetric(ImageRows, Generic[ReductionT]):
 
     def _value(self, rows: Rows) -> Ranking | Tensor:
         image_ids, hardness = self._ranked(rows)
-        return self._reduced(_rankings(image_ids, hardness[None])[0])
+        return self._reduced(rankings(image_ids, hardness[None])[0])
 
     def _values(self, members: Sequence[ImageRows], rows: Rows) -> list[Any]:
         each = cast("Sequence[HardnessMetric[Any]]", members)
-        return _ranked_together(each, [member._own(rows) for member in each])
+        return ranked_together(each, [member._own(rows) for member in each])
 
     def _compute_together(self, members: Sequence[ImageRows]) -> list[Any] | None:
-        each = cast("Sequence[HardnessMetric[Any]]", members)
-        if len(each) < 2 or not all(member._ranks_alone for member in each):
-            return None
-        parts = [member._images() for member in each]
-        if not all(torch.equal(part.image_ids, parts[0].image_ids) for part in parts):
-            return None
-        with torch.no_grad():
-            columns = {(place, name): part.columns[name] for place, part in enumerate(parts) for name in part.columns}
-            once = numbered_once(Rows(parts[0].image_ids, cast(Mapping[str, Tensor], columns)))
-            known = cast(Mapping[tuple[int, str], Tensor], once.columns)
-            own = [{name: known[place, name] for name in part.columns} for place, part in enumerate(parts)]
-            return _ranked_together(each, [Rows(once.image_ids, columns) for columns in own])
-
-    @property
-    def _ranks_alone(self) -> bool:
-        """Whether `compute` would gather from no other process, and has something to give that it did not before."""
-        gathers = self._is_synced or (self._to_sync and self.distributed_available_fn())
-        fresh = cast(object, self._computed) is None and self.compute_with_cache and self._update_count > 0
-        return not gathers and fresh
+        return computed_together(cast("Sequence[HardnessMetric[Any]]", members))
 
     def _ranked(self, rows: Rows) -> tuple[Tensor, Tensor]:
         """Ids, ascending, and float32 hardness of the images that take part."""
@@ -237,7 +219,7 @@ class HardnessMetric(ImageRows, Generic[ReductionT]):
         with torch.no_grad(), self.sync_context(dist_sync_fn=self.dist_sync_fn, should_sync=self._to_sync):
             rows = self._images_once()
             image_ids, values = self._ranked(rows)
-            (ranking,) = _rankings(image_ids, values[None])
+            (ranking,) = rankings(image_ids, values[None])
             in_error = self._in_error(rows.columns, values)
         return Details(Summary.of(ranking, in_error), image_ids, values, in_error)
 
@@ -248,28 +230,6 @@ class HardnessMetric(ImageRows, Generic[ReductionT]):
             hardness: ``(N,)``, of images.
         """
         return None
-
-
-def _ranked_together(members: "Sequence[HardnessMetric[Any]]", rows: Sequence[Rows]) -> list[Any]:
-    """What `compute` of each of several metrics gives for its rows, of the same images."""
-    ranked = [member._ranked(own) for member, own in zip(members, rows, strict=True)]
-    image_ids, _ = ranked[0]
-    if not all(ids is image_ids for ids, _ in ranked):  # some leave images out
-        return [member._value(own) for member, own in zip(members, rows, strict=True)]
-    rankings = _rankings(image_ids, torch.stack([hardness for _, hardness in ranked]))
-    return [member._reduced(ranking) for member, ranking in zip(members, rankings, strict=True)]
-
-
-def _rankings(image_ids: Tensor, hardness: Tensor) -> list[Ranking]:
-    """Images, given by ascending id, ranked by each row of ``(M, N)`` hardness; an error if some is not finite."""
-    finite = hardness.isfinite()
-    if not finite.all():
-        place = int((~finite).any(0).nonzero()[0])
-        raise ValueError(
-            f"Image {int(image_ids[place])} has hardness {hardness[:, place].tolist()}, but hardness is finite: look at"
-            " what was predicted for it."
-        )
-    return Ranking.of_ascending(image_ids, hardness)
 
 
 # Of any reduction. Command lines build metrics from the class that an annotation names, and know no type parameters

@@ -14,7 +14,7 @@ LAYERS: list[set[str]] = [
     {"functional"},
     {"ranking"},
     {"alignment", "promises", "rows", "summary"},
-    {"data", "image_rows"},
+    {"data", "image_rows", "ranked_together"},
     {"finding", "ids", "plot"},
     {"dynamics", "metric"},
     {"collection", "agreement", "losses", "transferability", "calibration"},

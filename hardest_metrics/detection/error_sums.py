@@ -1,6 +1,6 @@
 """The base of definitions of hardness that add up weighted errors against labels."""
 
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 from uuid import uuid4
@@ -83,7 +83,7 @@ class ErrorSums(DetectionMetric[ReductionT]):
         self._matched = matched
         self._label = None if part_of is None else _only_label(query, part_of)
 
-    def of_labels(self, labels: Iterable[int]) -> list[Self]:
+    def of_labels(self, labels: Mapping[int, str]) -> dict[str, Self]:
         """The parts of this definition that are of one label's boxes each: over all labels they add up to the whole.
 
         Boxes are matched and weighed as here, among those of all labels: overlap weighting looks at all true positives.
@@ -91,14 +91,22 @@ class ErrorSums(DetectionMetric[ReductionT]):
         measured together, and with the whole.
 
         Args:
-            labels: that count.
+            labels: that count, and what the part of each is called.
 
         Raises:
-            ValueError: if one does not count here.
+            ValueError: if one does not count here, or a name is none that a member of a collection can have.
         """
+        if not isinstance(cast(object, labels), Mapping) or not labels:
+            raise ValueError(f"`labels` must be names by label, at least one, but is {labels!r}.")
+        names = list(labels.values())
+        for label, name in labels.items():
+            if not isinstance(cast(object, name), str) or not name or "." in name or names.count(name) > 1:
+                raise ValueError(
+                    f"`labels` calls {label!r} {name!r}, but each name must be a text of its own, and without a dot."
+                )
         given = {**self._given(), "part_of": self._matched}
-        parts = [type(self)(**{**given, "labels": [label]}) for label in labels]
-        for part in parts:
+        parts = {name: type(self)(**{**given, "labels": [label]}) for label, name in labels.items()}
+        for part in parts.values():
             part.reads = self.reads  # also where that has the tag of a function
         return parts
 
