@@ -6,6 +6,8 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 ARGS   ?=
+# Tests run side by side, a process a processor: `make test WORKERS=0` runs them in one.
+WORKERS ?= logical
 
 # Idle OpenMP threads sleep instead of spinning, which would slow down everything else that runs.
 export OMP_WAIT_POLICY ?= PASSIVE
@@ -27,7 +29,7 @@ demo: $(STAMP)
 	$(BIN)/python -m examples.demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 8 --dist worksteal $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check
