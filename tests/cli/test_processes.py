@@ -18,8 +18,10 @@ from hardest_metrics import cli
 from hardest_metrics.cli import program
 from hardest_metrics.comparison import figures
 from hardest_metrics.report import plots, write
+from hardest_metrics.results import RunStore
 from tests.cli.commands import save_embeddings
 from tests.detectors.small import MODEL, N_CLASSES, save_weights
+from tests.keyed import saved
 from tests.processes import Child, content, leftovers, needs_fork, seconds
 from tests.transfer.small import save_small_weights
 
@@ -52,6 +54,9 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_weights(folder / "weights.pt")
     for seed, name in enumerate("abc"):
         save_small_weights(folder / f"{name}.pt", seed)
+    store = RunStore(folder / "runs.db")
+    for losses in ([0.1, 2.0, 0.5], [0.2, 1.5, 0.4]):
+        saved(store, losses, model_name="small")
     return folder
 
 
@@ -86,6 +91,11 @@ def arguments(command: str, inputs: Path, out: Path, other: bool = False) -> lis
         "transfer": ["--model", "tests.transfer.small:load", "--weights", *(inputs / f"{name}.pt" for name in "abc"),
                      "--layers", "first" if other else "second", *labels, "--images", inputs / "images", "--device",
                      "cpu", "--batch-size", 1, "--out", out / "transferred"],
+        "history": ["--store", inputs / "runs.db", "--export", out / "h.csv", "--plot", out / "h.png"],
+        "regress": ["--store", inputs / "runs.db", "--out", out / "r.csv", out / "r.json"],
+        "diff": [*one, inputs / "other.json", *threshold, "--out", out / "r.csv", out / "r.json", "--objects",
+                 out / "o.csv", "--subset", out / "s.json", "--images", inputs / "images", "--grid", out / "grid.png",
+                 "--top-k", 3],
         "report": [*one, *threshold, "--images", inputs / "images", "--out", out / "page.html"],
         "detect": ["--model", MODEL, "--weights", inputs / "weights.pt", "--num-classes", N_CLASSES, "--images",
                    inputs / "images", "--device", "cpu", "--batch-size", 1, "--logits", out / "logits.json",

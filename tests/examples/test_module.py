@@ -73,7 +73,7 @@ def test_the_test_split_is_judged_like_the_validation_split() -> None:
     expected = {name: float(value) for name, value in run.callback_metrics.items()}
     run.test(module, data, verbose=False)
     found = {name: float(value) for name, value in run.callback_metrics.items()}
-    assert sorted(found) == ["test/map", "test/map_50"]
+    assert sorted(found) == ["test/map", "test/map_50", "test/mar_1", "test/mar_10"]
     assert found["test/map"] == expected["val/map"]
 
 
