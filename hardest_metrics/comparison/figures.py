@@ -233,7 +233,9 @@ def _panels(title: str, definitions: Sequence[str], draw: "Callable[[str, Axes],
     lines = {str(line.get_label()): line for ax in axes for line in ax.get_lines() if ax.get_legend() is None}
     lines = {name: line for name, line in lines.items() if not name.startswith("_")}
     if lines:
-        figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=len(lines))
+        entry = 0.7 + 0.09 * max(map(len, lines))  # inches
+        fitting = max(int(figure.get_figwidth() / entry), 1)
+        figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=min(fitting, len(lines)))
     return _png(figure)
 
 

@@ -2,6 +2,7 @@ import io
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -36,6 +37,17 @@ def test_every_detector_has_its_plots(compared: Comparison) -> None:
     ]
     assert all(min(size(plot)) > 300 for plot in drawn[:4])
     assert drawn[0].png() == drawn[0].png(), "the same every time, so that it can be told whether it changed"
+
+
+@pytest.mark.parametrize("number", [1, 2, 4])
+def test_nothing_is_cut_off_at_the_edges(make: Make, number: int) -> None:
+    drawn = compare(
+        *make(12), None, [*list(DEFINITIONS), "total_false/overlap", "false_positives/none"][:number], NAMES
+    )
+    for plot in plots(drawn):
+        pixels = np.asarray(Image.open(io.BytesIO(plot.png())).convert("L"))
+        edges = [*pixels[[0, -1]], *pixels[:, [0, -1]].T]
+        assert min(map(np.min, edges)) == 255, plot.name
 
 
 def test_the_name_of_a_detector_is_no_formula(make: Make) -> None:
