@@ -39,7 +39,7 @@ def parser() -> ArgumentParser:
     add_store_option(runs)
     runs.add_argument(
         "--run", default="newest", metavar="RUN",
-        help="the run to judge: how its id begins, or newest, the one saved last (default: %(default)s)",
+        help="the run to judge: how its id begins, or newest, the one saved or recognised last (default: %(default)s)",
     )  # fmt: skip
     runs.add_argument(
         "--against", default="previous", metavar="RUN",

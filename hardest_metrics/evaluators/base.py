@@ -179,7 +179,7 @@ class Evaluator(ABC):
         return Ranking.of(torch.tensor(named_numbers(evaluated.dataset.keys)[0]), torch.from_numpy(hardness.values))
 
     def save(self) -> Run:
-        """Keep the run in the store, unless it was recognised as one that is kept.
+        """Keep the run in the store; of one that was recognised as kept, only that it was made once more.
 
         Returns:
             The run; that it was recognised is said by its `kept`, and results, time and memory are then those of the
@@ -191,8 +191,8 @@ class Evaluator(ABC):
         """
         run, evaluated = self._finished()
         if evaluated is None:
-            if self.paper_results and dict(run.paper_results) != self.paper_results and is_first():
-                self.store.claim(run, self.paper_results)
+            if is_first():
+                self.store.save_again(run, self.paper_results)
             return replace(run, paper_results=self.paper_results or run.paper_results)
         run = replace(run, dataset=evaluated.dataset.digest)
         if is_first():

@@ -98,9 +98,9 @@ def regress(
 
     Args:
         store: of the runs, or its path; None for the default one, see :class:`RunStore`.
-        run: the id of the run to judge, or how that begins; ``"newest"`` for the one saved last.
+        run: the id of the run to judge, or how that begins; ``"newest"`` for the one saved or recognised last.
         against: the id of the run to compare with; ``"previous"`` for the last one before with the same data set,
-            settings and kind; ``"paper"`` for what its paper claims.
+            settings and kind, which may be this very run if it was recognised; ``"paper"`` for what its paper claims.
         tolerance: by name of a result, by how much it may be worse.
         max_worse: how many images may have become wrong; None for any number.
         by: the hardness to compare images by; None for the run's first.
@@ -163,8 +163,8 @@ def _direction(run: Run, name: str) -> bool | None:
 
 def _previous(store: RunStore, run: Run) -> Run:
     """The last run before, of the same images, labels and settings."""
-    runs = store.runs()
-    earlier = runs[: [one.id for one in runs].index(run.id)]
+    made = store.occasions()
+    earlier = made[: max(place for place, one in enumerate(made) if one.id == run.id)]
     if not earlier:
         raise NotComparableError(f"{store.path}: {run} is the first run, so there is nothing to compare it with.")
     alike = [one for one in earlier if _differs(one, run) is None]

@@ -42,6 +42,11 @@ STEPS: list[tuple[str, ...]] = [
             peak_bytes INTEGER
         ) STRICT""",
         "CREATE INDEX runs_of_dataset ON run (dataset, number)",
+        # whenever a run was made: once when it was saved, and again each time that it was recognised
+        """CREATE TABLE occasion (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            run INTEGER NOT NULL REFERENCES run
+        ) STRICT""",
         # value: NULL for NaN, which SQLite cannot hold
         """CREATE TABLE result (
             run INTEGER NOT NULL REFERENCES run,

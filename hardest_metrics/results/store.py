@@ -31,6 +31,8 @@ _PLAIN = (
 
 _SHORTEST_ID = 4
 
+_OCCASION = "INSERT INTO occasion (run) VALUES (?)"
+
 
 class RunStore:
     """Keeps runs in one SQLite file: what was evaluated, with what results, and how hard each image was.
@@ -96,13 +98,23 @@ class RunStore:
             rows.write(connection)
         return run
 
-    def claim(self, run: Run, paper_results: Mapping[str, float]) -> Run:
-        """Note what a run's paper claims, in place of what was noted before."""
+    def save_again(self, run: Run, paper_results: Mapping[str, float]) -> Run:
+        """Note that a run was made once more, by a model that has not changed: it is the newest from now on.
+
+        Args:
+            run: as it was kept.
+            paper_results: what its paper claims, in place of what was noted before; none to leave that as it is.
+
+        Returns:
+            The run as it is kept now.
+        """
         with opened(self.path) as connection, transaction(connection):
             number = self._number(connection, run)
-            connection.execute("DELETE FROM claim WHERE run = ?", [number])
-            connection.executemany("INSERT INTO claim VALUES (?, ?, ?)", _claims(number, paper_results))
-        return replace(run, paper_results=dict(paper_results))
+            connection.execute(_OCCASION, [number])
+            if paper_results:
+                connection.execute("DELETE FROM claim WHERE run = ?", [number])
+                connection.executemany("INSERT INTO claim VALUES (?, ?, ?)", _claims(number, paper_results))
+        return replace(run, paper_results=paper_results or run.paper_results)
 
     def runs(self, dataset: str | None = None) -> list[Run]:
         """The runs, in the order in which they were saved.
@@ -113,17 +125,25 @@ class RunStore:
         with opened(self.path) as connection:
             return list(_runs(connection, "" if dataset is None else "WHERE digest = ?", [dataset] if dataset else []))
 
+    def occasions(self) -> list[Run]:
+        """The runs in the order in which they were made, one that was recognised once more each time."""
+        with opened(self.path) as connection:
+            runs = {run.id: run for run in _runs(connection, "", [])}
+            made = connection.execute("SELECT id FROM occasion JOIN run ON run.number = run ORDER BY occasion.number")
+            return [runs[name] for (name,) in made]
+
     def run(self, name: str) -> Run:
-        """A run by its id, or how that begins; ``"newest"`` for the one that was saved last.
+        """A run by its id, or how that begins; ``"newest"`` for the one that was saved or recognised last.
 
         Raises:
             ValueError: if there is none, or several begin so.
         """
-        runs = self.runs()
-        if not runs:
+        made = self.occasions()
+        if not made:
             raise ValueError(f"{self.path}: holds no runs. Keep one first.")
         if name == "newest":
-            return runs[-1]
+            return made[-1]
+        runs = list({run.id: run for run in made}.values())
         found = [run for run in runs if len(name) >= _SHORTEST_ID and run.id.startswith(name)]
         if len(found) != 1:
             known = "; ".join(map(str, runs[-3:]))
@@ -298,6 +318,7 @@ class _Rows:
             f"INSERT INTO run ({', '.join(columns)}) VALUES ({places})", list(columns.values())
         ).lastrowid
         assert number is not None
+        connection.execute(_OCCASION, [number])
         for table, rows in (("result", self._results), ("hardness", self._hardness), ("probe", self._probe)):
             for values in rows:
                 connection.execute(

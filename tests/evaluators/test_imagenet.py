@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from hardest_metrics.evaluators import ImageNetEvaluator
-from hardest_metrics.results import RunStore
+from hardest_metrics.results import RunStore, regress
 from tests.keyed import Golden, labels_of, logits_of
 
 
@@ -157,6 +157,22 @@ def test_the_second_run_stops_after_the_probe_with_what_the_first_one_kept(tmp_p
     assert again.kept
     assert (again.id, again.seconds, again.peak_bytes) == (kept.id, kept.seconds, kept.peak_bytes)
     assert [run.id for run in RunStore(tmp_path / "runs.db").runs()] == [kept.id]
+
+
+def test_a_run_that_was_recognised_is_the_one_that_a_gate_judges(tmp_path: Path) -> None:
+    labels, store = labels_of(60), RunStore(tmp_path / "runs.db")
+    good = {key: np.eye(10, dtype=np.float32)[label] for key, label in labels.items()}
+    bad = {key: -row for key, row in good.items()}
+    one = evaluated(labels, good, store.path).save()
+    assert evaluated(labels, good, store.path).save().kept
+    found = regress(store, max_worse=0)  # nothing changed
+    assert (found.run.id, found.against.id, found.is_worse, found.flips) == (one.id, one.id, False, ([], [], 1.0))
+    two = evaluated(labels, bad, store.path).save()
+    evaluated(labels, good, store.path).save()
+    assert evaluated(labels, bad, store.path).save().kept  # worse than what came last, whoever has seen it before
+    found = regress(store)
+    assert (found.run.id, found.against.id, found.is_worse) == (two.id, one.id, True)
+    assert [run.id for run in store.runs()] == [one.id, two.id]
 
 
 def test_noise_of_rounding_is_not_noticed(tmp_path: Path) -> None:
