@@ -42,11 +42,6 @@ STEPS: list[tuple[str, ...]] = [
             peak_bytes INTEGER
         ) STRICT""",
         "CREATE INDEX runs_of_dataset ON run (dataset, number)",
-        # whenever a run was made: once when it was saved, and again each time that it was recognised
-        """CREATE TABLE occasion (
-            number INTEGER PRIMARY KEY AUTOINCREMENT,
-            run INTEGER NOT NULL REFERENCES run
-        ) STRICT""",
         # value: NULL for NaN, which SQLite cannot hold
         """CREATE TABLE result (
             run INTEGER NOT NULL REFERENCES run,
@@ -87,5 +82,13 @@ STEPS: list[tuple[str, ...]] = [
             value BLOB NOT NULL,
             PRIMARY KEY (run, position)
         ) STRICT""",
+    ),
+    (
+        # whenever a run was made: once when it was saved, and again each time that it was recognised
+        """CREATE TABLE occasion (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            run INTEGER NOT NULL REFERENCES run
+        ) STRICT""",
+        "INSERT INTO occasion (run) SELECT number FROM run ORDER BY number",
     ),
 ]

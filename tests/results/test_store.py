@@ -128,7 +128,8 @@ def test_a_newer_store_is_refused(store: RunStore, monkeypatch: pytest.MonkeyPat
     with monkeypatch.context() as newer:
         newer.setattr(schema, "STEPS", [*schema.STEPS, ("CREATE TABLE later (name TEXT)",)])
         saved(store, [0.5])
-    refused(store, ValueError, "is of version 2, made by a newer hardest_metrics; this one knows 1")
+    known = len(schema.STEPS)
+    refused(store, ValueError, f"is of version {known + 1}, made by a newer hardest_metrics; this one knows {known}")
 
 
 def test_a_damaged_store_is_refused(store: RunStore) -> None:
@@ -202,17 +203,27 @@ def test_a_full_disk_is_said_with_the_file(store: RunStore, monkeypatch: pytest.
 def test_an_older_store_is_migrated_once_a_copy_lies_beside_it(
     store: RunStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = saved(store, [0.5, 2.0])
+    run, version = saved(store, [0.5, 2.0]), len(schema.STEPS)
     monkeypatch.setattr(schema, "STEPS", [*schema.STEPS, ("ALTER TABLE run ADD COLUMN note TEXT",)])
     assert store.runs() == [run]
     assert store.hardness(run)["loss"].values.tolist() == [0.5, 2]
     saved(store, [0.5])
     with closing(sqlite3.connect(store.path)) as connection, connection:
         assert connection.execute("SELECT note FROM run").fetchall() == [(None,), (None,)]
-    backup = store.path.with_name("runs.db.version-1.backup")
+    backup = store.path.with_name(f"runs.db.version-{version}.backup")
     assert [path.name for path in store.path.parent.iterdir() if path.name != "runs.db"] == [backup.name]
     monkeypatch.undo()
     assert RunStore(backup).runs() == [run]
+
+
+def test_in_a_store_of_the_first_version_every_run_was_made_once(store: RunStore) -> None:
+    one, two = saved(store, [0.5]), saved(store, [2.0])
+    with closing(sqlite3.connect(store.path)) as connection, connection:
+        connection.execute("DROP TABLE occasion")
+        connection.execute("PRAGMA user_version = 1")
+    assert store.occasions() == store.runs() == [one, two]
+    store.save_again(one, {})
+    assert store.run("newest") == one
 
 
 def test_a_migration_that_fails_leaves_the_store_as_it_was(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
