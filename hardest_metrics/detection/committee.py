@@ -5,11 +5,10 @@ from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from hardest_metrics.detection.box_errors import Definition
-from hardest_metrics.detection.estimators import Estimator, Statistic
+from hardest_metrics.detection.estimators import Estimator, Others, Statistic
 from hardest_metrics.functional.detection.boxes import Batch
 from hardest_metrics.functional.detection.committee import ConfidentMembers, SampledMembers, check_members
 from hardest_metrics.functional.detection.estimation import (
@@ -22,9 +21,8 @@ from hardest_metrics.functional.detection.estimation import (
 from hardest_metrics.functional.detection.hardness import named_weighting
 from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict, no_labels, pack
 from hardest_metrics.functional.detection.residuals import Residuals
-from hardest_metrics.functional.eager import without_autocast
 from hardest_metrics.functional.ids import NO_ID
-from hardest_metrics.image_rows import Reading
+from hardest_metrics.image_rows import Reading, read_together
 from hardest_metrics.metric import ReductionT
 
 
@@ -68,8 +66,6 @@ class CommitteeHardness(Estimator[ReductionT]):
         Ranking(1 image, hardest first: 7 (1))
     """
 
-    _members: Sequence[Sequence[ImageDict]] = ()  # of the batch that is being read
-
     def __init__(
         self,
         definition: Definition,
@@ -110,7 +106,7 @@ class CommitteeHardness(Estimator[ReductionT]):
         self,
         preds: Sequence[ImageDict],
         target: Sequence[ImageDict] | None = None,
-        members: Sequence[Sequence[ImageDict]] = (),
+        members: Others = (),
     ) -> None:
         """Add a batch of images.
 
@@ -122,26 +118,21 @@ class CommitteeHardness(Estimator[ReductionT]):
         Raises:
             TypeError, ValueError: on input that makes no sense; the metric is as it was before.
         """
-        with torch.no_grad(), without_autocast():
-            self._take(self._read(list(self.needs.values()), preds, target, members))
+        self._take(read_together([self], preds, target, members))
 
     def _read(
         self,
         asked: Sequence[Hashable],
         preds: Sequence[ImageDict],
         target: Sequence[ImageDict] | None = None,
-        members: Sequence[Sequence[ImageDict]] = (),
+        members: Others = (),
     ) -> Reading:
-        self._members = members
-        try:
-            return super()._read(asked, preds, target)
-        finally:
-            self._members = ()
+        return self._estimated(asked, preds, target, members)
 
-    def _evidence(self, batch: Batch) -> tuple[Batch, list[float], list[Batch]]:
+    def _evidence(self, batch: Batch, others: Others) -> tuple[Batch, list[float], list[Batch]]:
         """The detections judged, what each member counts, and what the members see."""
-        weights = check_members(self._members, len(batch), self.weights)
-        return batch, weights, packed_beside("members", self._members, batch, self.box_format)
+        weights = check_members(others, len(batch), self.weights)
+        return batch, weights, packed_beside("members", others, batch, self.box_format)
 
     def _moments(self, evidence: tuple[Batch, list[float], list[Batch]], weighting: Any) -> Tensor:
         batch, weights, members = evidence
@@ -166,7 +157,7 @@ def _in_settings(calibration: Calibration | Sequence[Calibration | None] | None)
     return f", calibration={calibration.settings}"
 
 
-def packed_beside(name: str, others: Sequence[Sequence[ImageDict]], batch: Batch, box_format: BoxFormat) -> list[Batch]:
+def packed_beside(name: str, others: Others, batch: Batch, box_format: BoxFormat) -> list[Batch]:
     """Detections of other detectors, under the ids of the images judged.
 
     Args:

@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from copy import deepcopy
+from functools import partial
 from typing import Any, ClassVar, Literal, get_args
 
 import torch
@@ -38,6 +39,9 @@ from hardest_metrics.image_rows import Column, Reading, Rows
 from hardest_metrics.metric import Columns, ReductionT
 
 Statistic = Literal["mean", "std", "bound", "interval"]
+
+#: What other detectors see: of each, one dict an image.
+Others = Sequence[Sequence[ImageDict]]
 
 _KINDS: tuple[ErrorKind, ...] = get_args(ErrorKind)
 
@@ -137,8 +141,8 @@ class Estimator(DetectionMetric[ReductionT]):
             weighting: what an error weighs, a name or a function.
         """
 
-    def _evidence(self, batch: Batch) -> Any:
-        """What estimates go by whatever the weighting, of a batch of detections."""
+    def _evidence(self, batch: Batch, others: Others) -> Any:
+        """What estimates go by whatever the weighting, of a batch of detections and what others see beside it."""
         return batch
 
     def update(self, preds: Sequence[ImageDict], target: Sequence[ImageDict] | None = None) -> None:
@@ -156,7 +160,18 @@ class Estimator(DetectionMetric[ReductionT]):
     def _read(
         self, asked: Sequence[Hashable], preds: Sequence[ImageDict], target: Sequence[ImageDict] | None = None
     ) -> Reading:
-        return super()._read(asked, preds, ids_alone(len(preds), target))
+        return self._estimated(asked, preds, target)
+
+    def _estimated(
+        self,
+        asked: Sequence[Hashable],
+        preds: Sequence[ImageDict],
+        target: Sequence[ImageDict] | None,
+        others: Others = (),
+    ) -> Reading:
+        """The reading of a batch, where an estimate goes by what other detectors see, too."""
+        measure = partial(self._measure, asked, others=others)
+        return Reading(*self._in_pieces(measure, preds, ids_alone(len(preds), target)))
 
     def merge_state(self, incoming_state: dict[str, Any] | Metric) -> None:
         """As :meth:`HardnessMetric.merge_state`; two functions are equal settings only if they compare equal."""
@@ -165,12 +180,12 @@ class Estimator(DetectionMetric[ReductionT]):
         super().merge_state(incoming_state)
 
     def _measure(
-        self, asked: Sequence[Hashable], preds: Sequence[ImageDict], target: Sequence[ImageDict]
+        self, asked: Sequence[Hashable], preds: Sequence[ImageDict], target: Sequence[ImageDict], others: Others = ()
     ) -> tuple[Tensor, Mapping[Hashable, Tensor]]:
         batch = pack(preds, target, self.definition.box_format)
         if "pixel" in asked:
             require_sizes(batch.image_ids, ~batch.image_sizes[:, 0].isnan())
-        evidence = self._evidence(batch)
+        evidence = self._evidence(batch, others)
         return batch.image_ids, {weighting: self._moments(evidence, weighting).float() for weighting in asked}
 
     def _hardness(self, columns: Columns) -> Tensor:

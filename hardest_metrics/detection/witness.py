@@ -3,12 +3,11 @@
 from collections.abc import Hashable, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from hardest_metrics.detection.box_errors import Definition
 from hardest_metrics.detection.committee import packed_beside
-from hardest_metrics.detection.estimators import Estimator, Statistic, require_closed_form
+from hardest_metrics.detection.estimators import Estimator, Others, Statistic, require_closed_form
 from hardest_metrics.functional.detection.boxes import Batch
 from hardest_metrics.functional.detection.committee import check_others
 from hardest_metrics.functional.detection.packing import ImageDict
@@ -20,8 +19,7 @@ from hardest_metrics.functional.detection.witnesses import (
     require_weighting,
     witness_moments,
 )
-from hardest_metrics.functional.eager import without_autocast
-from hardest_metrics.image_rows import Reading
+from hardest_metrics.image_rows import Reading, read_together
 from hardest_metrics.metric import ReductionT
 
 
@@ -66,8 +64,6 @@ class WitnessHardness(Estimator[ReductionT]):
         Ranking(2 images, hardest first: 8 (1), 7 (0.2))
     """
 
-    _witnesses: Sequence[Sequence[ImageDict]] = ()  # of the batch that is being read
-
     def __init__(
         self,
         definition: Definition,
@@ -93,7 +89,7 @@ class WitnessHardness(Estimator[ReductionT]):
         self,
         preds: Sequence[ImageDict],
         target: Sequence[ImageDict] | None = None,
-        witnesses: Sequence[Sequence[ImageDict]] = (),
+        witnesses: Others = (),
     ) -> None:
         """Add a batch of images.
 
@@ -105,25 +101,20 @@ class WitnessHardness(Estimator[ReductionT]):
         Raises:
             TypeError, ValueError: on input that makes no sense; the metric is as it was before.
         """
-        with torch.no_grad(), without_autocast():
-            self._take(self._read(list(self.needs.values()), preds, target, witnesses))
+        self._take(read_together([self], preds, target, witnesses))
 
     def _read(
         self,
         asked: Sequence[Hashable],
         preds: Sequence[ImageDict],
         target: Sequence[ImageDict] | None = None,
-        witnesses: Sequence[Sequence[ImageDict]] = (),
+        witnesses: Others = (),
     ) -> Reading:
-        self._witnesses = witnesses
-        try:
-            return super()._read(asked, preds, target)
-        finally:
-            self._witnesses = ()
+        return self._estimated(asked, preds, target, witnesses)
 
-    def _evidence(self, batch: Batch) -> Proposals:
-        check_others("witnesses", "witness", self._witnesses, len(batch))
-        witnesses = packed_beside("witnesses", self._witnesses, batch, self.box_format)
+    def _evidence(self, batch: Batch, others: Others) -> Proposals:
+        check_others("witnesses", "witness", others, len(batch))
+        witnesses = packed_beside("witnesses", others, batch, self.box_format)
         return propose(batch, witnesses, self.query)
 
     def _moments(self, evidence: Proposals, weighting: Any) -> Tensor:
