@@ -11,7 +11,7 @@ from typing_extensions import TypeVar
 from hardest_metrics.adapter import Adapter
 from hardest_metrics.arithmetic import only_with_reduction
 from hardest_metrics.image_rows import ImageRows, Rows
-from hardest_metrics.ranked_together import computed_together, ranked_together, rankings
+from hardest_metrics.ranked_together import computed_together, ranked_together
 from hardest_metrics.ranking import Ranking
 from hardest_metrics.summary import Details
 from hardest_metrics.summary import Summary as Summary
@@ -128,7 +128,8 @@ class HardnessMetric(ImageRows, Generic[ReductionT]):
 
     def _value(self, rows: Rows) -> Ranking | Tensor:
         image_ids, hardness = self._ranked(rows)
-        return self._reduced(rankings(image_ids, hardness[None])[0])
+        (ranking,) = Ranking.of_ascending(image_ids, hardness[None])
+        return self._reduced(ranking)
 
     def _values(self, members: Sequence[ImageRows], rows: Rows) -> list[Any]:
         each = cast("Sequence[HardnessMetric[Any]]", members)
@@ -219,7 +220,7 @@ class HardnessMetric(ImageRows, Generic[ReductionT]):
         with torch.no_grad(), self.sync_context(dist_sync_fn=self.dist_sync_fn, should_sync=self._to_sync):
             rows = self._images_once()
             image_ids, values = self._ranked(rows)
-            (ranking,) = rankings(image_ids, values[None])
+            (ranking,) = Ranking.of_ascending(image_ids, values[None])
             in_error = self._in_error(rows.columns, values)
         return Details(Summary.of(ranking, in_error), image_ids, values, in_error)
 

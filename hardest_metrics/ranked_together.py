@@ -47,20 +47,8 @@ def ranked_together(members: Sequence[Member], rows: Sequence[Rows]) -> list[Any
     image_ids, _ = ranked[0]
     if not all(ids is image_ids for ids, _ in ranked):  # some leave images out
         return [member._value(own) for member, own in zip(members, rows, strict=True)]
-    each = rankings(image_ids, torch.stack([hardness for _, hardness in ranked]))
+    each = Ranking.of_ascending(image_ids, torch.stack([hardness for _, hardness in ranked]))
     return [member._reduced(ranking) for member, ranking in zip(members, each, strict=True)]
-
-
-def rankings(image_ids: Tensor, hardness: Tensor) -> list[Ranking]:
-    """Images, given by ascending id, ranked by each row of ``(M, N)`` hardness; an error if some is not finite."""
-    finite = hardness.isfinite()
-    if not finite.all():
-        place = int((~finite).any(0).nonzero()[0])
-        raise ValueError(
-            f"Image {int(image_ids[place])} has hardness {hardness[:, place].tolist()}, but hardness is finite: look at"
-            " what was predicted for it."
-        )
-    return Ranking.of_ascending(image_ids, hardness)
 
 
 def _ranks_alone(member: Member) -> bool:

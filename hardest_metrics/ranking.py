@@ -74,8 +74,18 @@ class Ranking(_Ranking):
 
         Args:
             image_ids: ``(N,)`` int64, each image once, ascending.
-            hardness: ``(M, N)`` floating point, finite.
+            hardness: ``(M, N)`` floating point.
+
+        Raises:
+            ValueError: if a hardness is not finite.
         """
+        finite = hardness.isfinite()
+        if not finite.all():
+            place = int((~finite).any(0).nonzero()[0])
+            raise ValueError(
+                f"Image {int(image_ids[place])} has hardness {hardness[:, place].tolist()}, but hardness is finite:"
+                " look at what was predicted for it."
+            )
         hardest_first = descending_order(hardness)
         ids = image_ids.expand_as(hardest_first).gather(1, hardest_first)
         return list(map(cls, ids.unbind(), hardness.gather(1, hardest_first).unbind()))
