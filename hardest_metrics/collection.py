@@ -97,7 +97,7 @@ class HardnessCollection(DependableCollection):
         for members, reading in readings:
             for name, member in members.items():
                 member.add(reading)
-                member._forward_cache = values[name]
+                vars(member)["_forward_cache"] = values[name]  # a module looks at every attribute that is set
         return {self._set_name(name): values[name] for name in self._modules}
 
     @torch.jit.unused

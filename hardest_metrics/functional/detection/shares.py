@@ -114,12 +114,16 @@ def share_tables(batch: Batch, query: Query, tables: Sequence[Table]) -> dict[Ha
     weightings = list(dict.fromkeys(table.weighting for table in tables))
     errors, weights = weighed(batch, matches, [named_weighting(weighting) for weighting in weightings])
     weights_of = dict(zip(weightings, weights, strict=True))
-    thresholds = dict.fromkeys(table.background_threshold for table in tables)
-    parts = {threshold: _part_of(errors, batch, matches, query, threshold) for threshold in thresholds}
-    return {
-        table: _added_up(table, errors, parts[table.background_threshold], len(batch), weights_of[table.weighting])
-        for table in tables
-    }
+    alike: dict[tuple[float | None, tuple[int, ...] | None], list[Table]] = {}
+    for table in tables:
+        alike.setdefault((table.background_threshold, table.labels), []).append(table)
+    parts = {threshold: _part_of(errors, batch, matches, query, threshold) for threshold, _ in alike}
+    found: dict[Hashable, Tensor] = {}
+    for (threshold, labels), of_split in alike.items():
+        number = 2 if threshold is None else len(Kind)
+        asked = [weights_of[table.weighting] for table in of_split]
+        found.update(zip(of_split, _added_up(errors, asked, labels, parts[threshold], number, len(batch)), strict=True))
+    return found
 
 
 def _part_of(errors: Errors, batch: Batch, matches: Matches, query: Query, threshold: float | None) -> Tensor:
@@ -131,15 +135,18 @@ def _part_of(errors: Errors, batch: Batch, matches: Matches, query: Query, thres
     return torch.cat((kinds.detections.index_select(0, wrong), kinds.ground_truth.index_select(0, missed))).long()
 
 
-def _added_up(table: Table, errors: Errors, part: Tensor, number: int, weights: Tensor) -> Tensor:
-    """The weights of `n` errors, added up by image, label where these are told apart, and part."""
-    parts = 2 if table.background_threshold is None else len(Kind)
+def _added_up(
+    errors: Errors, weights: Sequence[Tensor], labels: tuple[int, ...] | None, part: Tensor, parts: int, images: int
+) -> Sequence[Tensor]:
+    """Weights of `n` errors, added up by image, label where these are told apart, and part, for each weighting."""
     image = errors.image
-    if table.labels is None:
-        return sums_by(image * parts + part, number * parts, [weights]).float().reshape(number, parts)
-    labels = torch.tensor(table.labels, device=image.device)
-    place = first_places(labels, errors.labels).clamp_(max=len(labels) - 1)
-    asked = positions(labels.index_select(0, place) == errors.labels)
+    if labels is None:
+        return (
+            sums_by(image * parts + part, images * parts, weights).float().reshape(len(weights), images, parts).unbind()
+        )
+    counted = torch.tensor(labels, device=image.device)
+    place = first_places(counted, errors.labels).clamp_(max=len(labels) - 1)
+    asked = positions(counted.index_select(0, place) == errors.labels)
     place = ((image * len(labels) + place) * parts + part).index_select(0, asked)
-    sums = sums_by(place, number * len(labels) * parts, [weights.index_select(0, asked)])
-    return sums.float().reshape(number, len(labels), parts)
+    sums = sums_by(place, images * len(labels) * parts, [each.index_select(0, asked) for each in weights])
+    return sums.float().reshape(len(weights), images, len(labels), parts).unbind()
