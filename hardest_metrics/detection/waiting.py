@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from hardest_metrics.functional.detection.boxes import Batch
@@ -64,7 +65,7 @@ def measure_all(readings: Sequence[Packed]) -> Sequence[Reading]:
         readings: of metrics that read alike.
 
     Returns:
-        What they tell, in the same order; as one reading where they were measured as one. So the metrics of a
+        What they tell, in the same order; as one reading where all were asked for the same. So the metrics of a
         collection, for which the same batches wait, need not each join them.
     """
     alike: dict[tuple[Any, ...], list[tuple[Packed, Batch]]] = {}
@@ -83,8 +84,16 @@ def measure_all(readings: Sequence[Packed]) -> Sequence[Reading]:
             reading._batch, reading.number_of_boxes = None, 0
     whole = readings[0]._together
     *starts, end = _starts(readings)
-    joined = end == len(whole.image_ids) and all(reading._together is whole for reading in readings)
-    return [whole] if joined and starts == [reading._start for reading in readings] else readings
+    if end == len(whole.image_ids) and all(reading._together is whole for reading in readings):
+        return [whole] if starts == [reading._start for reading in readings] else readings
+    if len({(reading._asked, reading.image_ids.device) for reading in readings}) > 1:
+        return readings
+    measured = [reading.measured for reading in readings]
+    joined = {name: torch.cat([each[name] for each in measured]) for name in readings[0]._asked}
+    whole = Reading(torch.cat([reading.image_ids for reading in readings]), joined)
+    for reading, start in zip(readings, starts, strict=True):
+        reading._together, reading._start = whole, start
+    return [whole]
 
 
 def _starts(readings: Sequence[Packed]) -> list[int]:
