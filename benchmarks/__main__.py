@@ -42,6 +42,7 @@ PARTS: dict[str, Callable[[bool], Section]] = {
     "shapes": definitions.shapes,
     "kinds": kinds.kinds,
     "estimates": estimators.estimates,
+    "witnesses": estimators.witnesses,
     "agreement": agreement_speed.measures,
     "transferability": transferability.scores,
     "memory": memory.peak_memory,

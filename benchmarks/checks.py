@@ -1,7 +1,7 @@
 """What is timed is right: the errors of each image are those that pycocotools finds."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,8 +10,10 @@ from torchmetrics import MetricCollection
 from benchmarks.peers import Native, confident, pycocotools
 from benchmarks.workloads import Scenes
 from hardest_metrics import HardnessMetric, Ranking, TotalFalse
+from hardest_metrics.detection import WitnessHardness
 from hardest_metrics.functional import Query, pack
 from hardest_metrics.functional.detection.estimation import ScoreSampler
+from hardest_metrics.functional.detection.packing import ImageDict
 
 
 def hardness(ranking: Ranking) -> dict[int, float]:
@@ -66,6 +68,19 @@ def sampling_as_pycocotools(scenes: Scenes, metric: HardnessMetric[Any], n_sampl
     equal(
         "score sampling", {i: round(value, 4) for i, value in found.items()}, {i: round(v, 4) for i, v in means.items()}
     )
+
+
+def witness_as_alone(scenes: Scenes, witness: Sequence[ImageDict]) -> None:
+    """Check that estimates with a witness are, image by image, those of that image alone."""
+    together = WitnessHardness(TotalFalse())
+    together.update(scenes.preds, scenes.target, [witness])
+    found = hardness(together.compute())
+    for place, image in enumerate(scenes.batches(1)):
+        alone = WitnessHardness(TotalFalse())
+        alone.update(image.preds, image.target, [witness[place : place + 1]])
+        for image_id, expected in hardness(alone.compute()).items():
+            if abs(found[image_id] - expected) > 1e-4 * max(expected, 1):
+                sys.exit(f"with a witness: image {image_id} has {found[image_id]}, but {expected} by itself.")
 
 
 def expectation_as_by_hand(scenes: Scenes, metric: HardnessMetric[Any]) -> None:

@@ -11,6 +11,7 @@ from benchmarks.peers import EVALUATORS, HARDEST, Native, Peer, confident
 from benchmarks.timing import Line, Section, Spread, Task, compared, in_words, race
 from benchmarks.workloads import Scenes, coco_sized, dense, lvis_like
 from hardest_metrics import FalseNegatives, FalsePositives, HardnessCollection, HardnessMetric, Ranking, TotalFalse
+from hardest_metrics.detection import BoxErrors
 
 Metric = HardnessMetric | MetricCollection
 
@@ -163,13 +164,17 @@ def shapes(quick: bool) -> Section:
     return Section("Dense images, many labels", lines, notes)
 
 
+#: All definitions, by name.
+DEFINITIONS: dict[str, Callable[[], BoxErrors]] = {
+    f"{kind.__name__}_{weighting}": functools.partial(kind, weighting=weighting)
+    for kind in (FalsePositives, FalseNegatives, TotalFalse)
+    for weighting in ("none", "pixel", "overlap")
+}
+
+
 def nine(collection: type[MetricCollection] = HardnessCollection) -> MetricCollection:
     """All definitions."""
-    return collection({
-        f"{kind.__name__}_{weighting}": kind(weighting=weighting)
-        for kind in (FalsePositives, FalseNegatives, TotalFalse)
-        for weighting in ("none", "pixel", "overlap")
-    })  # fmt: skip
+    return collection({name: make() for name, make in DEFINITIONS.items()})
 
 
 def in_one_call(make: Callable[[], HardnessMetric], scenes: Scenes) -> Task:

@@ -1,14 +1,24 @@
-"""Hardness without labels: against `hardest`'s score sampling."""
+"""Hardness without labels: against `hardest`'s score sampling, and with a witness against without."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
 
 from benchmarks import checks
-from benchmarks.definitions import in_one_call
+from benchmarks.definitions import DEFINITIONS, in_one_call
 from benchmarks.peers import HARDEST, hardest_score_sampling
 from benchmarks.timing import Section, Task, compared, race
-from benchmarks.workloads import coco_sized
-from hardest_metrics import TotalFalse
-from hardest_metrics.detection import Estimator, ExpectedHardness, FastScoreSampling, ScoreSampling
+from benchmarks.workloads import Scenes, coco_sized
+from hardest_metrics import HardnessCollection, TotalFalse
+from hardest_metrics.detection import (
+    BoxErrors,
+    Estimator,
+    ExpectedHardness,
+    FastScoreSampling,
+    ScoreSampling,
+    WitnessHardness,
+)  # fmt: skip
 from hardest_metrics.functional.detection.weighting import WeightingName
 
 N_SAMPLES = 10
@@ -52,3 +62,50 @@ def estimates(quick: bool) -> Section:
                 line = compared(timed, what, weighting, "none", "no weighting")
             lines.append(line)
     return Section("Estimates without labels", lines, notes)
+
+
+def witnesses(quick: bool) -> Section:
+    """Nine definitions estimated with a witness, against by the detector's own scores."""
+    scenes = coco_sized(300 if quick else 2000)
+    many, few = _witness(scenes), _witness(scenes, every=5)
+    few_scenes = Scenes(few, scenes.target)
+    checks.witness_as_alone(scenes.first(20), many[:20])
+    lines = []
+    for what, own, other in (
+        ("with as many boxes", scenes, many),
+        ("with a fifth of the boxes", scenes, few),
+        ("with five times the boxes", few_scenes, [dict(image) for image in scenes.preds]),
+    ):
+        for size, how in ((len(scenes), "a single call"), (16, "batches of 16")):
+            tasks = {
+                "witness": Task(_epoch(WitnessHardness, size, other), own.anew),
+                "alone": Task(_epoch(ExpectedHardness, size), own.anew),
+            }
+            timed = race(tasks, rounds=3 if quick else 9, budget=30)
+            said = f"nine `WitnessHardness`, a witness {what}, {how}"
+            lines.append(compared(timed, said, "witness", "alone", "nine `ExpectedHardness`", limit=3))
+    return Section("Estimates with a witness", lines, [f"{scenes}."])
+
+
+def _witness(scenes: Scenes, every: int = 1) -> list[dict[str, Tensor]]:
+    """What another detector sees: boxes some pixels away, of other scores; one in so many."""
+    rng = torch.Generator().manual_seed(1)
+    seen = []
+    for image in scenes.preds:
+        boxes, scores, labels = (image[name][::every] for name in ("boxes", "scores", "labels"))
+        moved = boxes + torch.randn(len(boxes), 1, generator=rng) * 4
+        seen.append({"boxes": moved, "scores": scores[torch.randperm(len(scores), generator=rng)], "labels": labels})
+    return seen
+
+
+def _epoch(
+    estimator: Callable[[BoxErrors], Estimator], size: int, witness: Sequence[dict[str, Tensor]] | None = None
+) -> Callable[[Scenes], None]:
+    def run(scenes: Scenes) -> None:
+        metric = HardnessCollection({name: estimator(make()) for name, make in DEFINITIONS.items()})
+        for place, batch in enumerate(scenes.batches(size)):
+            beside = {} if witness is None else {"witnesses": [witness[place * size : place * size + size]]}
+            metric.update(batch.preds, batch.target, **beside)
+        metric.compute()
+
+    return run
