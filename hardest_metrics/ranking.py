@@ -59,6 +59,9 @@ class Ranking(_Ranking):
             image_ids: ``(N,)`` int64, each image once.
             hardness: ``(N,)`` floating point.
 
+        Raises:
+            ValueError: if a hardness is not finite.
+
         Example:
             >>> Ranking.of(torch.tensor([4, 2, 9]), torch.tensor([1.0, 1.0, 3.0]))
             Ranking(3 images, hardest first: 9 (3), 2 (1), 4 (1))

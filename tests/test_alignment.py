@@ -37,8 +37,8 @@ def test_no_images_can_be_joined() -> None:
     assert [len(part) for part in join(none, none)] == [0, 0]
 
 
-def ranking(*ids: int, hardness: float = 1.0) -> Ranking:
-    return Ranking.of(torch.tensor(ids), torch.full((len(ids),), hardness))
+def ranking(*ids: int) -> Ranking:
+    return Ranking.of(torch.tensor(ids), torch.ones(len(ids)))
 
 
 @pytest.mark.parametrize(
@@ -54,11 +54,11 @@ def ranking(*ids: int, hardness: float = 1.0) -> Ranking:
         (ranking(1, 2, 2), ranking(1, 2), "`estimated` ranks image 2 more than once: give different images"),
         (ranking(1, 2), ranking(2, 2, 1, 1, 1), r"`true` ranks 2 images \(1, 2\) more than once"),
         (
-            ranking(7, hardness=math.nan),
+            Ranking(torch.tensor([7]), torch.tensor([math.nan])),
             ranking(7),
             "`estimated` has no finite hardness for image 7: leave out of both",
         ),
-        (ranking(7), ranking(7, hardness=math.inf), "`true` has no finite hardness for image 7"),
+        (ranking(7), Ranking(torch.tensor([7]), torch.tensor([math.inf])), "`true` has no finite hardness for image 7"),
     ],
 )
 def test_rankings_of_different_images_are_refused_by_name(estimated: Ranking, true: Ranking, message: str) -> None:
