@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from hardest_metrics.functional.detection.boxes import Batch, Detections, GroundTruth, shared_areas
-from hardest_metrics.functional.detection.hardness import weighted_sums
+from hardest_metrics.functional.detection.hardness import sums_by, weighted_sums
 from hardest_metrics.functional.detection.matching import Matches, Outcome, Query, match, rank
 from hardest_metrics.functional.detection.weighting import Weighting, WeightingName
 from hardest_metrics.functional.eager import eager
@@ -335,13 +335,15 @@ def _overlap_moments(batch: Batch, s: Tensor, above: Tensor, below: Tensor) -> t
         both_ways = o_ij + o_ji * i_above
         quadratic.index_add_(0, i, both_ways.square() * (v * halved).index_select(0, i) * v.index_select(0, j))
 
-    # a column for false positives, for false negatives, and for both together
-    kinds = torch.stack((above, below), dim=1).double()
-    mean = kinds * (wrong * covered)[:, None]
-    linear = kinds * torch.where(above, -covered, covered)[:, None] + of_others.reshape(2, n).T
-    of_box = torch.cat((_with_total(mean), v[:, None] * _with_total(linear).square()), dim=1)
-    of_box[:, 3:] += _with_total(kinds * quadratic[:, None])
-    sums = torch.zeros(len(batch), 6, dtype=torch.float64, device=s.device).index_add_(0, boxes.image, of_box)
+    # of false positives and of false negatives; of both together they add up
+    covered_wrong, of_above, of_below = wrong * covered, above.double(), below.double()
+    means = [of_above * covered_wrong, of_below * covered_wrong]
+    linear = [of_others[:n] - of_above * covered, of_others[n:] + of_below * covered]
+    squares = [of_above * quadratic, of_below * quadratic]
+    terms = [*means, means[0] + means[1]]
+    terms += [v * (linear[kind]).square() + squares[kind] for kind in (0, 1)]
+    terms.append(v * (linear[0] + linear[1]).square() + (squares[0] + squares[1]))
+    sums = sums_by(boxes.image, len(batch), terms).T
     return sums[:, :3], sums[:, 3:]
 
 

@@ -280,8 +280,7 @@ def match(detections: Detections, ground_truth: GroundTruth, query: Query) -> Ma
         ignored = crowd | ~query.counts_area(ground_truth.area[objects])
 
     det, obj, overlap = overlapping(detections, ground_truth, ranked, objects, crowd, query.least_iou)
-    preference = _sortable(overlap) - ignored.index_select(0, obj) * 2**62  # the bits of an IoU are below 2^62
-    det, obj = _deferred_acceptance(det, obj, preference, crowd, len(ranked))
+    det, obj = one_to_one(det, obj, overlap, ignored, crowd, len(ranked))
 
     # `det` and `obj` are positions in `ranked` and `objects`; back to the order in which boxes were given
     matched, taken = ranked.index_select(0, det), objects.index_select(0, obj)
@@ -363,6 +362,26 @@ def overlapping(
         found.append((det.index_select(0, enough), obj.index_select(0, enough), overlap.index_select(0, enough)))
     det, obj, overlap = found[-1] if len(found) <= 2 else (torch.cat(parts) for parts in zip(*found, strict=True))
     return det, obj, overlap
+
+
+def one_to_one(
+    det: Tensor, obj: Tensor, overlap: Tensor, ignored: Tensor, crowd: Tensor, num_detections: int
+) -> tuple[Tensor, Tensor]:
+    """Which of the pairs from :func:`overlapping` match: one an object, but of crowds any number.
+
+    Args:
+        det: ``(p,)`` int64, detections; a smaller one has the higher score.
+        obj: ``(p,)`` int64, objects.
+        overlap: ``(p,)`` float64, of each pair.
+        ignored: ``(m,)`` bool, which objects are taken only where no other can be.
+        crowd: ``(m,)`` bool, which objects are crowds.
+        num_detections: how many there are.
+
+    Returns:
+        ``(k,)`` detections and ``(k,)`` objects of the pairs that match.
+    """
+    preference = _sortable(overlap) - ignored.index_select(0, obj) * 2**62  # the bits of an IoU are below 2^62
+    return _deferred_acceptance(det, obj, preference, crowd, num_detections)
 
 
 def _sortable(values: Tensor) -> Tensor:

@@ -14,9 +14,9 @@ from typing import NamedTuple, get_args
 import torch
 from torch import Tensor
 
-from hardest_metrics.functional.detection.boxes import Batch, Detections, GroundTruth, group_numbers, shared_areas
+from hardest_metrics.functional.detection.boxes import Batch, Detections, group_numbers, shared_areas
 from hardest_metrics.functional.detection.estimation import moments_given, participants
-from hardest_metrics.functional.detection.matching import Outcome, Query, match, overlapping, rank
+from hardest_metrics.functional.detection.matching import Query, one_to_one, overlapping, rank
 from hardest_metrics.functional.detection.weighting import WeightingName
 from hardest_metrics.functional.eager import eager
 from hardest_metrics.functional.order import ascending_order, positions, runs
@@ -178,10 +178,9 @@ def propose(batch: Batch, witnesses: Sequence[Batch], query: Query) -> Proposals
         groups = group_numbers((boxes.labels, seen.labels), (boxes.image, seen.image), limits, number)
         boxes, seen = replace(boxes, group=groups[0]), replace(seen, group=groups[1])
         said = log_odds(seen.scores)
-        matches = match(boxes, _as_objects(seen), every)
-        sums = sums + torch.cat((said, absent))[matches.detection_match]  # that of none is at -1, the last
-        added = positions(matches.ground_truth == Outcome.FALSE_NEGATIVE)
-        added = added.index_select(0, _elsewhere(boxes, seen.take(added), every))
+        match_of_box, elsewhere = _compared(boxes, seen, every)
+        sums = sums + torch.cat((said, absent))[match_of_box]  # that of none is at -1, the last
+        added = positions(elsewhere)
         boxes, order = _with_added(boxes, seen.take(added))
         sums = torch.cat((sums, said[added] + heard * absent))[order]
         own, takes_part = (torch.cat((mask, mask.new_zeros(len(added))))[order] for mask in (own, takes_part))
@@ -264,17 +263,22 @@ def _too_close(ranked: Detections, iou_threshold: float) -> tuple[Tensor, Tensor
     return higher, lower
 
 
-def _elsewhere(boxes: Detections, seen: Detections, query: Query) -> Tensor:
-    """``(k,)`` int64: which of the boxes seen overlap none of `boxes` of their group enough to show the same object."""
-    objects = torch.arange(len(seen), device=seen.labels.device)
-    elsewhere = torch.ones(len(seen), dtype=torch.bool, device=objects.device)
-    _, on_one, _ = overlapping(boxes, seen, rank(boxes, query), objects, ~elsewhere, query.least_iou)
-    return positions(elsewhere.index_fill_(0, on_one, False))
+def _compared(boxes: Detections, seen: Detections, query: Query) -> tuple[Tensor, Tensor]:
+    """What a witness sees, matched to boxes one to one.
 
-
-def _as_objects(boxes: Detections) -> GroundTruth:
-    crowd = torch.zeros_like(boxes.labels, dtype=torch.bool)
-    return GroundTruth(boxes.xywh, boxes.labels, boxes.image, crowd, boxes.box_area, boxes.group)
+    Returns:
+        ``(n,)`` int64, the match of each of `boxes` in `seen`, -1 for none; and ``(m,)`` bool, which of those seen
+        overlap none of `boxes` of their group enough to show the same object.
+    """
+    ranked, counted = rank(boxes, query), query.counts_label(seen.labels)
+    objects = positions(counted)
+    no_crowd = torch.zeros_like(objects, dtype=torch.bool)
+    box, object_, overlap = overlapping(boxes, seen, ranked, objects, no_crowd, query.least_iou)
+    elsewhere = counted.index_fill(0, objects.index_select(0, object_), False)
+    box, object_ = one_to_one(box, object_, overlap, no_crowd, no_crowd, len(ranked))
+    match_of_box = torch.full_like(boxes.labels, -1)
+    match_of_box.index_copy_(0, ranked.index_select(0, box), objects.index_select(0, object_))
+    return match_of_box, elsewhere
 
 
 def _with_added(boxes: Detections, added: Detections) -> tuple[Detections, Tensor]:
