@@ -14,7 +14,7 @@ PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobil
 
 # Of each text in sight: what it says, and its contrast with what it stands on, as WCAG defines it
 CONTRASTS = """() => {
-  const channels = (color) => color.match(/[\\d.]+/g).map(Number);
+  const channels = (color) => color.match(/[\\d.]+/g).map((part, i) => part * (/srgb/.test(color) && i < 3 ? 255 : 1));
   const luminance = ([r, g, b]) => [r, g, b].map((c) => c / 255)
     .map((c) => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
     .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
@@ -65,7 +65,7 @@ def test_all_text_is_readable(compared_report: Path, open_page: Open, scheme: st
     for view in ("Agreement", "Plots", "About", "Images"):
         page.get_by_role("tab", name=view).click()
         texts += page.evaluate(CONTRASTS)
-    page.get_by_label("Estimator").select_option("expected_hardness")
+    page.get_by_label("Estimator").select_option("Expected hardness")
     page.locator("#rows tr[data-image]").first.click()
     texts += page.evaluate(CONTRASTS)
     assert len(texts) > 150
@@ -74,7 +74,7 @@ def test_all_text_is_readable(compared_report: Path, open_page: Open, scheme: st
 
 def test_a_phone_shows_everything_without_scrolling_sideways(compared_report: Path, open_page: Open) -> None:
     page = open_page(compared_report, **PHONE)
-    page.get_by_label("Estimator").select_option("expected_hardness")
+    page.get_by_label("Estimator").select_option("Expected hardness")
     for view in ("Agreement", "Plots", "About", "Images"):
         page.get_by_role("tab", name=view).click()
         assert page.evaluate("document.documentElement.scrollWidth") == 360, view
