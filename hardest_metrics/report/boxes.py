@@ -72,7 +72,7 @@ class ShownBoxes(NamedTuple):
         return extents.scatter_reduce_(0, image[:, None].expand(-1, 2), self.xyxy[:, 2:], "amax")
 
     def packed(self, sizes: Tensor, labels: Tensor) -> NDArray[np.uint16]:
-        """``(n, 9)``: left, top, right, bottom in units of 1/:data:`SCALE`; score; label's place; kind; cause; object.
+        """``(9, n)``: left, top, right, bottom in units of 1/:data:`SCALE`; score; label's place; kind; cause; object.
 
         Args:
             sizes: ``(N, 2)`` width and height of the images in pixels; boxes are cut there.
@@ -83,7 +83,7 @@ class ShownBoxes(NamedTuple):
         objects = torch.where(self.objects < 0, NO_OBJECT, self.objects.clamp(max=NO_OBJECT))
         columns = (scores, torch.searchsorted(labels, self.labels), self.kinds, self.causes, objects)
         corners = (self.xyxy * scale).round().clamp(0, SCALE)
-        return torch.cat((corners, *(column[:, None].double() for column in columns)), 1).numpy().astype("<u2")
+        return torch.cat((corners.T, torch.stack(columns).double())).numpy().astype("<u2")
 
 
 def shown_boxes(

@@ -47,7 +47,7 @@ def test_boxes_are_packed_in_parts_of_their_image_and_cut_at_its_edges() -> None
     boxes = shown_boxes(preds, target, Query())
     packed = boxes.packed(torch.tensor([[100, 40], [10, 50]]), torch.tensor([3, 7]))
     half, quarter = round(SCALE / 2), round(SCALE / 4)
-    assert packed.tolist() == [
+    assert packed.T.tolist() == [
         [half, quarter, SCALE, half, 6250, 1, Kind.FALSE_POSITIVE, ErrorKind.BACKGROUND, NO_OBJECT],
         [0, 0, half, SCALE, NO_SCORE, 0, Kind.FALSE_NEGATIVE, ErrorKind.MISSED, 0],
     ]

@@ -2,7 +2,7 @@
 import { CAUSES, data, KINDS, nameOf } from "./data.js";
 import { settle, sortedAtFirst, state, VIEWS } from "./state.js";
 
-const placeOf = new Map(data.ids.map((id, image) => [id, image]));
+const imageOf = new Map(data.ids.map((id, image) => [id, image]));
 
 export function readAddress() {
   const given = new URLSearchParams(location.hash.slice(1));
@@ -22,9 +22,9 @@ export function readAddress() {
   state.hiddenLabels = numbers("without", [...data.labels.keys()]);
   const score = Number(given.get("score"));
   state.leastScore = score >= 0 && score <= 1 ? score : 0;
-  state.picked = new Set(given.getAll("pick").map((id) => placeOf.get(id)).filter((image) => image !== undefined));
+  state.picked = new Set(given.getAll("pick").map((id) => imageOf.get(id)).filter((image) => image !== undefined));
   state.onlyPicked = given.has("picked");
-  state.image = placeOf.get(given.get("image")) ?? -1;
+  state.image = imageOf.get(given.get("image")) ?? -1;
   state.open = state.image >= 0 && given.has("open");
   settle();
   Object.assign(state, sortedAtFirst());

@@ -54,7 +54,7 @@ export function columns() {
 
 function hardnessColumn(key, title, hardness, most, field) {
   const meter = meterOf(hardness, most);
-  return { key, title, short: key === "hardness" ? "hardness" : title, style: "hardness", values: hardness, falls: true,
+  return { key, title, short: title === "Hardness" ? "hardness" : title, style: "hardness", values: hardness, falls: true,
     field, cell: (image) => [number(hardness[image]), meter(image)] };
 }
 

@@ -4,8 +4,7 @@ import { at } from "./dom.js";
 
 export const data = JSON.parse(at("data").textContent);
 export const N = data.ids.length;
-export const SCALE = 65535, SCORE_UNITS = 10000, NO_SCORE = 65535; // as report/boxes.py packs boxes, and their columns:
-export const COLUMNS = 9, SCORE = 4, LABEL = 5, KIND = 6, CAUSE = 7, OBJECT = 8;
+export const SCALE = 65535, SCORE_UNITS = 10000, NO_SCORE = 65535; // as report/boxes.py packs boxes
 export const TP = 0, FP = 1, FN = 2, IGNORED = 3, BELOW = 4, UNJUDGED = 5;
 export const KINDS = [
   { one: "True positive", many: "True positives", short: "found", field: "true_positives" },
@@ -45,18 +44,32 @@ export function lazily(make) {
   };
 }
 
-/** Of a detector: where the boxes of each image begin, all boxes, and the boxes that are errors. */
+const BOX = ["left", "top", "right", "bottom", "score", "label", "kind", "cause", "object"];
+
+/**
+ * Of a detector: a column for each property of its boxes, image by image; `first` of each image; `errors`, which boxes
+ * are, with `firstError` of each image and `weights` of each; `there`, the kinds that occur.
+ */
 export const boxesOf = lazily((detector) => {
   const given = data.detectors[detector];
-  const counts = new Uint32Array(decoded(given.counts)), table = new Uint16Array(decoded(given.boxes));
-  given.counts = given.boxes = null; // held twice, they would take twice the memory
-  const first = new Uint32Array(N + 1);
-  for (let image = 0; image < N; image++) first[image + 1] = first[image] + counts[image];
+  const counts = new Uint32Array(decoded(given.counts)), all = new Uint16Array(decoded(given.boxes));
+  const n = all.length / BOX.length, first = new Uint32Array(N + 1), firstError = new Uint32Array(N + 1);
+  const boxes = Object.fromEntries(BOX.map((name, i) => [name, all.subarray(i * n, (i + 1) * n)]));
   const weights = Object.fromEntries(Object.entries(given.weights).map(
     ([weighting, values]) => [weighting, new Float32Array(decoded(values))]));
-  const there = new Set();
-  for (let row = KIND; row < table.length; row += COLUMNS) there.add(table[row]);
-  return { first, table, weights, there };
+  given.counts = given.boxes = given.weights = null; // held twice, they would take twice the memory
+  const errors = new Uint32Array(n), there = new Set();
+  let error = 0;
+  for (let image = 0; image < N; image++) {
+    first[image + 1] = first[image] + counts[image];
+    for (let box = first[image]; box < first[image + 1]; box++) {
+      const kind = boxes.kind[box];
+      if (kind === FP || kind === FN) errors[error++] = box;
+      there.add(kind);
+    }
+    firstError[image + 1] = error;
+  }
+  return { ...boxes, first, errors: errors.slice(0, error), firstError, weights, there };
 });
 
 /** Hardness by a ranking of all boxes, NaN of images that it does not have. */

@@ -1,14 +1,14 @@
 // One image: by one detector, or by two side by side.
 import {
-  boxesOf, called, data, definitionsOf, findRanking, nameOf, rankingsOf, unique, COLUMNS, KIND, LABEL,
-  LISTED_IN_ORDER, NO_SCORE, SCALE, SCORE, SCORE_UNITS,
+  boxesOf, called, data, definitionsOf, findRanking, nameOf, rankingsOf, unique, LISTED_IN_ORDER, NO_SCORE, SCALE,
+  SCORE_UNITS,
 } from "./data.js";
 import { at, element, grouped, lines, number, plural, signed, swatch, wide } from "./dom.js";
 import { DRAWN_IN_ORDER, labelAndScore, newFrame, outcomeOf, outline, verdictOfOther } from "./frame.js";
 import { rankedBy } from "./columns.js";
-import { order, places } from "./order.js";
+import { order, placeOf } from "./order.js";
 import { isPicked } from "./picks.js";
-import { hardnessOf, rankOf, showing } from "./shown.js";
+import { hardnessOf, rankOf, shownBoxes } from "./shown.js";
 import { change, ranking, rankingBeside, sides, state } from "./state.js";
 import { placeTags } from "./tags.js";
 import { fileOf, zoomAnew } from "./zoom.js";
@@ -18,19 +18,19 @@ let tagsToPlace = [];
 const frames = new ResizeObserver(() => { for (const place of tagsToPlace) place(); });
 
 function listed(image, detector) {
-  const { first, table } = boxesOf(detector), isShown = showing();
+  const boxes = boxesOf(detector), { first, kind, score } = boxes, isShown = shownBoxes(detector);
   const all = Array.from({ length: first[image + 1] - first[image] }, (_, i) => first[image] + i);
-  const place = (box) => LISTED_IN_ORDER.indexOf(table[box * COLUMNS + KIND]);
-  const shown = all.filter((box) => isShown(table, box));
-  shown.sort((a, b) => place(a) - place(b) || table[b * COLUMNS + SCORE] - table[a * COLUMNS + SCORE]);
-  return { detector, table, all, shown, verdict: verdictOfOther(detector, image) };
+  const place = (box) => LISTED_IN_ORDER.indexOf(kind[box]);
+  const shown = all.filter((box) => isShown[box]);
+  shown.sort((a, b) => place(a) - place(b) || score[b] - score[a]);
+  return { detector, boxes, all, shown, verdict: verdictOfOther(detector, image) };
 }
 
 function renderFacts(image, boxes) {
   const [width, height] = [data.sizes[2 * image], data.sizes[2 * image + 1]];
   at("detail-name").textContent = data.names[image];
   at("detail-name").title = data.names[image];
-  const place = places.get(image);
+  const place = placeOf(image);
   const hardness = sides().map((_, i) => hardnessOf(i ? rankingBeside() : ranking())[image]);
   const difference = hardness.length > 1 ? `, difference ${signed(hardness[0] - hardness[1])}` : "";
   at("detail-facts").textContent = [
@@ -60,13 +60,13 @@ function newView(image, detector) {
 }
 const keyOf = (image, detector) => [image, detector, state.beside < 0].join(" ");
 
-function renderPicture(figure, image, { detector, table, shown, verdict }) {
+function renderPicture(figure, image, { detector, boxes, shown, verdict }) {
   const frame = figure.querySelector(".frame"), drawing = frame.querySelector("svg"), linesOf = new Map();
   const whose = state.beside < 0 ? "" : ` by ${nameOf(detector)}`;
   frame.setAttribute("aria-label", `${data.names[image]} with ${plural(shown.length, "box", "boxes")}${whose}`);
   for (const kind of DRAWN_IN_ORDER) {
-    for (const box of shown.filter((box) => table[box * COLUMNS + KIND] === kind)) {
-      linesOf.set(box, lines(kind, outline(table, box * COLUMNS), verdict(box) === "only here" ? " sole" : ""));
+    for (const box of shown.filter((box) => boxes.kind[box] === kind)) {
+      linesOf.set(box, lines(kind, outline(boxes, box), verdict(box) === "only here" ? " sole" : ""));
     }
   }
   drawing.replaceChildren(...[...linesOf.values()].flat());
@@ -74,7 +74,7 @@ function renderPicture(figure, image, { detector, table, shown, verdict }) {
   const tags = element("div", { class: "tags", "aria-hidden": "true" });
   frame.append(tags);
   let picked = -1;
-  const place = () => placeTags(tags, frame, table, unique(picked < 0 ? shown : [picked, ...shown]), labelAndScore);
+  const place = () => placeTags(tags, frame, boxes, unique(picked < 0 ? shown : [picked, ...shown]), labelAndScore);
   const pick = (box) => {
     picked = box;
     for (const [other, paths] of linesOf) paths[1].classList.toggle("picked", other === box);
@@ -84,15 +84,15 @@ function renderPicture(figure, image, { detector, table, shown, verdict }) {
   return { place, pick };
 }
 
-function boxRow(image, { table, verdict }, box, pick) {
+function boxRow(image, { boxes, verdict }, box, pick) {
   const [width, height] = [data.sizes[2 * image], data.sizes[2 * image + 1]];
-  const row = box * COLUMNS, score = table[row + SCORE];
-  const extent = (low, high, length) => Math.round((table[row + high] - table[row + low]) / SCALE * length);
-  const words = [outcomeOf(table, box), verdict(box)].filter(Boolean).join(", ");
-  const button = element("button", { type: "button" }, swatch(table[row + KIND]), element("span", {}, words));
-  const tr = element("tr", {}, element("td", {}, button), element("td", {}, data.labels[table[row + LABEL]]),
+  const score = boxes.score[box];
+  const extent = (low, high, length) => Math.round((boxes[high][box] - boxes[low][box]) / SCALE * length);
+  const words = [outcomeOf(boxes, box), verdict(box)].filter(Boolean).join(", ");
+  const button = element("button", { type: "button" }, swatch(boxes.kind[box]), element("span", {}, words));
+  const tr = element("tr", {}, element("td", {}, button), element("td", {}, data.labels[boxes.label[box]]),
     element("td", { class: "number" }, score === NO_SCORE ? "–" : (score / SCORE_UNITS).toFixed(3)),
-    element("td", { class: "number" }, `${extent(0, 2, width)}×${extent(1, 3, height)}`));
+    element("td", { class: "number" }, `${extent("left", "right", width)}×${extent("top", "bottom", height)}`));
   const mark = (on) => {
     const others = at("box-list").querySelectorAll("tbody tr");
     for (const other of others) other.classList.toggle("picked", on && other === tr);
@@ -162,7 +162,7 @@ function renderRanks(image) {
 }
 
 export function step(by) {
-  const place = places.get(state.image);
+  const place = placeOf(state.image);
   if (place === undefined || order[place + by] === undefined) return;
   change({ image: order[place + by] });
 }

@@ -11,6 +11,11 @@ export function element(tag, attributes = {}, ...children) {
   return node;
 }
 
+/** Give an element a text, if it has another one: to replace it takes a layout. */
+export function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
 /** Text that may break where words of a name meet. */
 export const breakable = (name) =>
   name.split(/(?<=[_\-./])/).flatMap((part, i) => i ? [document.createElement("wbr"), part] : [part]);
@@ -42,5 +47,6 @@ export function wide(name, table) {
 
 export const number = (value) => Number.isFinite(value) ? String(Number(value.toPrecision(5))) : "–";
 export const signed = (value) => (value > 0 ? "+" : "") + number(value).replace("-", "−");
-export const grouped = (count) => count.toLocaleString("en"); // in thousands
+const inThousands = new Intl.NumberFormat("en"); // to make one anew for each number takes long
+export const grouped = (count) => inThousands.format(count);
 export const plural = (count, one, many = `${one}s`) => `${grouped(count)} ${count === 1 ? one : many}`;

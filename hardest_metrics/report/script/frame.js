@@ -1,16 +1,15 @@
 // Pictures with boxes on them.
 import {
-  boxesOf, data, CAUSE, CAUSES, COLUMNS, FN, FP, IGNORED, KIND, KINDS, LABEL, NO_SCORE, OBJECT, SCALE, SCORE,
-  SCORE_UNITS, BELOW, TP, UNJUDGED,
+  boxesOf, data, BELOW, CAUSES, FN, FP, IGNORED, KINDS, NO_SCORE, SCALE, SCORE_UNITS, TP, UNJUDGED,
 } from "./data.js";
 import { element, lines, svgElement } from "./dom.js";
-import { missedIn, showing } from "./shown.js";
+import { missedIn, shownBoxes } from "./shown.js";
 import { sides } from "./state.js";
 
 export const DRAWN_IN_ORDER = [IGNORED, BELOW, UNJUDGED, TP, FN, FP]; // errors on top
 
-export const outline = (table, row) =>
-  `M${table[row]} ${table[row + 1]}H${table[row + 2]}V${table[row + 3]}H${table[row]}Z`;
+export const outline = ({ left, top, right, bottom }, box) =>
+  `M${left[box]} ${top[box]}H${right[box]}V${bottom[box]}H${left[box]}Z`;
 
 /** A picture, or an empty canvas of its shape, under an empty drawing. */
 export function newFrame(image) {
@@ -33,10 +32,10 @@ export function newFrame(image) {
 
 /** One path a kind: a thumbnail may have hundreds of boxes. */
 export function drawThumbnail(svg, image, detector) {
-  const { first, table } = boxesOf(detector), isShown = showing();
+  const boxes = boxesOf(detector), shown = shownBoxes(detector);
   const paths = KINDS.map(() => "");
-  for (let box = first[image]; box < first[image + 1]; box++) {
-    if (isShown(table, box)) paths[table[box * COLUMNS + KIND]] += outline(table, box * COLUMNS);
+  for (let box = boxes.first[image]; box < boxes.first[image + 1]; box++) {
+    if (shown[box]) paths[boxes.kind[box]] += outline(boxes, box);
   }
   const drawn = DRAWN_IN_ORDER.filter((kind) => paths[kind]);
   svg.replaceChildren(...drawn.flatMap((kind) => lines(kind, paths[kind])));
@@ -44,23 +43,22 @@ export function drawThumbnail(svg, image, detector) {
 
 /** A function that tells what the other detector in view made of the object of a box; nothing where there is none. */
 export function verdictOfOther(detector, image) {
-  const other = sides().find((one) => one !== detector), { table } = boxesOf(detector);
+  const other = sides().find((one) => one !== detector), { kind, object } = boxesOf(detector);
   if (other === undefined || !data.labelled) return () => "";
   const missed = missedIn(other, image);
   return (box) => {
-    const row = box * COLUMNS, kind = table[row + KIND];
-    if (kind === TP && missed.has(table[row + OBJECT])) return "only here";
-    return kind === FN && !missed.has(table[row + OBJECT]) ? "found by the other" : "";
+    if (kind[box] === TP && missed.has(object[box])) return "only here";
+    return kind[box] === FN && !missed.has(object[box]) ? "found by the other" : "";
   };
 }
 
 /** What is said of a box: its kind, and why an error is one. */
-export function outcomeOf(table, box) {
-  const row = box * COLUMNS, cause = CAUSES.get(table[row + CAUSE]);
-  return KINDS[table[row + KIND]].one + (cause ? `: ${cause.name.toLowerCase()}` : "");
+export function outcomeOf(boxes, box) {
+  const cause = CAUSES.get(boxes.cause[box]);
+  return KINDS[boxes.kind[box]].one + (cause ? `: ${cause.name.toLowerCase()}` : "");
 }
 
-export function labelAndScore(table, box) {
-  const row = box * COLUMNS, score = table[row + SCORE];
-  return data.labels[table[row + LABEL]] + (score === NO_SCORE ? "" : ` ${(score / SCORE_UNITS).toFixed(2)}`);
+export function labelAndScore(boxes, box) {
+  const score = boxes.score[box];
+  return data.labels[boxes.label[box]] + (score === NO_SCORE ? "" : ` ${(score / SCORE_UNITS).toFixed(2)}`);
 }

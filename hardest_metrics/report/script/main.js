@@ -3,7 +3,7 @@ import { readAddress, writeAddress } from "./address.js";
 import { data } from "./data.js";
 import { at } from "./dom.js";
 import { buildDetail, detail, renderDialog, step } from "./detail.js";
-import { arrange, order, places, shownColumns } from "./order.js";
+import { arrange, order, placeOf, shownColumns } from "./order.js";
 import { buildPicks, renderPicks, togglePick } from "./picks.js";
 import { buildSide, renderChoice, renderFilters, renderSummary } from "./side.js";
 import { change, onChange, state, VIEWS } from "./state.js";
@@ -53,7 +53,7 @@ table.addEventListener("keydown", (event) => {
   if (event.target !== table || withModifier(event)) return;
   const inSight = Math.max(0, Math.ceil((table.tHead.offsetHeight - top()) / rowHeight()));
   const page = Math.max(1, Math.floor((innerHeight - table.tHead.offsetHeight) / rowHeight()) - 1);
-  const place = places.get(state.image);
+  const place = placeOf(state.image);
   const from = (by) => place === undefined ? inSight : place + by;
   const moves = {
     ArrowDown: from(1), ArrowUp: from(-1), PageDown: from(page), PageUp: from(-page), Home: 0, End: order.length - 1,
@@ -76,7 +76,7 @@ detail.addEventListener("close", () => {
   at("filters-home").append(at("filters"));
   state.open = false;
   renderFilters();
-  if (state.view === "images" && places.has(state.image)) bringIntoSight(state.image);
+  if (state.view === "images" && placeOf(state.image) !== undefined) bringIntoSight(state.image);
   markRows();
   table.focus({ preventScroll: true });
   writeAddress();
@@ -141,4 +141,4 @@ buildZoom();
 buildAbout();
 readAddress();
 render();
-if (state.image >= 0 && places.has(state.image)) bringIntoSight(state.image);
+if (state.image >= 0 && placeOf(state.image) !== undefined) bringIntoSight(state.image);

@@ -1,5 +1,5 @@
 // Images picked by hand, and files of these, or of all that the table shows.
-import { data } from "./data.js";
+import { data, lazily } from "./data.js";
 import { at, element, grouped, plural } from "./dom.js";
 import { order, shownColumns } from "./order.js";
 import { change, state, toggled } from "./state.js";
@@ -53,19 +53,27 @@ function save(text, type, name) {
 
 const isLine = (name) => !/[\r\n]/.test(name); // a list of lines cannot hold others
 
+/** Images whose names or ids need a word of warning, looked for once: most sets have none. */
+const awkward = lazily(() => {
+  const those = (test) => new Set([...data.names.keys()].filter(test));
+  const isFormula = (text) => inert(text) !== text;
+  return {
+    broken: those((image) => !isLine(data.names[image])),
+    lossy: those((image) => !(data.names[image].isWellFormed?.() ?? true)),
+    formulas: those((image) => isFormula(data.names[image]) || isFormula(data.ids[image])),
+  };
+});
+
 /** What to know of the names that are exported. */
 function warnings(images) {
-  const names = images.map((image) => data.names[image]);
-  const broken = names.filter((name) => !isLine(name)).length;
-  const lossy = names.filter((name) => !(name.isWellFormed?.() ?? true)).length;
-  const isFormula = (text) => inert(text) !== text;
-  const formulas = images.filter((image) => isFormula(data.names[image]) || isFormula(data.ids[image]));
+  const of = (kind) => awkward()[kind].size ? images.filter((image) => awkward()[kind].has(image)).length : 0;
+  const [broken, lossy, formulas] = ["broken", "lossy", "formulas"].map(of);
   return [
     broken && `${plural(broken, "name holds a line break, and is", "names hold line breaks, and are")} left out of` +
       " the list of file names: take the CSV.",
     lossy && `${plural(lossy, "name is", "names are")} no text that a file can hold: go by the image id.`,
-    formulas.length && !at("for-spreadsheets").checked &&
-      `${plural(formulas.length, "image has", "images have")} a name or id that a spreadsheet would run as a formula.`,
+    formulas && !at("for-spreadsheets").checked &&
+      `${plural(formulas, "image has", "images have")} a name or id that a spreadsheet would run as a formula.`,
   ].filter(Boolean);
 }
 
@@ -83,7 +91,7 @@ export function renderPicks() {
 }
 
 export function buildPicks() {
-  at("picks").open = matchMedia("(min-width: 1101px)").matches;
+  at("picks").open = matchMedia("(min-width: 1241px)").matches;
   at("pick-all").addEventListener("click", () => change({ picked: new Set([...state.picked, ...order]) }));
   at("drop-picks").addEventListener("click", () => change({ picked: new Set() }));
   at("only-picked").addEventListener("change", ({ target }) => change({ onlyPicked: target.checked }));

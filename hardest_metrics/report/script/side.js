@@ -2,7 +2,7 @@
 import {
   alphabet, called, CAUSES, COUNTED, data, boxesOf, definitionsOf, estimatorsOf, KINDS, LISTED_IN_ORDER, N, nameOf,
 } from "./data.js";
-import { at, element, grouped, number, plural, swatch } from "./dom.js";
+import { at, element, grouped, number, plural, setText, swatch } from "./dom.js";
 import { order, searched } from "./order.js";
 import { amounts, followsFromBoxes, hardnessOf, isRestricted } from "./shown.js";
 import { change, othersOf, ranking, rankingBeside, sides, sortedAtFirst, state, toggled, AT_FIRST } from "./state.js";
@@ -34,8 +34,8 @@ export function renderFilters() {
   const fill = (home, name, part, isOn) => {
     for (const label of at(home).querySelectorAll(`label[data-${name}]`)) {
       const key = Number(label.dataset[name]);
-      label.querySelector("input").checked = isOn(key);
-      label.querySelector(".amount").textContent = of.map((one) => grouped(one[part][key])).join(" | ");
+      label.firstChild.checked = isOn(key);
+      setText(label.lastChild, of.map((one) => grouped(one[part][key])).join(" | "));
     }
   };
   fill("kinds", "kind", "kinds", (kind) => state.kinds.has(kind));
@@ -88,7 +88,7 @@ function buildFilters() {
   }
   const alphabetical = [...data.labels.keys()].sort((a, b) => alphabet(data.labels[a], data.labels[b]));
   at("label-list").append(...alphabetical.map((index) => newToggle("label", index, [], data.labels[index])));
-  at("filters").open = matchMedia("(min-width: 1101px)").matches;
+  at("filters").open = matchMedia("(min-width: 1241px)").matches;
   const lacking = Object.keys(data.problems).length;
   if (lacking) {
     at("problems").hidden = false;

@@ -2,9 +2,9 @@
 import { data } from "./data.js";
 import { at, breakable, element } from "./dom.js";
 import { drawThumbnail, newFrame } from "./frame.js";
-import { order, places, shownColumns } from "./order.js";
-import { isRestricted } from "./shown.js";
-import { state } from "./state.js";
+import { order, placeOf, shownColumns } from "./order.js";
+import { choiceOfBoxes, isRestricted } from "./shown.js";
+import { ranking, sides, state } from "./state.js";
 
 const OVERSCAN = 4; // rows kept above and below what is in sight
 const live = new Map(); // image -> row, of those in the document
@@ -12,7 +12,7 @@ export const table = at("table"), rows = at("rows");
 const above = element("tr", { class: "space", "aria-hidden": "true" }, element("td"));
 const below = element("tr", { class: "space", "aria-hidden": "true" }, element("td"));
 rows.append(above, below);
-let present = [0, 0]; // places of the first row in the document and of the one after the last
+let present = []; // the images of the rows in the document
 
 export function rowHeight() {
   const name = state.beside < 0 ? "--row" : "--row-of-two";
@@ -60,16 +60,20 @@ function fillRow({ row, frames }, image) {
   }));
 }
 
-/** Put the rows in sight, and few more, into the document. All of them are filled anew if `anew`. */
-export function renderRows(anew) {
-  const height = rowHeight(), offset = top();
+/**
+ * Put the rows in sight, and few more, into the document. All are filled anew if `anew`. Where the table is on the
+ * screen may be given as it was: to ask takes a layout of all that has changed.
+ */
+export function renderRows(anew, offset = top()) {
+  const height = rowHeight();
   const first = Math.max(0, Math.floor(-offset / height) - OVERSCAN);
   const end = Math.min(order.length, Math.ceil((innerHeight - offset) / height) + OVERSCAN);
   const from = Math.min(first, order.length), to = Math.max(end, from);
-  if (!anew && from === present[0] && to === present[1]) return;
-  present = [from, to];
+  const wanted = order.slice(from, to);
+  if (!anew && wanted.length === present.length && wanted.every((image, i) => image === present[i])) return;
+  present = wanted;
   const gone = new Set(live.keys());
-  const nodes = order.slice(from, to).map((image, index) => {
+  const nodes = wanted.map((image, index) => {
     gone.delete(image);
     const isNew = !live.has(image);
     if (isNew) live.set(image, newRow(image));
@@ -100,7 +104,7 @@ export function markRows() {
 
 /** Scroll as little as it takes to have an image between the head of the table and the end of the window. */
 export function bringIntoSight(image) {
-  const height = rowHeight(), y = top() + places.get(image) * height;
+  const height = rowHeight(), y = top() + placeOf(image) * height;
   const head = table.tHead.offsetHeight;
   if (y < head) scrollBy(0, y - head);
   else if (y + height > innerHeight) scrollBy(0, y + height - innerHeight);
@@ -109,11 +113,11 @@ export function bringIntoSight(image) {
 
 let before = {}; // where the image one is at was on the screen, and what was searched for
 export function noteWhereOneIs() {
-  const place = places.get(state.image), y = place === undefined ? 0 : top() + place * rowHeight();
-  before = { y, inSight: place !== undefined && y > -rowHeight() && y < innerHeight };
+  const offset = top(), place = placeOf(state.image), y = place === undefined ? 0 : offset + place * rowHeight();
+  before = { offset, y, inSight: place !== undefined && y > -rowHeight() && y < innerHeight };
 }
 
-let lastSearch = state.search;
+let lastSearch = state.search, lastContent = ""; // what rows are filled with
 /** The image that the user is at stays where it is on the screen, whatever happens to the order. */
 export function renderTable() {
   const searched = lastSearch !== state.search;
@@ -125,8 +129,10 @@ export function renderTable() {
   at("nothing").textContent = isRestricted() ? "No image has anything of what is picked."
     : "No image has such a name or id.";
   table.hidden = !order.length;
-  renderRows(true);
-  const after = places.get(state.image);
+  const content = [choiceOfBoxes(), ranking(), ...sides()].join(" ");
+  renderRows(content !== lastContent, before.offset);
+  lastContent = content;
+  const after = placeOf(state.image);
   if (before.inSight && after !== undefined) scrollBy(0, top() + after * rowHeight() - before.y);
   else if (searched && top() < 0) scrollBy(0, table.getBoundingClientRect().top);
   renderRows(false);

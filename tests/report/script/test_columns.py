@@ -24,12 +24,15 @@ def test_two_detectors_are_sorted_by_their_difference(pair_report: Path, open_pa
     page.locator("#labels summary").click()
     page.get_by_role("checkbox", name="dog").uncheck()
     page.get_by_role("button", name="Difference").click()
-    assert (names(page), column(page, "difference")) == (['b,"x".jpg', "a.jpg", "line\n4.jpg"], ["+1", "−1", "−1"])
+    assert (names(page), column(page, "difference")) == (
+        ['b,"x".jpg', "a.jpg", "line\n4.jpg"],
+        ["+1", "\u22121", "\u22121"],
+    )
     assert column(page, "only") == ["0", "1", "1", "0", "0", "0"], "chairs"
 
     page.locator("#detector").select_option("second")
     expect(page.get_by_label("Side by side with").locator("option:checked")).to_have_text("first")
-    assert column(page, "difference") == ["+1", "+1", "−1"]
+    assert column(page, "difference") == ["+1", "+1", "\u22121"]
     page.get_by_label("Side by side with").select_option("none")
     expect(page.get_by_role("columnheader", name="Difference")).to_have_count(0)
     expect(page.get_by_role("columnheader", name="Rank")).to_have_attribute("aria-sort", "ascending")
