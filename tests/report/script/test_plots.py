@@ -9,7 +9,8 @@ from tests.report.conftest import Open
 
 def drawings(page: Page) -> list[str]:
     """What each plot consists of."""
-    return page.locator("#plots figure").evaluate_all("(figures) => figures.map((figure) => figure.innerHTML)")
+    found: list[str] = page.locator("#plots figure").evaluate_all("(all) => all.map((figure) => figure.innerHTML)")
+    return found
 
 
 def test_every_plot_follows_what_one_chooses_and_picks(pair_report: Path, open_page: Open) -> None:
