@@ -59,7 +59,7 @@ def plot_reliability(reliability: Bins, ax: "Axes | None" = None, label: str | N
         ax.plot([0, 1], [0, 1], color="gray", linestyle=":", linewidth=1.5, label="as stated")
     number = reliability.number.double()
     kept = number > 0
-    low, high = _interval(reliability.precision[kept], number[kept])
+    low, high = interval(reliability.precision[kept], number[kept])
     y = reliability.precision[kept]
     ax.errorbar(
         reliability.probability[kept].cpu().numpy(),
@@ -79,7 +79,7 @@ def plot_reliability(reliability: Bins, ax: "Axes | None" = None, label: str | N
     return ax.get_figure(), ax  # type: ignore[return-value]
 
 
-def _interval(share: Tensor, number: Tensor) -> tuple[Tensor, Tensor]:
+def interval(share: Tensor, number: Tensor) -> tuple[Tensor, Tensor]:
     """Wilson's 95 % interval of a share: not empty where it is 0 or 1."""
     z2 = 1.96**2
     middle = (share + z2 / (2 * number)) / (1 + z2 / number)

@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hardest_metrics.functional.detection.boxes import Batch
-from hardest_metrics.functional.detection.matching import Outcome, Query, match
+from hardest_metrics.functional.detection.hardness import named_weighting, weighed
+from hardest_metrics.functional.detection.kinds import error_kinds
+from hardest_metrics.functional.detection.matching import Matches, Outcome, Query, match
 from hardest_metrics.functional.detection.packing import ImageDict, no_labels, pack
+from hardest_metrics.functional.detection.weighting import WeightingName
 
 #: Detections below the query's score threshold that are shown of an image: those of highest score.
 MOST_BELOW = 20
@@ -21,6 +24,11 @@ SCALE = 65535
 
 #: Scores are given in this unit; `NO_SCORE` marks an object, which has none.
 SCORE_UNITS, NO_SCORE = 10_000, 65535
+
+#: Marks a box of no object; objects of an image beyond so many are not told apart.
+NO_OBJECT = 65535
+
+_BACKGROUND_THRESHOLD = 0.1  # TIDE's, by which causes are told apart
 
 
 class Kind(IntEnum):
@@ -42,14 +50,20 @@ class ShownBoxes(NamedTuple):
         scores: ``(n,)`` float64, NaN for objects.
         labels: ``(n,)`` int64.
         kinds: ``(n,)`` uint8, the :class:`Kind` of each.
+        causes: ``(n,)`` uint8, why an error is one, see :class:`hardest_metrics.functional.Kind`; 0 for all others.
+        objects: ``(n,)`` int64, which object of its image a box is, or found, in the order of the labels; -1 for none.
         counts: ``(N,)`` int64, boxes an image.
+        weights: by weighting, ``(k,)`` float64 of the boxes that are errors, in their order.
     """
 
     xyxy: Tensor
     scores: Tensor
     labels: Tensor
     kinds: Tensor
+    causes: Tensor
+    objects: Tensor
     counts: Tensor
+    weights: dict[WeightingName, Tensor]
 
     def extents(self) -> Tensor:
         """``(N, 2)`` float64: the least width and height of each image that hold its boxes, at least 1."""
@@ -58,7 +72,7 @@ class ShownBoxes(NamedTuple):
         return extents.scatter_reduce_(0, image[:, None].expand(-1, 2), self.xyxy[:, 2:], "amax")
 
     def packed(self, sizes: Tensor, labels: Tensor) -> NDArray[np.uint16]:
-        """``(n, 7)``: left, top, right, bottom in units of 1/:data:`SCALE`; score; place of the label; kind.
+        """``(9, n)``: left, top, right, bottom in units of 1/:data:`SCALE`; score; label's place; kind; cause; object.
 
         Args:
             sizes: ``(N, 2)`` width and height of the images in pixels; boxes are cut there.
@@ -66,12 +80,18 @@ class ShownBoxes(NamedTuple):
         """
         scale = SCALE / sizes.double().repeat_interleave(self.counts, 0).repeat(1, 2)
         scores = (self.scores * SCORE_UNITS).round().nan_to_num(nan=NO_SCORE)
-        columns = (scores, torch.searchsorted(labels, self.labels), self.kinds)
+        objects = torch.where(self.objects < 0, NO_OBJECT, self.objects.clamp(max=NO_OBJECT))
+        columns = (scores, torch.searchsorted(labels, self.labels), self.kinds, self.causes, objects)
         corners = (self.xyxy * scale).round().clamp(0, SCALE)
-        return torch.cat((corners, *(column[:, None].double() for column in columns)), 1).numpy().astype("<u2")
+        return torch.cat((corners.T, torch.stack(columns).double())).numpy().astype("<u2")
 
 
-def shown_boxes(preds: Sequence[ImageDict], target: Sequence[ImageDict] | None, query: Query) -> ShownBoxes:
+def shown_boxes(
+    preds: Sequence[ImageDict],
+    target: Sequence[ImageDict] | None,
+    query: Query,
+    weightings: Sequence[WeightingName] = (),
+) -> ShownBoxes:
     """What became of the boxes of each image.
 
     All detections that take part and all objects that none of them found; those ignored too. Of detections below
@@ -81,6 +101,7 @@ def shown_boxes(preds: Sequence[ImageDict], target: Sequence[ImageDict] | None, 
         preds: one dict an image, boxes as (x, y, width, height).
         target: one dict an image, likewise; None where there are no labels.
         query: which boxes count.
+        weightings: by which errors are weighed.
 
     Example:
         >>> pred = {
@@ -94,29 +115,78 @@ def shown_boxes(preds: Sequence[ImageDict], target: Sequence[ImageDict] | None, 
     """
     batch = pack(preds, no_labels(len(preds)) if target is None else target, "xywh")
     detections, objects = batch.detections, batch.ground_truth
-    if target is None:
-        unjudged = torch.full_like(detections.labels, Kind.UNJUDGED, dtype=torch.uint8)
-        kinds = unjudged.masked_fill_(~query.counts_label(detections.labels), Kind.IGNORED)
-        object_kinds = objects.labels.to(torch.uint8)  # none
-    else:
-        matches = match(detections, objects, query)
-        kinds, object_kinds = matches.detections.clone(), matches.ground_truth
     below = detections.scores < query.lowest_score
-    kinds[below] = Kind.BELOW_THRESHOLD
+    found = _unjudged(batch, query) if target is None else _judged(batch, query, weightings)
+    found.kinds[0][below] = Kind.BELOW_THRESHOLD
 
     shown = torch.cat(((~below).nonzero().squeeze(1), _best_below(batch, below, query)))
-    lost = (object_kinds != Outcome.TRUE_POSITIVE).nonzero().squeeze(1)
-    detections, objects = detections.take(shown), objects.take(lost)
-    image = torch.cat((detections.image, objects.image))
+    lost = (found.kinds[1] != Outcome.TRUE_POSITIVE).nonzero().squeeze(1)
+    image = torch.cat((detections.image[shown], objects.image[lost]))
     by_image = image.argsort(stable=True)
-    no_score = torch.full((len(lost),), torch.nan, dtype=torch.float64)
+
+    def joined(of_detections: Tensor, of_objects: Tensor) -> Tensor:
+        return torch.cat((of_detections[shown], of_objects[lost]))[by_image]
+
+    kinds = joined(*found.kinds)
+    is_error = (kinds == Kind.FALSE_POSITIVE) | (kinds == Kind.FALSE_NEGATIVE)
     return ShownBoxes(
-        xyxy=torch.cat((detections.xyxy, objects.xyxy))[by_image],
-        scores=torch.cat((detections.scores.double(), no_score))[by_image],
-        labels=torch.cat((detections.labels, objects.labels))[by_image],
-        kinds=torch.cat((kinds[shown], object_kinds[lost]))[by_image],
+        xyxy=joined(detections.xyxy, objects.xyxy),
+        scores=joined(detections.scores.double(), torch.full((len(objects),), torch.nan, dtype=torch.float64)),
+        labels=joined(detections.labels, objects.labels),
+        kinds=kinds,
+        causes=joined(*found.causes),
+        objects=joined(*found.objects),
         counts=image.bincount(minlength=len(batch)),
+        weights={name: joined(*weights)[is_error] for name, weights in found.weights.items()},
     )
+
+
+class _Found(NamedTuple):
+    """Of the detections of a batch, and of its objects: kinds, causes, objects of their image, and weights."""
+
+    kinds: tuple[Tensor, Tensor]
+    causes: tuple[Tensor, Tensor]
+    objects: tuple[Tensor, Tensor]
+    weights: dict[WeightingName, tuple[Tensor, Tensor]]
+
+
+def _unjudged(batch: Batch, query: Query) -> _Found:
+    """Without labels: there are no objects."""
+    labels, none = batch.detections.labels, batch.ground_truth.labels
+    kinds = torch.full_like(labels, Kind.UNJUDGED, dtype=torch.uint8)
+    kinds.masked_fill_(~query.counts_label(labels), Kind.IGNORED)
+    no_cause, no_object = torch.zeros_like(kinds), torch.full_like(labels, -1)
+    return _Found((kinds, none.to(torch.uint8)), (no_cause, none.to(torch.uint8)), (no_object, none), {})
+
+
+def _judged(batch: Batch, query: Query, weightings: Sequence[WeightingName]) -> _Found:
+    matches = match(batch.detections, batch.ground_truth, query)
+    causes = error_kinds(batch, matches, query, min(_BACKGROUND_THRESHOLD, query.iou_threshold))
+    errors, weights = weighed(batch, matches, [named_weighting(name) for name in weightings])
+    (_, wrong), (_, missed) = errors.parts
+
+    def spread(weights: Tensor) -> tuple[Tensor, Tensor]:
+        of_wrong, of_missed = weights.split([len(wrong), len(missed)])
+        of_detections = weights.new_zeros(len(batch.detections)).index_copy_(0, wrong, of_wrong)
+        return of_detections, weights.new_zeros(len(batch.ground_truth)).index_copy_(0, missed, of_missed)
+
+    return _Found(
+        (matches.detections.clone(), matches.ground_truth),
+        (causes.detections, causes.ground_truth),
+        _objects(batch, matches),
+        {name: spread(of) for name, of in zip(weightings, weights, strict=True)},
+    )
+
+
+def _objects(batch: Batch, matches: Matches) -> tuple[Tensor, Tensor]:
+    """Which object of its image each detection found, -1 for none, and the place of each object among these."""
+    image = batch.ground_truth.image
+    counts = image.bincount(minlength=len(batch))
+    places = torch.arange(len(image)) - (counts.cumsum(0) - counts)[image]
+    right = matches.detections == Outcome.TRUE_POSITIVE
+    found = torch.full_like(matches.detection_match, -1)
+    found[right] = places[matches.detection_match[right]]
+    return found, places
 
 
 def _best_below(batch: Batch, below: Tensor, query: Query) -> Tensor:

@@ -7,6 +7,17 @@ import re
 from importlib import resources
 from typing import Any
 
+#: Modules of the script, each in a file of its own; they import from those before them only.
+SCRIPTS = (
+    "dom", "data", "state", "address", "shown", "frame", "columns", "order", "table", "side", "picks", "zoom", "tags",
+    "detail", "chart", "plots", "views", "theme", "main",
+)  # fmt: skip
+
+#: Parts of the style: what all have, then parts of the page, then what differs where there is little room.
+STYLES = ("page", "side", "boxes", "table", "views", "detail", "narrow")
+
+_IMPORT = re.compile(r"^import \{[^}]*\} from \"\./\w+\.js\";\n", re.MULTILINE)
+_EXPORT = re.compile(r"^export ", re.MULTILINE)
 _LITERAL = {character: f"\\u{ord(character):04x}" for character in "<>&"}
 
 
@@ -20,13 +31,19 @@ def render(data: dict[str, Any]) -> str:
     Args:
         data: anything that JSON can hold.
     """
-    style, script = _part("style.css"), _part("script.js")
+    style, script = "".join(_part(f"style/{name}.css") for name in STYLES), joined_script()
     policy = (
         "default-src 'none'; base-uri 'none'; form-action 'none'; img-src 'self' file: data:;"
         f" style-src {_hash(style)}; script-src {_hash(script)}"
     )
     parts = {"policy": policy, "style": style, "script": script, "data": to_json(data)}
     return re.sub(r"\{\{(\w+)\}\}", lambda name: parts[name[1]], _part("page.html"))
+
+
+def joined_script() -> str:
+    """All modules as one script: names are the same in all of them, so that their imports and exports fall away."""
+    modules = (_EXPORT.sub("", _IMPORT.sub("", _part(f"script/{name}.js"))) for name in SCRIPTS)
+    return '"use strict";\n(() => {\n' + "\n".join(modules) + "})();\n"
 
 
 def to_json(data: Any) -> str:

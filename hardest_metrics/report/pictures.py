@@ -4,9 +4,10 @@ import io
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import NamedTuple
 
-from PIL import Image
+from PIL import ExifTags, Image
 
 from hardest_metrics.data.annotations import Annotations
 from hardest_metrics.data.json_file import PathLike
@@ -27,12 +28,16 @@ class Picture(NamedTuple):
         size: (height, width) of the image that boxes refer to, None where it is not known.
         problem: why there is no picture, in a word or two; empty where there is one.
         message: likewise in full, with path and remedy.
+        file: where the image is, None where it is not found.
+        turned: whether its file says that it is to be shown turned, as browsers do; boxes are of it as it is stored.
     """
 
     jpeg: bytes
     size: tuple[int, int] | None
     problem: str = ""
     message: str = ""
+    file: Path | None = None
+    turned: bool = False
 
 
 def pictures(annotations: Annotations, folder: PathLike) -> Iterator[Picture]:
@@ -65,7 +70,15 @@ def _picture(folder: PathLike, image_id: int | str, name: str, size: tuple[int, 
     except (OSError, ValueError) as error:
         unreadable = isinstance(error, OSError) or error.__cause__ is not None
         problem = "file cannot be read" if unreadable else "file has another size than its annotations"
-        return Picture(b"", size, problem, str(error))
+        return Picture(b"", size, problem, str(error), path)
     content = io.BytesIO()
     picture.save(content, format="JPEG", quality=_QUALITY, optimize=True)
-    return Picture(content.getvalue(), size)
+    return Picture(content.getvalue(), size, file=path, turned=_is_turned(path))
+
+
+def _is_turned(path: Path) -> bool:
+    try:
+        with Image.open(path) as file:
+            return bool(file.getexif().get(ExifTags.Base.Orientation, 1) != 1)
+    except Exception:  # Pillow meets damaged data with errors of every kind; browsers may take it for anything
+        return True

@@ -1,38 +1,24 @@
 """A comparison of rankings as a page."""
 
-import base64
-import hashlib
-import math
-import platform
-import re
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import quote_from_bytes
 
-import numpy as np
-import torch
-from torch import Tensor
-
-from hardest_metrics import __version__
-from hardest_metrics.comparison import Comparison, RankedBy
+from hardest_metrics.comparison import Comparison
 from hardest_metrics.data.annotations import Annotations
 from hardest_metrics.data.atomic import atomic_write, remove_unfinished
-from hardest_metrics.data.digest import content_digest
+from hardest_metrics.data.folder import IMAGE_SUFFIXES
 from hardest_metrics.data.json_file import PathLike
 from hardest_metrics.data.lock import alone
-from hardest_metrics.functional.detection.matching import Query
-from hardest_metrics.report.boxes import MOST_BELOW, shown_boxes
-from hardest_metrics.report.page import data_uri, render
+from hardest_metrics.report.contents import boxes_of, facts_of
+from hardest_metrics.report.page import render
 from hardest_metrics.report.pictures import Picture, pictures
-from hardest_metrics.report.plots import NO_MATPLOTLIB, plots
+from hardest_metrics.report.store import PictureStore
 
 #: Up to so many pictures stand in the page itself, more in a folder beside it.
 MOST_EMBEDDED = 200
-
-_PICTURE_FILE = re.compile(r"[0-9a-f]{32}\.jpg")
 
 
 class Written(NamedTuple):
@@ -61,8 +47,11 @@ def write_report(
     """Write an HTML page of the images of a comparison by any of its rankings.
 
     The page is one file that opens from disk, without network or server: a table to search and sort, pictures with
-    the boxes on them, plots, agreement with the labels, and how it was all made. The pictures of more than
-    :data:`MOST_EMBEDDED` images lie in a folder beside it, ``report_files`` for ``report.html``, and move with it.
+    the boxes on them, two detectors side by side, plots, agreement with the labels, and how it was all made. Labels and
+    kinds of boxes are picked: images are ranked by, counted by and reduced to what is left. Images are picked too, and
+    saved as lists. The pictures of more than :data:`MOST_EMBEDDED` images lie in a folder beside it, ``report_files``
+    for ``report.html``, and move with it; links to the image files themselves hold as long as these lie where they do
+    now, as seen from the page.
 
     The page is written as a whole or not at all, after the pictures. These are named by their content, so that an
     older page in its place keeps its own until it is replaced; the ones that no page in the same folder needs any more
@@ -92,6 +81,7 @@ def write_report(
 
     Example:
         >>> import tempfile
+        >>> import torch
         >>> from hardest_metrics.comparison import compare
         >>> boxes, labels = torch.tensor([[0.0, 0, 10, 10]]), torch.tensor([1])
         >>> target = [{"boxes": boxes, "labels": labels, "image_id": 7, "image_size": (20, 20)}]
@@ -109,9 +99,9 @@ def write_report(
         raise ValueError("`comparison` holds no image, so there is nothing to report. Compare on images first.")
     # The page takes images in this order, so that ties are broken as rankings break them
     order = sorted(range(len(annotations.image_ids)), key=annotations.image_ids.__getitem__)
-    data = _data(comparison, order, settings or {}, inputs)
+    data = facts_of(comparison, order, settings or {}, inputs)
 
-    store = _PictureStore(path, embed=len(order) <= MOST_EMBEDDED)
+    store = PictureStore(path, embed=len(order) <= MOST_EMBEDDED)
     with alone([path, store.folder], on_wait):
         addresses: list[str | None] = []
         shown: list[Picture] = []
@@ -124,8 +114,10 @@ def write_report(
                 f"{images}: none of the {len(order)} images can be shown. {next((p.message for p in shown), '')}"
             )
         data["pictures"] = None if images is None else [addresses[i] for i in order]
+        data["files"] = None if images is None else [_address(shown[i].file, path) for i in order]
+        data["turned"] = [place for place, i in enumerate(order) if shown[i].turned]
         data["problems"] = {place: shown[i].problem for place, i in enumerate(order) if shown[i].problem}
-        data |= _boxes(comparison, order, [picture.size for picture in shown])
+        data |= boxes_of(comparison, order, [picture.size for picture in shown])
 
         remove_unfinished(path.parent)
         with atomic_write(path) as file:
@@ -140,164 +132,12 @@ def _pictures(annotations: Annotations, images: PathLike | None) -> Iterator[Pic
     return pictures(annotations, images)
 
 
-class _PictureStore:
-    """Where pictures are kept: in the page, or in files that are named by their content."""
-
-    def __init__(self, page: Path, embed: bool) -> None:
-        self.page = page
-        self.folder = page.with_name(f"{page.stem}_files")
-        self.embed = embed
-        self.kept: set[str] = set()
-
-    def keep(self, jpeg: bytes) -> str:
-        """Keep a picture; its address, as seen from the page."""
-        if self.embed:
-            return data_uri(jpeg, "image/jpeg")
-        name = hashlib.sha256(jpeg).hexdigest()[:32] + ".jpg"
-        file = self.folder / name
-        if name not in self.kept and not (file.is_file() and file.read_bytes() == jpeg):
-            self.folder.mkdir(exist_ok=True)
-            with atomic_write(file) as written:
-                written.write(jpeg)
-        self.kept.add(name)
-        return self._address + name
-
-    @property
-    def _address(self) -> str:
-        """Of the folder, as seen from the page."""
-        return f"{quote_from_bytes(bytes(Path(self.folder.name)))}/"
-
-    def remove_others(self) -> None:
-        """Remove the pictures that earlier pages needed and no other one needs, and the folder if it is empty then."""
-        if self.folder.is_dir():
-            remove_unfinished(self.folder)
-            pictures = [file for file in self.folder.iterdir() if _PICTURE_FILE.fullmatch(file.name)]
-            others = {file.name for file in pictures} - self.kept
-            with suppress(OSError):  # a page that cannot be read: who knows what it needs
-                for name in others - self._needed_by_others() if others else ():
-                    (self.folder / name).unlink()
-            with suppress(OSError):  # something else is in it
-                self.folder.rmdir()
-
-    def _needed_by_others(self) -> set[str]:
-        """Pictures that other pages beside this one show: copies of earlier ones, `report.htm` for `report.html`."""
-        address = re.compile(rb"[\"/]" + re.escape(self._address.encode()) + rb"([0-9a-f]{32}\.jpg)")
-        return {
-            name.decode()
-            for page in self.page.parent.iterdir()
-            if page.suffix.lower() in (".htm", ".html") and page.is_file() and page != self.page
-            for name in address.findall(page.read_bytes())
-        }
-
-
-def _data(
-    comparison: Comparison,
-    order: Sequence[int],
-    settings: Mapping[str, str],
-    inputs: Sequence[PathLike] | Mapping[str, str],
-) -> dict[str, Any]:
-    """What the page shows besides boxes and pictures."""
-    if not isinstance(inputs, Mapping):
-        inputs = {str(file): content_digest(file) for file in inputs}
-    annotations = comparison.annotations
-    detectors = list(comparison.detections)
-    ids = torch.tensor([annotations.image_ids[i] for i in order], dtype=torch.int64)
-    return {
-        "ids": [str(annotations.shown_ids[i]) for i in order],  # scripts round integers above 2^53
-        "names": [annotations.file_names[i] for i in order],
-        "rankings": [
-            {
-                "detector": detectors.index(ranked.detector),
-                "definition": ranked.definition,
-                "estimator": ranked.estimator,
-                "hardness": _base64(_hardness(ranked, ids).numpy().astype("<f4")),
-            }
-            for ranked in comparison.rankings
-        ],
-        "agreement": _agreement(comparison),
-        "plots": plots(comparison),
-        "noPlots": NO_MATPLOTLIB,
-        "notes": list(comparison.notes),
-        "threshold": comparison.query.lowest_score,
-        "mostBelow": MOST_BELOW,
-        "query": _in_words(comparison.query, annotations.categories),
-        "settings": list(settings.items()),
-        "versions": _versions(),
-        "inputs": [[Path(file).name, digest] for file, digest in inputs.items()],
-    }
-
-
-def _boxes(comparison: Comparison, order: Sequence[int], sizes: Sequence[tuple[int, int] | None]) -> dict[str, Any]:
-    """Boxes by detector, the labels that occur, and the sizes of images."""
-    annotations = comparison.annotations
-    target = [annotations.target[i] for i in order]
-    labelled = all(image.get("boxes") is not None for image in target)
-    shown = [
-        shown_boxes([preds[i] for i in order], target if labelled else None, comparison.query)
-        for preds in comparison.detections.values()
-    ]
-    labels = torch.cat([boxes.labels for boxes in shown]).unique()
-    extents = torch.stack([boxes.extents() for boxes in shown]).amax(0)
-    known = torch.tensor([sizes[i] or (math.nan, math.nan) for i in order], dtype=torch.float64).flip(1)
-    widths_and_heights = torch.where(known.isnan(), extents.ceil(), known)
-    return {
-        "labelled": labelled,
-        "sizes": widths_and_heights.long().flatten().tolist(),
-        "labels": [annotations.categories.get(label, str(label)) for label in labels.tolist()],
-        "detectors": [
-            {
-                "name": name,
-                "counts": _base64(boxes.counts.numpy().astype("<u4")),
-                "boxes": _base64(boxes.packed(widths_and_heights, labels)),
-            }
-            for name, boxes in zip(comparison.detections, shown, strict=True)
-        ],
-    }
-
-
-def _hardness(ranked: RankedBy, ids: Tensor) -> Tensor:
-    """``(N,)`` hardness in the order of ascending `ids`, NaN for images that the ranking does not have."""
-    ranking_ids = ranked.ranking.image_ids.cpu()
-    places = torch.searchsorted(ids, ranking_ids).clamp(max=len(ids) - 1)
-    unknown = ids[places] != ranking_ids
-    if unknown.any():
-        raise ValueError(
-            f"`comparison` ranks image {int(ranking_ids[unknown][0])} by {ranked.detector}, {ranked.definition},"
-            f" {ranked.estimator}, but its annotations have no such image. Give the annotations of the set ranked."
-        )
-    hardness = torch.full((len(ids),), torch.nan)
-    return hardness.index_copy_(0, places, ranked.ranking.hardness.cpu().float())
-
-
-def _agreement(comparison: Comparison) -> dict[str, Any]:
-    table = comparison.agreement
-    rows = [
-        [value if isinstance(value, str) else float(value) if math.isfinite(value) else None for value in row]
-        for row in table.itertuples(index=False)
-    ]
-    return {"columns": [str(column) for column in table.columns], "rows": rows}
-
-
-def _in_words(query: Query, categories: Mapping[int, str]) -> list[tuple[str, str]]:
-    area = "all" if query.area_range is None else query.area_range
-    labels = None if query.labels is None else [categories.get(label, str(label)) for label in query.labels]
-    return [
-        ("Score threshold", f"{query.lowest_score:g}: detections of a lower score take no part"),
-        ("IoU threshold", f"{query.iou_threshold:g}: least intersection over union of a match"),
-        ("Labels that count", "all" if labels is None else ", ".join(labels)),
-        ("Areas that count", area if isinstance(area, str) else "{:g} to {:g} px²".format(*area)),
-        ("Most detections", f"{query.max_detections} per image and label, those of highest score"),
-    ]  # fmt: skip
-
-
-def _versions() -> list[tuple[str, str]]:
-    packages = ("torch", "torchvision", "torchmetrics", "numpy", "pillow")
-    return [
-        ("hardest_metrics", __version__),
-        *((package, version(package)) for package in packages),
-        ("Python", platform.python_version()),
-    ]
-
-
-def _base64(array: np.ndarray[Any, Any]) -> str:
-    return base64.b64encode(array.tobytes()).decode()
+def _address(file: Path | None, page: Path) -> str | None:
+    """Of an image file, as seen from the page; None where there is none, or it is no picture that one can open."""
+    if file is None or file.suffix.lower() not in IMAGE_SUFFIXES:
+        return None
+    try:
+        relative = Path(os.path.relpath(Path(file).absolute(), page.absolute().parent))
+    except ValueError:  # on another drive
+        return None
+    return "./" + quote_from_bytes(bytes(Path(relative.as_posix())))

@@ -79,6 +79,29 @@ def open_page(browser: Browser) -> Iterator[Open]:
     assert complaints == []
 
 
+#: A row of the table.
+ROW = "#rows tr[data-image]"
+
+
+def names(page: Page) -> list[str]:
+    """File names of the rows in the document, from above."""
+    return page.locator("#rows .file").all_text_contents()
+
+
+def column(page: Page, style: str) -> list[str]:
+    return [text.strip() for text in page.locator(f"#rows td.{style}").all_inner_texts()]
+
+
+def outlines(page: Page, kind: int) -> list[int]:
+    """How many boxes of a kind each thumbnail shows."""
+    counts: list[int] = page.locator("#rows svg.boxes").evaluate_all(
+        "(drawings, kind) => drawings.map((svg) => (svg.querySelector(`.kind${kind}:not(.halo)`)"
+        "?.getAttribute('d').match(/M/g) ?? []).length)",
+        kind,
+    )
+    return counts
+
+
 def wait_until(page: Page, condition: str, arg: Any = None, seconds: float = 30) -> None:
     """Wait until a condition, a JavaScript expression or function of ``arg``, is true.
 
@@ -176,6 +199,54 @@ def many_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     comparison = Comparison(annotations, {"mine": preds}, Query(), rankings, pd.DataFrame())
     return write_report(comparison, tmp_path_factory.mktemp("many") / "report.html").page
+
+
+@pytest.fixture(scope="session")
+def pair() -> Comparison:
+    """Four images of 100 x 50 pixels with awkward names and ids, by two detectors.
+
+    ====== =============== ================ ======================================= =======================
+    id     file name       objects          first                                   second
+    ====== =============== ================ ======================================= =======================
+    k1     a.jpg           chair, dog       chair found                             dog found
+    k, 2   b,"x".jpg       chair            takes it for a dog (0.8)                chair found
+    =3+4   =cmd().jpg      dog              dog found, and one in the background    nothing
+    k4     line<LF>4.jpg   two dogs         nothing                                 both found, false chair
+    ====== =============== ================ ======================================= =======================
+    """
+    left, right, small = [0.0, 0, 40, 40], [50.0, 0, 40, 40], [10.0, 10, 9, 9]
+    chair, dog = 1, 2
+    truth = [[(left, chair), (right, dog)], [(left, chair)], [(right, dog)], [(right, dog), (left, dog)]]
+    target = [one_image(of, image_id=i, image_size=(50, 100)) for i, of in enumerate(truth, start=1)]
+    first = [
+        one_image([(left, chair)], [0.9]),
+        one_image([(left, dog)], [0.8]),
+        one_image([(right, dog), (small, dog)], [0.9, 0.6]),
+        one_image([], []),
+    ]
+    second = [
+        one_image([(right, dog)], [0.9]),
+        one_image([(left, chair)], [0.7]),
+        one_image([], []),
+        one_image([*truth[3], (small, chair)], [0.9, 0.9, 0.6]),
+    ]
+    names = ["a.jpg", 'b,"x".jpg', "=cmd().jpg", "line\n4.jpg"]
+    annotations = Annotations(
+        [1, 2, 3, 4], names, [(50, 100)] * 4, {1: "chair", 2: "dog"}, target, source_ids=["k1", "k, 2", "=3+4", "k4"]
+    )
+    definitions = ["total_false/none", "total_false/pixel"]
+    return compare(annotations, {"first": first, "second": second}, None, definitions, ["expected_hardness"])
+
+
+@pytest.fixture(scope="session")
+def pair_report(pair: Comparison, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of :func:`pair`, with pictures."""
+    folder = tmp_path_factory.mktemp("pair")
+    images = folder / "images #1"
+    images.mkdir()
+    for name, color in zip(pair.annotations.file_names, ("red", "green", "blue", "white"), strict=True):
+        Image.new("RGB", (100, 50), color).save(images / name)
+    return write_report(pair, folder / "report.html", images).page
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 import torch
 
+from hardest_metrics import FalseNegatives, FalsePositives, TotalFalse
+from hardest_metrics.functional import Kind as ErrorKind
 from hardest_metrics.functional import Outcome, Query, match, pack
-from hardest_metrics.report.boxes import MOST_BELOW, NO_SCORE, SCALE, Kind, shown_boxes
+from hardest_metrics.report.boxes import MOST_BELOW, NO_OBJECT, NO_SCORE, SCALE, Kind, shown_boxes
 from tests.report.conftest import one_image
 from tests.scenes import Scenery
 
@@ -45,12 +47,40 @@ def test_boxes_are_packed_in_parts_of_their_image_and_cut_at_its_edges() -> None
     boxes = shown_boxes(preds, target, Query())
     packed = boxes.packed(torch.tensor([[100, 40], [10, 50]]), torch.tensor([3, 7]))
     half, quarter = round(SCALE / 2), round(SCALE / 4)
-    assert packed.tolist() == [
-        [half, quarter, SCALE, half, 6250, 1, Kind.FALSE_POSITIVE],
-        [0, 0, half, SCALE, NO_SCORE, 0, Kind.FALSE_NEGATIVE],
+    assert packed.T.tolist() == [
+        [half, quarter, SCALE, half, 6250, 1, Kind.FALSE_POSITIVE, ErrorKind.BACKGROUND, NO_OBJECT],
+        [0, 0, half, SCALE, NO_SCORE, 0, Kind.FALSE_NEGATIVE, ErrorKind.MISSED, 0],
     ]
 
 
 def test_the_extent_of_an_image_of_unknown_size_holds_its_boxes() -> None:
     preds = [one_image([([50.0, 10, 100, 10], 1), ([0.0, 0, 5, 60], 1)], [0.9, 0.9]), one_image([], [])]
     assert shown_boxes(preds, None, Query()).extents().tolist() == [[150, 60], [1, 1]]
+
+
+def test_weights_of_errors_add_up_to_the_hardness_of_their_image() -> None:
+    preds, target = Scenery(box_format="xywh").draw(60, seed=2)
+    query = Query(0.3)
+    boxes = shown_boxes(preds, target, query, ["pixel", "overlap"])
+    is_error = (boxes.kinds == Kind.FALSE_POSITIVE) | (boxes.kinds == Kind.FALSE_NEGATIVE)
+    image = torch.arange(60).repeat_interleave(boxes.counts)[is_error]
+    of_kind = {
+        FalsePositives: boxes.kinds[is_error] == Kind.FALSE_POSITIVE,
+        FalseNegatives: boxes.kinds[is_error] == Kind.FALSE_NEGATIVE,
+        TotalFalse: torch.ones(len(image), dtype=torch.bool),
+    }
+    for weighting, weights in boxes.weights.items():
+        for definition, chosen in of_kind.items():
+            metric = definition(weighting, score_threshold=0.3, box_format="xywh")
+            metric.update(preds, [one | {"image_id": i} for i, one in enumerate(target)])
+            added_up = torch.zeros(60, dtype=torch.float64).index_add_(0, image[chosen], weights[chosen])
+            ranking = metric.compute()
+            torch.testing.assert_close(added_up[ranking.image_ids].float(), ranking.hardness)
+
+
+def test_detections_and_missed_objects_say_which_object_of_their_image_they_are_of() -> None:
+    left, right = ([0.0, 0, 10, 10], 1), ([50.0, 0, 10, 10], 1)
+    target = [one_image([left, right]), one_image([right, left])]
+    boxes = shown_boxes([one_image([right], [0.9]), one_image([right], [0.9])], target, Query())
+    assert boxes.kinds.tolist() == [Kind.TRUE_POSITIVE, Kind.FALSE_NEGATIVE] * 2
+    assert boxes.objects.tolist() == [1, 0, 0, 1]

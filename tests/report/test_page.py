@@ -2,8 +2,9 @@ import base64
 import hashlib
 import json
 import re
+from importlib import resources
 
-from hardest_metrics.report.page import data_uri, render, to_json
+from hardest_metrics.report.page import SCRIPTS, data_uri, joined_script, render, to_json
 from tests.report.conftest import HOSTILE
 
 
@@ -36,3 +37,18 @@ def test_the_page_refers_to_nothing_elsewhere() -> None:
 
 def test_a_data_address_holds_the_content() -> None:
     assert data_uri(b"abc", "image/png") == "data:image/png;base64,YWJj"
+
+
+def test_modules_of_the_script_import_from_those_before_them_what_these_export() -> None:
+    folder = resources.files("hardest_metrics.report") / "script"
+    assert {file.name for file in folder.iterdir()} == {f"{name}.js" for name in SCRIPTS}
+    exported: dict[str, set[str]] = {}
+    for name in SCRIPTS:
+        text = (folder / f"{name}.js").read_text(encoding="utf-8")
+        assert len(text.splitlines()) <= 300
+        for names, module in re.findall(r'^import \{([^}]*)\} from "\./(\w+)\.js";$', text, re.MULTILINE):
+            imported = set(re.split(r"[,\s]+", names)) - {""}
+            assert imported <= exported.get(module, set()), f"{name} imports from {module}"
+        exports = re.findall(r"^export (?:function|const|let) ([^;{]+)", text, re.MULTILINE)
+        exported[name] = {word for export in exports for word in re.findall(r"(?:^|, )(\w+)(?= =|\(|$)", export)}
+    assert not re.search(r"^(import|export)\b", joined_script(), re.MULTILINE)

@@ -14,7 +14,7 @@ PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobil
 
 # Of each text in sight: what it says, and its contrast with what it stands on, as WCAG defines it
 CONTRASTS = """() => {
-  const channels = (color) => color.match(/[\\d.]+/g).map(Number);
+  const channels = (color) => color.match(/[\\d.]+/g).map((part, i) => part * (/srgb/.test(color) && i < 3 ? 255 : 1));
   const luminance = ([r, g, b]) => [r, g, b].map((c) => c / 255)
     .map((c) => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
     .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
@@ -36,6 +36,14 @@ CONTRASTS = """() => {
   }
   return found;
 }"""
+
+
+# Of each heading in sight: what it says, and by how much its text is wider than its cell
+OVERHANGS = """() => [...document.querySelectorAll("#head button span, #head .title")].map((text) => {
+  const cell = text.closest("th").getBoundingClientRect(), range = document.createRange();
+  range.selectNodeContents(text);
+  return [text.textContent, range.getBoundingClientRect().width - cell.width];
+})"""
 
 
 def paper(page: Page) -> str:
@@ -65,7 +73,8 @@ def test_all_text_is_readable(compared_report: Path, open_page: Open, scheme: st
     for view in ("Agreement", "Plots", "About", "Images"):
         page.get_by_role("tab", name=view).click()
         texts += page.evaluate(CONTRASTS)
-    page.get_by_label("Estimator").select_option("expected_hardness")
+    page.get_by_label("Side by side with").select_option("second")
+    page.get_by_label("Estimator").select_option("Expected hardness")
     page.locator("#rows tr[data-image]").first.click()
     texts += page.evaluate(CONTRASTS)
     assert len(texts) > 150
@@ -74,7 +83,7 @@ def test_all_text_is_readable(compared_report: Path, open_page: Open, scheme: st
 
 def test_a_phone_shows_everything_without_scrolling_sideways(compared_report: Path, open_page: Open) -> None:
     page = open_page(compared_report, **PHONE)
-    page.get_by_label("Estimator").select_option("expected_hardness")
+    page.get_by_label("Estimator").select_option("Expected hardness")
     for view in ("Agreement", "Plots", "About", "Images"):
         page.get_by_role("tab", name=view).click()
         assert page.evaluate("document.documentElement.scrollWidth") == 360, view
@@ -128,3 +137,28 @@ def test_of_a_long_file_name_the_end_is_shown_at_least(few: Comparison, tmp_path
         assert end is not None
         assert end["x"] + end["width"] <= cell["x"] + cell["width"]
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_every_width_has_room_for_names_and_headings(compared_report: Path, open_page: Open) -> None:
+    page = open_page(compared_report)
+    for beside in ("none", "second"):
+        page.get_by_label("Side by side with").select_option(beside)
+        for width in (360, 480, 761, 800, 960, 1100, 1101, 1240, 1241, 1280, 1920):
+            page.set_viewport_size({"width": width, "height": 800})
+            name = page.locator("#rows td.name").first.bounding_box()
+            assert name is not None
+            assert name["width"] >= 110, (beside, width)
+            assert page.evaluate("document.documentElement.scrollWidth") == width, beside
+            assert [one for one in page.evaluate(OVERHANGS) if one[1] > 0] == [], (beside, width)
+            heights = page.locator("#rows tr[data-image]").evaluate_all("(rows) => rows.map((row) => row.offsetHeight)")
+            assert set(heights) == {(216 if beside == "second" else 118) if width <= 760 else 100}
+
+
+def test_a_table_that_scrolls_sideways_says_so(compared_report: Path, open_page: Open) -> None:
+    page = open_page(compared_report)
+    page.get_by_role("tab", name="Agreement").click()
+    hint = page.get_by_text("Wider than there is room")
+    page.set_viewport_size({"width": 480, "height": 800})
+    expect(hint).to_be_visible()
+    page.set_viewport_size({"width": 3000, "height": 800})
+    expect(hint).to_be_hidden()
