@@ -13,8 +13,9 @@ from hardest_metrics.functional.detection.geometry import Geometry, Pairs, ragge
 from hardest_metrics.functional.order import positions, rows_at
 
 #: How exactly people place COCO's 17 keypoints, as a share of the square root of an object's area.
-COCO_SIGMAS = (
-    .026, .025, .025, .035, .035, .079, .079, .072, .072, .062, .062, .107, .107, .087, .087, .089, .089,
+COCO_SIGMAS = tuple(
+    tenfold / 10  # as pycocotools has them, to the last bit
+    for tenfold in (.26, .25, .25, .35, .35, .79, .79, .72, .72, .62, .62, 1.07, 1.07, .87, .87, .89, .89)
 )  # fmt: skip
 
 Floats = NDArray[np.float64]
