@@ -65,6 +65,15 @@ class Masks(Geometry):
         bounds = torch.from_numpy(self.bounds.numpy().take(run, axis=0))
         return Masks(bounds, counts, self.pixels[index], self.xywh[index])
 
+    def dense(self, size: tuple[int, int], place: int) -> Tensor:
+        """``(H, W)`` bool: one of them, of an image of this height and width."""
+        runs = slice(int(self.counts[:place].sum()), int(self.counts[: place + 1].sum()))
+        turns = np.zeros(size[0] * size[1] + 1, np.int8)
+        start, end = self.bounds[runs].numpy().T
+        turns[start] += 1
+        turns[end] -= 1  # where another run begins at once, nothing turns
+        return torch.from_numpy(turns[:-1].cumsum(dtype=np.int8).astype(np.bool_)).reshape(size)
+
     @classmethod
     def joined(cls, parts: "Sequence[Masks]") -> "Masks":
         """Those of several, at least one, in their order."""
