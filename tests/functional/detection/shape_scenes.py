@@ -57,7 +57,7 @@ def mask_scenes(number: int, seed: int) -> tuple[Images, Images]:
     return preds, target
 
 
-def _mask(rng: np.random.Generator, height: int, width: int) -> np.ndarray[Any, Any]:
+def _mask(rng: np.random.Generator, height: int, width: int) -> Any:
     kind = rng.random()
     if kind < 0.1:
         return rng.random((height, width)) < rng.choice([0.0, 0.3, 1.0])
@@ -186,7 +186,8 @@ def assert_same(ours: Matches, theirs: Matches) -> None:
 def query_of(golden: dict[str, Any]) -> Query:
     area = golden["area_range"]
     settings = {name: golden[name] for name in ("score_threshold", "iou_threshold", "labels", "max_detections")}
-    return Query(**settings, area_range=area if isinstance(area, str | None) else tuple(area))
+    area_range: Any = area if isinstance(area, str | None) else tuple(area)
+    return Query(**settings, area_range=area_range)
 
 
 def golden_outcomes(matches: Matches, places: list[int], objects: list[int]) -> dict[str, Any]:

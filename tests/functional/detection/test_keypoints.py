@@ -88,8 +88,8 @@ def test_similarity_equals_pycocotools_to_the_last_bit(at_once: int, monkeypatch
     monkeypatch.setattr(geometry, "_PAIRS_AT_ONCE", at_once)
     preds, target = keypoint_scenes(40, seed=7)
     for images in (preds, target):
-        for image in images:
-            image["labels"].fill_(1)
+        for one in images:
+            one["labels"].fill_(1)
     evaluation = COCOeval(coco_of(target), coco_of(preds), "keypoints")
     evaluation._prepare()
     for image, (pred, objects) in enumerate(zip(preds, target, strict=True)):
