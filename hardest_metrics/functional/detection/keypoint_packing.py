@@ -10,7 +10,7 @@ from torch import Tensor
 
 from hardest_metrics.functional.detection.boxes import Batch
 from hardest_metrics.functional.detection.keypoints import COCO_SIGMAS, Keypoints
-from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict, pack
+from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict, join, pack
 from hardest_metrics.functional.detection.shape_packing import Side, areas_of, of_lowest_score
 
 #: How exactly each keypoint can be placed: of objects of all labels, or by label.
@@ -69,21 +69,19 @@ def pack_keypoints(
     sigmas = checked_sigmas(sigmas)
     width = len(next(iter(sigmas.values()))) if isinstance(sigmas, dict) else len(sigmas)
     detected, labelled = (Side(name, images, "keypoints") for name, images in (("preds", preds), ("target", target)))
-    points = [[_points(side, index, width) for index in range(len(side.images))] for side in (detected, labelled)]
-    for index, (image, each) in enumerate(zip(target, points[1], strict=True)):
-        if len(each) and "area" not in image:
+    found, in_preds = _joined_points(detected, width)
+    objects, in_target = _joined_points(labelled, width)
+    for index, (image, number) in enumerate(zip(target, in_target, strict=True)):
+        if number and "area" not in image:
             raise ValueError(
                 f"{labelled.at(index)} lacks the key 'area': by the area of an object, in square pixels as labelled,"
                 " keypoints are compared. Add it; the area of its box is another one, and changes every similarity."
             )
-    boxed_preds, boxed_target = (
-        side.with_boxes([_boxes(side, index, each, box_format) for index, each in enumerate(of_side)])
-        for side, of_side in zip((detected, labelled), points, strict=True)
-    )
+    boxed_preds = detected.with_boxes(_boxes(detected, found, in_preds, box_format))
+    boxed_target = labelled.with_boxes(_boxes(labelled, objects, in_target, box_format))
     batch = pack(boxed_preds, boxed_target, box_format)
     detections, kept = of_lowest_score(batch, min_score)
-    found = torch.cat([_none(width), *(each[own] for each, own in zip(points[0], kept, strict=True))])
-    objects = torch.cat([_none(width), *points[1]])
+    found = found.index_select(0, batch.detections.scored(min_score))
     visible = objects[..., 2] > 0
     shapes = Keypoints(
         objects[..., :2].contiguous(), visible, batch.ground_truth.area,
@@ -100,44 +98,63 @@ def pack_keypoints(
     )
 
 
-def _none(width: int) -> Tensor:
-    return torch.empty(0, width, 3, dtype=torch.float64)
-
-
-def _points(side: Side, index: int, width: int) -> Tensor:
-    """``(n, K, 3)`` float64: x, y, and visibility, 1 where it is not given."""
-    value, at = side.value(index), side.at(index, "keypoints")
-    if not isinstance(value, Tensor):
-        raise TypeError(f"{at} must be a tensor, but is a {type(value).__name__}: convert it with torch.as_tensor.")
-    if not value.numel():
-        return _none(width)
-    if value.ndim != 3 or value.shape[2] not in (2, 3):
-        raise ValueError(f"{at} must have shape (n, K, 2) or (n, K, 3), but has {tuple(value.shape)}.")
-    if value.shape[1] != width:
+def _joined_points(side: Side, width: int) -> tuple[Tensor, list[int]]:
+    """``(n, K, 3)`` float64 of all images: x, y, and visibility, 1 where it is not given; how many each image has."""
+    values = [_checked_points(side, index, width) for index in range(len(side.images))]
+    filled = [value for value in values if len(value)]
+    if len({(value.dtype, value.shape[2], value.device) for value in filled}) > 1:  # what differs is widened first
+        filled = [_with_visibility(value.cpu().double()) for value in filled]
+    if not filled:
+        return torch.empty(0, width, 3, dtype=torch.float64), [0] * len(values)
+    points = _with_visibility(join(filled).as_subclass(Tensor).detach().cpu().double())
+    counts = list(map(len, values))
+    finite = points.isfinite().flatten(1).all(1)
+    if not bool(finite.all()):
+        index = int(torch.searchsorted(torch.tensor(counts).cumsum(0), int(finite.int().argmin()), right=True))
         raise ValueError(
-            f"{at} holds {value.shape[1]} keypoints an object, but there are {width} `sigmas`: give one for each."
+            f"{side.at(index, 'keypoints')} holds a number that is not finite: a keypoint that is not known has"
+            " visibility 0."
         )
-    points = value.detach().as_subclass(Tensor).cpu().double()
-    if not bool(points.isfinite().all()):
-        raise ValueError(f"{at} holds a number that is not finite: a keypoint that is not known has visibility 0.")
+    return points, counts
+
+
+def _checked_points(side: Side, index: int, width: int) -> Tensor:
+    """What an image has, if its shape is right."""
+    value = side.value(index)
+    if not isinstance(value, Tensor):
+        at = side.at(index, "keypoints")
+        raise TypeError(f"{at} must be a tensor, but is a {type(value).__name__}: convert it with torch.as_tensor.")
+    shape = tuple(value.shape)
+    if shape[:1] == (0,):
+        return value
+    if len(shape) != 3 or shape[2] not in (2, 3):
+        raise ValueError(f"{side.at(index, 'keypoints')} must have shape (n, K, 2) or (n, K, 3), but has {shape}.")
+    if shape[1] != width:
+        raise ValueError(
+            f"{side.at(index, 'keypoints')} holds {shape[1]} keypoints an object, but there are {width} `sigmas`:"
+            " give one for each."
+        )
+    return value
+
+
+def _with_visibility(points: Tensor) -> Tensor:
     return points if points.shape[2] == 3 else torch.cat((points, torch.ones_like(points[..., :1])), dim=2)
 
 
-def _boxes(side: Side, index: int, points: Tensor, box_format: BoxFormat) -> Tensor:
-    """``(n, 4)``: boxes as given, else around all points of each object."""
-    given = side.images[index].get("boxes")
-    if isinstance(given, Tensor) and (given.numel() or not len(points)):
-        if len(given) != len(points):
-            raise ValueError(
-                f"{side.at(index, 'keypoints')} are of {len(points)} objects, but there are {len(given)} 'boxes'."
-            )
-        return given.cpu()
-    if not len(points):
-        return torch.empty(0, 4, dtype=torch.float64)
+def _boxes(side: Side, points: Tensor, counts: Sequence[int], box_format: BoxFormat) -> list[Tensor]:
+    """``(n, 4)`` of each image: boxes as given, else around all points of each object."""
     low, high = points[..., :2].amin(1), points[..., :2].amax(1)
-    if box_format == "xyxy":
-        return torch.cat((low, high), dim=1)
-    return torch.cat((low if box_format == "xywh" else (low + high) / 2, high - low), dim=1)
+    second = high if box_format == "xyxy" else high - low
+    extents = torch.cat(((low + high) / 2 if box_format == "cxcywh" else low, second), dim=1).split(counts)
+    boxes = []
+    for index, (image, extent) in enumerate(zip(side.images, extents, strict=True)):
+        given = image.get("boxes")
+        if isinstance(given, Tensor) and len(given) != len(extent):
+            raise ValueError(
+                f"{side.at(index, 'keypoints')} are of {len(extent)} objects, but there are {len(given)} 'boxes'."
+            )
+        boxes.append(given.cpu() if isinstance(given, Tensor) else extent)
+    return boxes
 
 
 def _variances(side: Side, batch: Batch, sigmas: tuple[float, ...] | dict[int, tuple[float, ...]]) -> Tensor:

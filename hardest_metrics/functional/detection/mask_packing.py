@@ -52,8 +52,9 @@ def pack_masks(preds: Sequence[ImageDict], target: Sequence[ImageDict], min_scor
         for of_preds, of_target, size in zip(*given, batch.image_sizes.tolist(), strict=True)
     ]
     encoded = [masks.encoded(size, chosen) for masks, size, chosen in zip(given[0], sizes, kept, strict=True)]
-    of_detections = Masks.joined([Masks.none(), *encoded])
-    objects = Masks.joined([Masks.none(), *(masks.encoded(size) for masks, size in zip(given[1], sizes, strict=True))])
+    extents = [(0, 0) if math.isnan(height) else (int(height), int(width)) for height, width in sizes]
+    of_detections = Masks.of_runs(encoded, extents)
+    objects = Masks.of_runs([masks.encoded(size) for masks, size in zip(given[1], sizes, strict=True)], extents)
     known = torch.tensor(["area" in image for image in target], dtype=torch.bool)
     area = torch.where(known[batch.ground_truth.image], batch.ground_truth.area, objects.area)
     image_sizes = torch.tensor(sizes, dtype=torch.float64).reshape(-1, 2)
@@ -89,7 +90,8 @@ class EncodedMasks(NamedTuple):
             name: of the list, for messages.
         """
         given = _GivenMasks(Side(name, images, "masks"), index)
-        return cls(given.encoded(given.size or (math.nan, math.nan)), given.size)
+        size = given.size or (0, 0)
+        return cls(Masks.of_runs([given.encoded(size)], [size]), given.size)
 
 
 class _GivenMasks:
@@ -170,8 +172,8 @@ class _GivenMasks:
             raise ValueError(_unequal(self.at, self.size, self.at, size))
         self.size = size
 
-    def encoded(self, size: tuple[float, float], chosen: Tensor | None = None) -> Masks:
-        """As runs of pixels, all or some of them.
+    def encoded(self, size: tuple[float, float], chosen: Tensor | None = None) -> Runs:
+        """Their pixels row by row, of all or some of them.
 
         Args:
             size: height and width; NaN if there are none.
@@ -179,18 +181,17 @@ class _GivenMasks:
         """
         number = self.number if chosen is None else len(chosen)
         if not number:
-            return Masks.none()
+            return Runs(np.empty((0, 2), np.int64), np.empty(0, np.int64))
         if isinstance(self._value, EncodedMasks):
-            return self._value.masks if chosen is None else self._value.masks.take(chosen)
+            masks = self._value.masks
+            return (masks if chosen is None else masks.take(chosen)).runs
         height, width = map(int, size)
+        places = torch.arange(number) if chosen is None else chosen
         if isinstance(self._value, Tensor):
-            step = max(1, _PIXELS_AT_ONCE // max(height * width, 1))
-            places = torch.arange(number) if chosen is None else chosen
+            step = max(1, _PIXELS_AT_ONCE // (height * width))
             parts = [self._dense_part(part) for part in places.split(step)]
-            return Masks.joined([Masks.of_runs(runs, (height, width)) for runs in parts])
-        masks = self._value if chosen is None else [self._value[place] for place in chosen.tolist()]
-        numbers = list(range(number)) if chosen is None else chosen.tolist()
-        return Masks.of_runs(row_by_row(self._listed(masks, numbers, height, width), height, width), (height, width))
+            return parts[0] if len(parts) == 1 else Runs(*map(np.concatenate, zip(*parts, strict=True)))
+        return row_by_row(self._listed(places.tolist(), height, width), height, width)
 
     def _dense_part(self, chosen: Tensor) -> Runs:
         first, number = int(chosen[0]), len(chosen)
@@ -208,13 +209,13 @@ class _GivenMasks:
             masks = masks != 0
         return runs_of_dense(masks.cpu().numpy().reshape(number, -1))
 
-    def _listed(self, masks: Sequence[Any], numbers: Sequence[int], height: int, width: int) -> Runs:
+    def _listed(self, numbers: Sequence[int], height: int, width: int) -> Runs:
         """Runs column by column, of RLEs and polygons."""
         # a string, or counts, of each RLE; of each part of a polygon nothing, until all are drawn at once
         pieces: list[bytes | Integers | None] = []
         owner: list[int] = []
         polygons: list[list[float]] = []
-        for place, mask in enumerate(masks):
+        for place, mask in enumerate(self._value[number] for number in numbers):
             if isinstance(mask, Mapping):
                 pieces.append(self._rle_counts(numbers[place], mask["counts"]))
                 owner.append(place)
@@ -243,7 +244,7 @@ class _GivenMasks:
                 f"{self.at} holds at {place} an RLE whose counts do not add up to its size, {height} x {width} pixels."
             )
         runs = runs_of_counts(lengths, counts)
-        return runs if len(owner) == len(masks) else united(runs, np.array(owner), len(masks))
+        return runs if len(owner) == len(numbers) else united(runs, np.array(owner), len(numbers))
 
     def _rle_counts(self, place: int, counts: "str | bytes | Sequence[Any]") -> bytes | Integers:
         """A compressed RLE's string, or an uncompressed one's numbers."""

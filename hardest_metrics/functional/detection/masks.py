@@ -33,20 +33,29 @@ class Masks(Geometry):
     xywh: Tensor
 
     @classmethod
-    def of_runs(cls, runs: Runs, size: tuple[int, int]) -> "Masks":
-        """Masks of one height and width, in pixels."""
-        small = size[0] * size[1] < 2**31
+    def of_runs(cls, parts: Sequence[Runs], sizes: Sequence[tuple[int, int]]) -> "Masks":
+        """Masks of several images.
+
+        Args:
+            parts: of each image, row by row.
+            sizes: height and width of each image, in pixels.
+        """
+        counts = np.concatenate([np.empty(0, np.int64), *(part.counts for part in parts)])
+        small = all(height * width < 2**31 for height, width in sizes)
+        empty = np.empty((0, 2), np.int32 if small else np.int64)
+        runs = Runs(np.concatenate([empty, *(part.bounds.astype(empty.dtype, copy=False) for part in parts)]), counts)
+        width = np.repeat(np.array([width for _, width in sizes], np.int64), [len(part.counts) for part in parts])
         return cls(
-            torch.from_numpy(runs.bounds.astype(np.int32) if small else runs.bounds),
-            torch.from_numpy(runs.counts.astype(np.int64, copy=False)),
+            torch.from_numpy(runs.bounds),
+            torch.from_numpy(counts),
             torch.from_numpy(pixels_of(runs)),
-            torch.from_numpy(boxes_of(runs, size[1]).astype(np.float64)),
+            torch.from_numpy(boxes_of(runs, width).astype(np.float64)),
         )
 
-    @classmethod
-    def none(cls) -> "Masks":
-        """No mask at all."""
-        return cls.of_runs(Runs(np.empty((0, 2), np.int64), np.empty(0, np.int64)), (0, 0))
+    @property
+    def runs(self) -> Runs:
+        """Their pixels."""
+        return Runs(self.bounds.numpy(), self.counts.numpy())
 
     def __len__(self) -> int:
         return len(self.counts)

@@ -154,16 +154,27 @@ def row_by_row(runs: Runs, height: int, width: int) -> Runs:
     return Runs(bounds - of_run[:, None] * (height * width + 1), np.bincount(of_run, minlength=len(runs.counts)))
 
 
-def boxes_of(runs: Runs, width: int) -> Integers:
-    """``(n, 4)`` int64 xywh: the smallest box around the pixels of each mask, row by row; zeros of one without."""
+def boxes_of(runs: Runs, width: Integers) -> Integers:
+    """The smallest box around the pixels of each mask.
+
+    Args:
+        runs: row by row.
+        width: ``(n,)``, of each mask's image in pixels.
+
+    Returns:
+        ``(n, 4)`` int64 xywh; zeros of a mask without any.
+    """
     boxes = np.zeros((len(runs.counts), 4), np.int64)
     some = runs.counts > 0
     first = (runs.counts.cumsum() - runs.counts)[some]
     if len(first):
-        (top, left), (bottom, right) = np.divmod(runs.bounds[:, 0], width), np.divmod(runs.bounds[:, 1] - 1, width)
+        of_run = width.astype(runs.bounds.dtype)[runs.owner]
+        start, end = runs.bounds[:, 0], runs.bounds[:, 1] - 1
+        top, bottom = start // of_run, end // of_run
+        left, right = start - top * of_run, end - bottom * of_run
         wraps = bottom > top  # from one row into the next
         least = np.minimum.reduceat(np.where(wraps, 0, left), first)
-        most = np.maximum.reduceat(np.where(wraps, width - 1, right), first)
+        most = np.maximum.reduceat(np.where(wraps, of_run - 1, right), first)
         upper, lower = top[first], bottom[first + runs.counts[some] - 1]
         boxes[some] = np.stack((least, upper, most - least + 1, lower - upper + 1), axis=1)
     return boxes
@@ -171,7 +182,7 @@ def boxes_of(runs: Runs, width: int) -> Integers:
 
 def pixels_of(runs: Runs) -> Integers:
     """``(n,)`` int64, how many pixels each mask has."""
-    total = np.concatenate(([0], (runs.bounds[:, 1] - runs.bounds[:, 0]).cumsum()))
+    total = np.concatenate(([0], (runs.bounds[:, 1] - runs.bounds[:, 0]).cumsum(dtype=np.int64)))
     end = runs.counts.cumsum()
     pixels: Integers = total[end] - total[end - runs.counts]
     return pixels

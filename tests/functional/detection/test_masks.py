@@ -80,7 +80,7 @@ def test_shared_pixels_are_counted_however_many_runs_are_looked_at(
     rng = np.random.default_rng(0)
     a, b = rng.random((5, 30, 20)) < 0.5, rng.random((7, 30, 20)) < 0.1
     a[0], b[0], b[1] = True, False, True
-    one, other = (Masks.of_runs(runs_of_dense(masks.reshape(len(masks), -1)), (30, 20)) for masks in (a, b))
+    one, other = (Masks.of_runs([runs_of_dense(masks.reshape(len(masks), -1))], [(30, 20)]) for masks in (a, b))
     found = np.zeros((5, 7))
     for i, j, shared in one.shared_areas(other, torch.zeros(5).long(), torch.full((5,), 7)):
         found[i, j] = shared
@@ -90,7 +90,7 @@ def test_shared_pixels_are_counted_however_many_runs_are_looked_at(
 def test_a_mask_that_reaches_further_than_any_other_shares_what_it_does() -> None:
     a, b = np.ones((1, 6, 6), bool), np.zeros((2, 6, 6), bool)
     b[:, :2, :2] = True
-    one, other = (Masks.of_runs(runs_of_dense(masks.reshape(len(masks), -1)), (6, 6)) for masks in (a, b))
+    one, other = (Masks.of_runs([runs_of_dense(masks.reshape(len(masks), -1))], [(6, 6)]) for masks in (a, b))
     [(_, _, shared)] = one.shared_areas(other, torch.tensor([0]), torch.tensor([2]))
     assert shared.tolist() == [4, 4]
 
@@ -99,10 +99,10 @@ def test_masks_are_taken_and_joined_in_any_order() -> None:
     rng = np.random.default_rng(1)
     dense = rng.random((6, 9, 11)) < 0.4
     dense[2] = False
-    masks = Masks.of_runs(runs_of_dense(dense.reshape(6, -1)), (9, 11))
+    masks = Masks.of_runs([runs_of_dense(dense.reshape(6, -1))], [(9, 11)])
     order = [4, 2, 2, 0]
-    taken = Masks.joined([masks.take(torch.tensor(order)), Masks.none()])
-    expected = Masks.of_runs(runs_of_dense(dense[order].reshape(4, -1)), (9, 11))
+    taken = Masks.joined([masks.take(torch.tensor(order)), masks.take(torch.tensor([]).long())])
+    expected = Masks.of_runs([runs_of_dense(dense[order].reshape(4, -1))], [(9, 11)])
     assert all(torch.equal(value, vars(expected)[name]) for name, value in vars(taken).items())
 
 

@@ -58,7 +58,7 @@ def test_strings_are_decoded_as_pycocotools_does() -> None:
         runs = row_by_row(runs_of_counts(*lengths_of_strings([rle["counts"] for rle in rles])), height, width)
         assert np.array_equal(dense_of(runs, height, width), masks)
         if rles:
-            assert np.array_equal(boxes_of(runs, width), coco.toBbox(rles))
+            assert np.array_equal(boxes_of(runs, np.full(len(masks), width)), coco.toBbox(rles))
 
 
 @pytest.mark.parametrize("seed", range(3))
