@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageChops, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw
 from torch import Tensor
 
 from hardest_metrics.functional.detection.geometry import Geometry
@@ -64,14 +64,22 @@ class Line(NamedTuple):
 
 def _draw_mask(picture: Image.Image, mask: Tensor, line: Line) -> None:
     """Filled, the picture shining through, and outlined."""
-    filled = Image.fromarray(mask.byte().mul(255).numpy()).resize(picture.size, Image.Resampling.NEAREST)
-    picture.paste(line.color, (0, 0), filled.point(lambda value: round(_OPACITY * value)))
-    outline = ImageChops.subtract(filled, filled.filter(ImageFilter.MinFilter(2 * line.width - 1)))
+    whole = Image.fromarray(mask.byte().numpy()).resize(picture.size, Image.Resampling.NEAREST)
+    box = whole.getbbox()
+    if box is None:
+        return
+    left, top, *_ = box
+    filled = np.asarray(whole.crop(box)) > 0
+    inside = filled
+    for _ in range(line.width):
+        around = np.pad(inside, 1)
+        inside = inside & around[:-2, 1:-1] & around[2:, 1:-1] & around[1:-1, :-2] & around[1:-1, 2:]
+    outline = filled & ~inside
     if line.dash is not None:
-        x, y = np.arange(picture.width) // line.dash, np.arange(picture.height) // line.dash
-        dashes = Image.fromarray((((x + y[:, None]) % 2) * 255).astype(np.uint8))
-        outline = ImageChops.multiply(outline, dashes)
-    picture.paste(line.color, (0, 0), outline)
+        y, x = np.ogrid[top : top + len(filled), left : left + filled.shape[1]]
+        outline &= (x // line.dash + y // line.dash) % 2 == 0
+    for pixels, opacity in ((filled, _OPACITY), (outline, 1)):
+        picture.paste(line.color, (left, top), Image.fromarray((255 * opacity * pixels).round().astype(np.uint8)))
 
 
 def _draw_skeleton(picture: Image.Image, points: Tensor, visible: Tensor, line: Line) -> None:
