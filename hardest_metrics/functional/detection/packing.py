@@ -37,7 +37,9 @@ BoxFormat = Literal["xyxy", "xywh", "cxcywh"]
 ImageDict = Mapping[str, Any]
 
 #: The entries of the dicts of `preds` and `target` that :func:`pack` looks at.
-READS = frozenset({"boxes", "scores", "labels", "iscrowd", "area", "image_id", "image_size"})
+READS = frozenset(
+    ("boxes", "masks", "keypoints", "num_keypoints", "scores", "labels", "iscrowd", "area", "image_id", "image_size")
+)
 
 #: Widths and heights are at most this, so that areas and their sums are finite in float64.
 _MOST_EXTENT = 1e100
