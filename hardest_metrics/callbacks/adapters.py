@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 from torchvision.ops import box_convert, clip_boxes_to_image
-from torchvision.transforms.functional import resize
+from torchvision.transforms.functional import InterpolationMode, resize
 
 from hardest_metrics.data.identity import image_number, posix
 from hardest_metrics.detection.inputs import Inputs, ToInputs
@@ -36,7 +36,8 @@ def from_transformers(processor: ImageProcessor) -> ToInputs:
     - What the step returns: the model's outputs, or a dict with their ``logits`` and ``pred_boxes``.
     - The batch: a dict with ``pixel_values``, with ``pixel_mask`` where images are padded, and with ``labels`` as the
       processor makes them: one dict an image with ``class_labels``, ``boxes``, ``orig_size``, ``size``, ``image_id``,
-      ``area`` and ``iscrowd``. To predict, these may hold ``image_id`` and ``orig_size`` alone.
+      ``area`` and ``iscrowd``, and where it makes them ``masks``. To predict, these may hold ``image_id`` and
+      ``orig_size`` alone.
 
     Args:
         processor: the model's, such as ``AutoImageProcessor.from_pretrained(name)``.
@@ -76,6 +77,8 @@ def from_rfdetr() -> ToInputs:
 
     - What its steps return: ``{"results": ..., "targets": ...}``, or the results alone.
     - The batch: nested tensors, and one dict an image with ``labels``, ``boxes``, ``orig_size``, ``image_id``, ...
+      Of a model for segmentation, ``masks`` in pixels of the network's image are put back into the picture as it was,
+      of which those in the results are.
 
     Example:
         >>> found = {
@@ -179,6 +182,19 @@ class _Frame(NamedTuple):
         boxes = (xyxy - xyxy.new_tensor([left, top, left, top])) * xyxy.new_tensor([across, down, across, down])
         return clip_boxes_to_image(boxes, self.original)
 
+    def restored_masks(self, masks: Tensor) -> Tensor:
+        """``(n, H, W)`` masks of the network's image as masks of the original, the nearest pixel of each."""
+        if tuple(masks.shape[-2:]) == self.original:
+            return masks
+        rows, columns = self.part
+        return resize(masks[:, rows, columns].byte(), list(self.original), InterpolationMode.NEAREST_EXACT).bool()
+
+    @property
+    def part(self) -> tuple[slice, slice]:
+        """Rows and columns of the network's image that the picture fills."""
+        (top, left), (height, width) = self.corner, self.filled
+        return slice(round(top), round(top + height)), slice(round(left), round(left + width))
+
 
 def _frames(labels: Sequence[Mapping[str, Any]], pixels: Tensor, padding: Tensor | None) -> list[_Frame]:
     """Of images that lie in the top left corner of the network's, boxes being a share of what labels call ``size``.
@@ -216,6 +232,8 @@ def _labelled(given: Mapping[str, Any], frame: _Frame, labels_key: str) -> dict[
     height, width = frame.unit
     boxes = box_convert(given["boxes"], "cxcywh", "xyxy")
     target |= {"boxes": boxes * boxes.new_tensor([width, height, width, height]), "labels": given[labels_key]}
+    if "masks" in given:
+        target["masks"] = frame.restored_masks(given["masks"])
     if "area" in given:  # it was resized with the picture
         down, across = frame.scale
         target["area"] = given["area"] * (down * across)
@@ -247,7 +265,6 @@ class _Pictures(Sequence[Tensor]):
         if isinstance(index, slice):
             return _Pictures(self.pixels[index], self.frames[index])
         frame = self.frames[index]
-        (top, left), (height, width) = frame.corner, frame.filled
-        rows, columns = (slice(round(start), round(start + extent)) for start, extent in ((top, height), (left, width)))
+        rows, columns = frame.part
         part = self.pixels[index][:, rows, columns]
         return part if tuple(part.shape[-2:]) == frame.original else resize(part, list(frame.original), antialias=True)

@@ -24,6 +24,7 @@ from hardest_metrics.cli.options import (
     add_box_options,
     add_ignore_options,
     add_ranking_options,
+    add_shape_options,
     add_split_option,
     as_options,
     boxes_in_words,
@@ -32,6 +33,7 @@ from hardest_metrics.cli.options import (
     new_parser,
     query_settings,
     require_given,
+    shapes_of,
 )
 from hardest_metrics.cli.regress import WORSE
 from hardest_metrics.cli.terminal import counted, noted, printable, progress_bar, results_console
@@ -78,6 +80,7 @@ def parser() -> ArgumentParser:
         "--weighting", choices=list(WEIGHTINGS), default="none",
         help="what an error adds to hardness, see rank (default: %(default)s)",
     )  # fmt: skip
+    add_shape_options(query)
     add_box_options(query)
 
     allowed = diff.add_argument_group("what is allowed")
@@ -116,16 +119,18 @@ def run(options: Namespace) -> int:
 
     with noted() as notes, progress_bar() as progress:
         bar = progress.add_task("reading", total=None)
-        annotations = read_annotations(options.annotations, options.split, ignored(options))
+        annotations = read_annotations(options.annotations, options.split, ignored(options), options.iou_type)
         if not annotations.image_ids:
             raise ValueError(f"{options.annotations}: holds no images, so there is nothing to compare on.")
         if options.weighting == "pixel":
             images = ImageSet(annotations, True, "")
             annotations = with_sizes(images, options, options.annotations, "another `weighting`").annotations
-        old, new = (read_detections(path, annotations, ignored(options)) for path in options.detections)
+        old, new = (
+            read_detections(path, annotations, ignored(options), options.iou_type) for path in options.detections
+        )
         progress.reset(bar, description="comparing", total=None)
         definition = CLASSES[options.query](
-            options.weighting, **settings, labels=labels_of(options, annotations), box_format="xywh"
+            options.weighting, **settings, labels=labels_of(options, annotations), **shapes_of(options)
         )
         found = diff(annotations, old, new, definition)
         what = f"Query: {options.query}, weighting {options.weighting}"
@@ -175,6 +180,11 @@ def _check(options: Namespace) -> None:
         raise ValueError(f"`detections` must be two files, the older first, but are {len(options.detections)}.")
     if not 1 <= options.top_k < 1 << 31:
         raise ValueError(f"`top_k` must be at least 1 and below 2^31, but is {options.top_k}.")
+    if options.report and options.iou_type != "bbox":
+        raise ValueError(
+            f"`report` shows boxes, but `iou_type` is {options.iou_type!r}: leave one out, and use `grid`."
+        )
+    shapes_of(options)
     if options.max_worse is not None and options.max_worse < 0:
         raise ValueError(f"`max_worse` is a number of images, at least 0, but is {options.max_worse}.")
     if options.grid and not options.images:
@@ -220,7 +230,7 @@ def _grid(
     columns: dict[str, list[Any]] = {}
     names = [f"{when}: {Path(path).name}" for when, path in zip(("old", "new"), options.detections, strict=True)]
     for name, of_detector, hardness in zip(names, preds, (found.before, found.now), strict=True):
-        boxes = outcome_boxes([of_detector[place] for place in shown], target, query, "xywh")
+        boxes = outcome_boxes([of_detector[place] for place in shown], target, query, **shapes_of(options))
         columns[name] = []
         for place, drawn in zip(shown, boxes, strict=True):
             file = find_image(options.images, annotations.file_names[place], annotations.shown_ids[place])

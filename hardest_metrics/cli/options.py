@@ -111,9 +111,35 @@ def add_box_options(group: Any) -> None:
     )  # fmt: skip
     add_object_options(group)
     group.add_argument(
-        "--max-detections", type=int, default=100, metavar="N",
-        help="detections that count per image and category, those of highest score (default: %(default)s)",
+        "--max-detections", type=int, metavar="N",
+        help="detections that count per image and category, those of highest score (default: 100; 20 of keypoints)",
     )  # fmt: skip
+
+
+def add_shape_options(group: Any) -> None:
+    """What is compared, for :func:`shapes_of`."""
+    group.add_argument(
+        "--iou-type", choices=["bbox", "segm", "keypoints"], default="bbox",
+        help="what is compared and weighed: bbox: boxes; segm: masks; keypoints: by COCO's object keypoint similarity."
+        " Masks and keypoints need COCO files (default: %(default)s)",
+    )  # fmt: skip
+    group.add_argument(
+        "--sigmas", nargs="+", type=float, metavar="SIGMA",
+        help="how exactly each keypoint can be placed, a number for each (default: COCO's 17)",
+    )  # fmt: skip
+
+
+def shapes_of(options: Namespace) -> dict[str, Any]:
+    """What is compared, as definitions take it.
+
+    Raises:
+        ValueError: if the options make no sense together.
+    """
+    from hardest_metrics.functional.detection.shape_format import ShapeFormat
+
+    settings = {"box_format": "xywh", "iou_type": options.iou_type, "sigmas": options.sigmas}
+    ShapeFormat(**settings)
+    return settings
 
 
 def add_object_options(group: Any) -> None:
@@ -169,11 +195,14 @@ def query_settings(options: Namespace) -> dict[str, Any]:
     """
     from hardest_metrics.functional import Query
 
+    most = options.max_detections
+    if most is None:
+        most = 20 if options.get("iou_type") == "keypoints" else 100
     settings: dict[str, Any] = {
         "score_threshold": options.score_threshold,
         "iou_threshold": options.iou_threshold,
         "area_range": area_range_of(options),
-        "max_detections": options.max_detections,
+        "max_detections": most,
     }
     Query(**settings)
     return settings
@@ -196,9 +225,10 @@ def labels_of(options: Namespace, annotations: "Annotations") -> list[int] | Non
 def boxes_in_words(options: Namespace, query: "Query", categories: Mapping[int, str], matched: bool = True) -> str:
     """Which boxes count and, where they are matched, how, as the options were understood."""
     labels = None if query.labels is None else ", ".join(categories[label] for label in query.labels)
+    similarity = {"segm": "IoU of masks", "keypoints": "OKS"}.get(options.get("iou_type"), "IoU")
     return ", ".join((
         f"score >= {query.lowest_score:g}",
-        *([f"IoU >= {query.iou_threshold:g}"] if matched else []),
+        *([f"{similarity} >= {query.iou_threshold:g}"] if matched else []),
         "all labels" if labels is None else f"labels {labels}",
         "all areas" if options.area_range is None else f"areas {options.area_range}",
         f"at most {query.max_detections} detections per image and label",

@@ -30,6 +30,7 @@ from hardest_metrics.cli.options import (
     add_box_options,
     add_ignore_options,
     add_ranking_options,
+    add_shape_options,
     add_split_option,
     as_options,
     boxes_in_words,
@@ -38,6 +39,7 @@ from hardest_metrics.cli.options import (
     new_parser,
     query_settings,
     require_given,
+    shapes_of,
 )
 from hardest_metrics.cli.ranked import Ranked, estimated, measured
 from hardest_metrics.cli.terminal import add_columns, noted, printable, progress_bar, results_console
@@ -92,6 +94,7 @@ def parser() -> ArgumentParser:
         help="what an error adds to hardness: none: 1; pixel: the share of the image that its box fills; overlap:"
         " the share of its box that true positives cover, each counted (default: %(default)s)",
     )  # fmt: skip
+    add_shape_options(query)
     add_box_options(query)
 
     why.add_why_options(rank.add_argument_group("why", "What goes wrong, with which class, and on which images."))
@@ -127,7 +130,9 @@ def run(options: Namespace) -> None:
     _check_files(options)
     if options.top_k < 1:
         raise ValueError(f"`top_k` must be at least 1, but is {options.top_k}.")
-    settings = query_settings(options)
+    settings, shapes = query_settings(options), shapes_of(options)
+    if options.estimator and shapes["iou_type"] != "bbox":
+        raise ValueError(f"`estimator` goes by boxes, but `iou_type` is {options.iou_type!r}: leave one out.")
     of_estimator = estimator_settings(options) if options.estimator else {}
 
     from hardest_metrics.functional import Query
@@ -160,7 +165,7 @@ def run(options: Namespace) -> None:
                 pictures[options.grid] = _grid(options, query, ranked, preds, images, f"{what}\n{what_boxes}", advance)
             if options.kinds_plot:
                 progress.reset(bar, description="telling kinds apart", total=len(preds))
-                pictures[options.kinds_plot] = why.kinds_picture(query, preds, annotations, advance)
+                pictures[options.kinds_plot] = why.kinds_picture(query, preds, annotations, advance, shapes_of(options))
             tables, summary = [_table(ranked, options.top_k, images, results_console().width)], ranked.summary
             if options.slices:
                 progress.reset(bar, description="slicing", total=None)
@@ -230,9 +235,9 @@ def _read(options: Namespace) -> "tuple[ImageSet, Sequence[ImageDict], Sequence[
     from hardest_metrics.data.json_file import load_json
 
     if not options.estimator:
-        labelled = read_annotations(options.annotations, options.split, ignored(options))
+        labelled = read_annotations(options.annotations, options.split, ignored(options), options.iou_type)
         images = _checked(options, ImageSet(labelled, True, ""))
-        return images, read_detections(options.detections, images.annotations, ignored(options)), []
+        return images, read_detections(options.detections, images.annotations, ignored(options), options.iou_type), []
     files = [options.detections, *options.members]
     documents = {path: load_json(path) for path in files}
     images = _checked(options, unlabelled_images(options, documents))
@@ -277,7 +282,10 @@ def _grid(
     shown = [position[image_id] for image_id in top.image_ids.tolist()]
     files = [find_image(options.images, annotations.file_names[i], annotations.shown_ids[i]) for i in shown]
     found, target = [preds[i] for i in shown], [annotations.target[i] for i in shown]
-    boxes = detection_boxes(found, query, "xywh") if options.estimator else outcome_boxes(found, target, query, "xywh")
+    if options.estimator:
+        boxes = detection_boxes(found, query, "xywh")
+    else:
+        boxes = outcome_boxes(found, target, query, **shapes_of(options))
     tiles, ids = [], annotations.shown_ids
     for rank, (index, file, hardness) in enumerate(zip(shown, files, top.hardness.tolist(), strict=True), start=1):
         caption = f"{rank}. id {ids[index]}, hardness {hardness:.5g}\n{annotations.file_names[index]}"

@@ -3,10 +3,12 @@
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from jsonargparse import Namespace
 
+from hardest_metrics.cli.options import shapes_of
 from hardest_metrics.cli.terminal import counted
 from hardest_metrics.input_warning import InputWarning
 from hardest_metrics.names import WITNESS
@@ -27,6 +29,9 @@ _IN_ERROR = {
 }
 
 _ENDS = ("lower", "upper")
+
+#: Shapes of definitions that compare boxes.
+_BOXES: Mapping[str, Any] = MappingProxyType({"box_format": "xywh"})
 
 _BATCH_SIZE = 256  # images at a time: few enough for the progress bar to move
 
@@ -61,14 +66,15 @@ def measured(
     """All images by their errors, and the number of errors that count, of each kind."""
     from hardest_metrics.collection import HardnessCollection
 
-    errors = definition(options.query, "none", query)
+    shapes = shapes_of(options)
+    errors = definition(options.query, "none", query, shapes)
     kinds = errors.kinds if options.kinds else {}
     metrics = HardnessCollection({
-        "hardness": definition(options.query, options.weighting, query),
+        "hardness": definition(options.query, options.weighting, query, shapes),
         "errors": errors,
         **kinds,
-        "false_positives": definition("false_positives", "none", query),
-        "false_negatives": definition("false_negatives", "none", query),
+        "false_positives": definition("false_positives", "none", query, shapes),
+        "false_negatives": definition("false_negatives", "none", query, shapes),
     })  # fmt: skip
     for start in range(0, len(preds), _BATCH_SIZE):
         batch = slice(start, start + _BATCH_SIZE)
@@ -96,7 +102,9 @@ def by_label(
     from hardest_metrics.collection import HardnessCollection
 
     names = {label: str(label) for label in labels}
-    metrics = HardnessCollection.by_label(definition(options.query, options.weighting, query), names)
+    metrics = HardnessCollection.by_label(
+        definition(options.query, options.weighting, query, shapes_of(options)), names
+    )
     for start in range(0, len(preds), _BATCH_SIZE):
         batch = slice(start, start + _BATCH_SIZE)
         metrics.update(preds[batch], target[batch])
@@ -161,12 +169,12 @@ def _without_others(settings: dict[str, Any], options: Namespace, query: "Query"
     return settings | {"residuals": None}
 
 
-def definition(kind: str, weighting: Any, query: "Query") -> "BoxErrors":
-    """The definition of that name, of boxes as files have them."""
+def definition(kind: str, weighting: Any, query: "Query", shapes: Mapping[str, Any] = _BOXES) -> "BoxErrors":
+    """The definition of that name, of boxes, or other shapes, as files have them."""
     from hardest_metrics.detection.naming import DEFINITIONS
 
     settings: dict[str, Any] = {field.name: getattr(query, field.name) for field in fields(query)}
-    return DEFINITIONS[kind](weighting, **settings, box_format="xywh")
+    return DEFINITIONS[kind](weighting, **settings, **shapes)
 
 
 def _by_image(ranking: "Ranking") -> dict[int, float]:

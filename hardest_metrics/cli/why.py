@@ -1,7 +1,7 @@
 """Options of ``rank`` that say why images are hard: kinds of errors, classes, and what is known of the images."""
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jsonargparse import Namespace
@@ -83,6 +83,7 @@ def kinds_picture(
     preds: Sequence["ImageDict"],
     annotations: "Annotations",
     advance: Callable[[int], None],
+    shapes: Mapping[str, Any],
 ) -> bytes:
     """The content of a PNG file: kinds of errors by class beside the most confused classes."""
     from dataclasses import fields
@@ -92,7 +93,7 @@ def kinds_picture(
     from hardest_metrics.detection import ConfusionPairs, KindsByLabel
 
     settings: dict[str, Any] = {field.name: getattr(query, field.name) for field in fields(query)}
-    settings |= {"box_format": "xywh", "background_threshold": min(0.1, query.iou_threshold)}
+    settings |= {**shapes, "background_threshold": min(0.1, query.iou_threshold)}
     metrics: tuple[KindsByLabel | ConfusionPairs, ...] = KindsByLabel(**settings), ConfusionPairs(**settings)
     for start in range(0, len(preds), _BATCH_SIZE):
         batch = slice(start, start + _BATCH_SIZE)

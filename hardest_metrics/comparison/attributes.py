@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from hardest_metrics.functional.detection.boxes import iou, shared_areas
+from hardest_metrics.functional.detection.geometry import iou, shared_areas
 from hardest_metrics.functional.detection.matching import Query
 from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict, pack
 from hardest_metrics.functional.order import positions, runs

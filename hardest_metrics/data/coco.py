@@ -1,7 +1,8 @@
 """COCO JSON: annotations."""
 
 import reprlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -10,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from hardest_metrics.data.annotations import Annotations
+from hardest_metrics.data.coco_shapes import lists_per_image, require_areas, shape_columns
 from hardest_metrics.data.identity import Identifier, KnownImages, numbers_of
 from hardest_metrics.data.json_file import (
     Entries,
@@ -21,18 +23,21 @@ from hardest_metrics.data.json_file import (
     load_json,
 )
 from hardest_metrics.data.kinds import kind_of
+from hardest_metrics.functional.detection.geometry import IouType
 
 _Size = tuple[int, int] | None
 
 _AN_ID = "the id of one of the images"
 
 
-def read_coco_annotations(path: PathLike, ignore: Collection[Ignorable] = ()) -> Annotations:
+def read_coco_annotations(
+    path: PathLike, ignore: Collection[Ignorable] = (), iou_type: IouType = "bbox"
+) -> Annotations:
     """Read the ground-truth boxes of a COCO annotation file.
 
     Boxes keep the x, y, width, height of the file exactly. An annotation without ``iscrowd`` is no
     crowd; where some annotations have an ``area`` (square pixels), those without get width × height.
-    Segmentations are not read.
+    Segmentations and keypoints are read where they are asked for.
 
     Ids may be integers, floats that are whole, or text, for which :func:`~hardest_metrics.data.image_number` gives the
     numbers that metrics keep. An image without ``file_name`` is called by the path of its ``coco_url``, as in LVIS, or
@@ -43,6 +48,9 @@ def read_coco_annotations(path: PathLike, ignore: Collection[Ignorable] = ()) ->
         ignore: boxes to leave out, with a warning that says how many, instead of refusing the file: any of
             ``"unknown_categories"``, ``"unknown_images"`` (of categories or on images that the file does not list) and
             ``"bad_boxes"`` (without four finite numbers, or of negative extent).
+        iou_type: what to read besides boxes: ``"segm"`` for ``masks``, the polygons and RLEs of ``segmentation``, each
+            image's in a list; ``"keypoints"`` for ``keypoints (n, K, 3)`` and ``num_keypoints (n,)``, where every
+            annotation needs an area.
 
     Returns:
         The annotations, images in the order of the file.
@@ -67,10 +75,12 @@ def read_coco_annotations(path: PathLike, ignore: Collection[Ignorable] = ()) ->
         >>> annotations.target[0]["boxes"]
         tensor([[10., 20., 30., 40.]], dtype=torch.float64)
     """
-    return parse_coco_annotations(load_coco(path), path, ignore)
+    return parse_coco_annotations(load_coco(path), path, ignore, iou_type)
 
 
-def parse_coco_annotations(document: dict[str, Any], path: PathLike, ignore: Collection[Ignorable] = ()) -> Annotations:
+def parse_coco_annotations(
+    document: dict[str, Any], path: PathLike, ignore: Collection[Ignorable] = (), iou_type: IouType = "bbox"
+) -> Annotations:
     """What :func:`read_coco_annotations` does once the file is loaded."""
     images = coco_section(document, "images", path)
     categories = coco_section(document, "categories", path)
@@ -88,9 +98,12 @@ def parse_coco_annotations(document: dict[str, Any], path: PathLike, ignore: Col
         "labels": labels_of(annotations),
         "iscrowd": _crowds(annotations),
     }
+    require_areas(annotations, iou_type)
     areas = _areas(annotations, boxes)
     if areas is not None:
         columns["area"] = areas
+    shapes = shape_columns(annotations, iou_type)
+    columns |= shapes.arrays
     rows = np.array([known.place(key) for key in annotations.identifiers("image_id")], dtype=np.int64)
     image_ids = numbers_of(listed.ids)
     return Annotations(
@@ -98,7 +111,7 @@ def parse_coco_annotations(document: dict[str, Any], path: PathLike, ignore: Col
         file_names=listed.file_names,
         image_sizes=listed.sizes,
         categories=names,
-        target=per_image(columns, rows, image_ids, listed.sizes),
+        target=per_image(columns, rows, image_ids, listed.sizes, shapes.lists),
         source_ids=listed.ids,
     )
 
@@ -220,15 +233,18 @@ def per_image(
     rows: NDArray[np.int64],
     image_ids: list[int],
     image_sizes: list[_Size],
+    lists: Mapping[str, list[Any]] = MappingProxyType({}),
 ) -> list[dict[str, Any]]:
-    """Columns over all boxes as one dict of tensors per image, boxes in the order they came in."""
+    """Columns over all boxes as one dict of tensors, or of `lists`, per image, boxes in the order they came in."""
     by_image = np.argsort(rows, kind="stable")
     counts = np.bincount(rows, minlength=len(image_ids)).tolist()
     pieces = {key: torch.from_numpy(column[by_image]).split(counts) for key, column in columns.items()}
+    listed = {key: lists_per_image(values, rows, len(image_ids)) for key, values in lists.items()}
     images: list[dict[str, Any]] = []
     for row, (image_id, image_size) in enumerate(zip(image_ids, image_sizes, strict=True)):
         # a clone: pickled for a worker, a view would take the boxes of all images along
         image: dict[str, Any] = {key: piece[row].clone() for key, piece in pieces.items()}
+        image |= {key: of_images[row] for key, of_images in listed.items()}
         image["image_id"] = image_id
         if image_size is not None:
             image["image_size"] = image_size

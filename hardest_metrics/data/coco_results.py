@@ -9,13 +9,18 @@ from numpy.typing import NDArray
 
 from hardest_metrics.data.annotations import Annotations
 from hardest_metrics.data.coco import labels_of, of_categories, per_image
+from hardest_metrics.data.coco_shapes import shape_columns
 from hardest_metrics.data.identity import Identifier, KnownImages, numbers_of
 from hardest_metrics.data.json_file import Entries, Ignorable, PathLike, load_json
 from hardest_metrics.data.kinds import kind_of
+from hardest_metrics.functional.detection.geometry import IouType
 
 
 def read_coco_results(
-    path: PathLike, annotations: Annotations | None = None, ignore: Collection[Ignorable] = ()
+    path: PathLike,
+    annotations: Annotations | None = None,
+    ignore: Collection[Ignorable] = (),
+    iou_type: IouType = "bbox",
 ) -> list[dict[str, Any]]:
     """Read detections in COCO results format.
 
@@ -28,6 +33,9 @@ def read_coco_results(
         ignore: detections to leave out, with a warning that says how many, instead of refusing the file:
             any of ``"unknown_categories"``, ``"unknown_images"`` (that ``annotations`` lack) and
             ``"bad_boxes"`` (without four finite numbers, or of negative extent).
+        iou_type: what to read besides boxes: ``"segm"`` for ``masks``, the polygons and RLEs of ``segmentation``, each
+            image's in a list; ``"keypoints"`` for ``keypoints (n, K, 3)``.
+            Then entries need no ``bbox``; there are boxes where all have one.
 
     Returns:
         One dict per image of ``annotations``, in its order, also where there is no detection; without
@@ -56,11 +64,15 @@ def read_coco_results(
         >>> read_coco_results(path)[0]["boxes"]
         tensor([[1., 2., 3., 4.]], dtype=torch.float64)
     """
-    return parse_coco_results(load_json(path), path, annotations, ignore)
+    return parse_coco_results(load_json(path), path, annotations, ignore, iou_type)
 
 
 def parse_coco_results(
-    document: Any, path: PathLike, annotations: Annotations | None, ignore: Collection[Ignorable] = ()
+    document: Any,
+    path: PathLike,
+    annotations: Annotations | None,
+    ignore: Collection[Ignorable] = (),
+    iou_type: IouType = "bbox",
 ) -> list[dict[str, Any]]:
     """What :func:`read_coco_results` does once the file is loaded."""
     results = coco_results(document, path)
@@ -76,10 +88,15 @@ def parse_coco_results(
     if annotations is not None:
         kept = of_categories(results, annotations.categories, ignore)
         results, rows = kept, rows[np.isin(results.positions, kept.positions)]
-    kept = results.with_boxes("bbox", ignore)
-    results, rows = kept, rows[np.isin(results.positions, kept.positions)]
-    columns = {"boxes": results.boxes("bbox"), "scores": results.scores("score"), "labels": labels_of(results)}
-    return per_image(columns, rows, image_ids, image_sizes)
+    columns: dict[str, NDArray[Any]] = {}
+    if iou_type == "bbox" or all(entry.get("bbox") for entry in results.values):
+        kept = results.with_boxes("bbox", ignore)
+        results, rows = kept, rows[np.isin(results.positions, kept.positions)]
+        columns["boxes"] = results.boxes("bbox")
+    shapes = shape_columns(results, iou_type)
+    shapes.arrays.pop("num_keypoints", None)  # says nothing of a detection
+    columns |= {"scores": results.scores("score"), "labels": labels_of(results), **shapes.arrays}
+    return per_image(columns, rows, image_ids, image_sizes, shapes.lists)
 
 
 def coco_results(document: Any, path: PathLike) -> Entries:

@@ -14,9 +14,15 @@ from hardest_metrics.data.hardest_json import parse_hardest_detections
 from hardest_metrics.data.json_file import Ignorable, PathLike, load_json
 from hardest_metrics.data.table import Table
 from hardest_metrics.data.voc import read_voc_annotations
+from hardest_metrics.functional.detection.geometry import IouType
 
 
-def read_annotations(path: PathLike, split: str | None = None, ignore: Collection[Ignorable] = ()) -> Annotations:
+def read_annotations(
+    path: PathLike,
+    split: str | None = None,
+    ignore: Collection[Ignorable] = (),
+    iou_type: IouType = "bbox",
+) -> Annotations:
     """Read annotations: a folder as Pascal VOC or digit scenes, a file as CSV, or else as COCO JSON.
 
     A folder is one of digit scenes if it has text files and neither XML files nor ``Annotations/``; a CSV file is
@@ -28,6 +34,7 @@ def read_annotations(path: PathLike, split: str | None = None, ignore: Collectio
             :func:`read_coco_annotations`.
         split: of a Pascal VOC data set, the split to read; by default all of it.
         ignore: of a COCO file, boxes to leave out instead of refusing the file.
+        iou_type: of a COCO file, what to read besides boxes: ``"segm"`` for masks, ``"keypoints"`` for these.
 
     Raises:
         OSError: when a file cannot be read.
@@ -44,6 +51,11 @@ def read_annotations(path: PathLike, split: str | None = None, ignore: Collectio
         Annotations(1 images, 0 boxes, 0 categories)
     """
     is_folder = Path(path).is_dir()
+    if iou_type != "bbox" and (is_folder or is_csv(path)):
+        raise ValueError(
+            f"`iou_type` is {iou_type!r}, but {path} is no COCO JSON, and of other formats boxes alone are read:"
+            " convert it, or leave `iou_type` out."
+        )
     if is_folder and not (split is None and _is_digit_scenes(Path(path))):
         return read_voc_annotations(path, split)
     if split is not None:
@@ -53,7 +65,7 @@ def read_annotations(path: PathLike, split: str | None = None, ignore: Collectio
         )
     if is_folder:
         return read_digit_scenes(path)
-    return _read_csv(path) if is_csv(path) else read_coco_annotations(path, ignore)
+    return _read_csv(path) if is_csv(path) else read_coco_annotations(path, ignore, iou_type)
 
 
 def is_csv(path: PathLike) -> bool:
@@ -83,7 +95,10 @@ def _is_digit_scenes(folder: Path) -> bool:
 
 
 def read_detections(
-    path: PathLike, annotations: Annotations | None = None, ignore: Collection[Ignorable] = ()
+    path: PathLike,
+    annotations: Annotations | None = None,
+    ignore: Collection[Ignorable] = (),
+    iou_type: IouType = "bbox",
 ) -> list[dict[str, Any]]:
     """Read detections, in COCO results format or as ``hardest`` exports them.
 
@@ -91,6 +106,7 @@ def read_detections(
         path: the file, see :func:`read_coco_results` and :func:`read_hardest_detections`.
         annotations: the data set that was detected on.
         ignore: detections to leave out instead of refusing the file.
+        iou_type: of COCO results, what to read besides boxes: ``"segm"`` for masks, ``"keypoints"`` for these.
 
     Returns:
         One dict per image, boxes as float64 (x, y, width, height) whichever the format.
@@ -106,16 +122,25 @@ def read_detections(
         >>> read_detections(path)[0]["boxes"]
         tensor([[10., 20., 30., 40.]], dtype=torch.float64)
     """
-    return parse_detections(load_json(path), path, annotations, ignore)
+    return parse_detections(load_json(path), path, annotations, ignore, iou_type)
 
 
 def parse_detections(
-    document: Any, path: PathLike, annotations: Annotations | None = None, ignore: Collection[Ignorable] = ()
+    document: Any,
+    path: PathLike,
+    annotations: Annotations | None = None,
+    ignore: Collection[Ignorable] = (),
+    iou_type: IouType = "bbox",
 ) -> list[dict[str, Any]]:
     """What :func:`read_detections` does once the file is loaded."""
     if is_hardest_export(document):
+        if iou_type != "bbox":
+            raise ValueError(
+                f"{path}: is in the format of `hardest`, which holds boxes alone, but `iou_type` is {iou_type!r}. Give"
+                " COCO results."
+            )
         return parse_hardest_detections(document, path, annotations, ignore)
-    return parse_coco_results(document, path, annotations, ignore)
+    return parse_coco_results(document, path, annotations, ignore, iou_type)
 
 
 def is_hardest_export(document: Any) -> bool:

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from hardest_metrics.adapter import Adapter, Examples, Kept
 from hardest_metrics.data.identity import image_number, named_numbers
-from hardest_metrics.detection.inputs import Inputs, inputs_of, not_found
+from hardest_metrics.detection.inputs import Inputs, has_shapes, inputs_of, not_found
+from hardest_metrics.functional.detection.mask_packing import EncodedMasks
 from hardest_metrics.functional.detection.matching import Query
 from hardest_metrics.functional.detection.packing import ImageDict
 from hardest_metrics.plot import detection_boxes, draw_grid, draw_image, outcome_boxes, tile_size
@@ -19,9 +20,15 @@ if TYPE_CHECKING:
     from hardest_metrics.metric import AnyHardnessMetric
 
 #: The labels of an image without objects.
-_NOTHING = {"boxes": torch.empty(0, 4), "labels": torch.empty(0, dtype=torch.int64)}
+_NOTHING = {
+    "boxes": torch.empty(0, 4),
+    "masks": torch.empty(0, 1, 1, dtype=torch.bool),
+    "keypoints": torch.empty(0),
+    "area": torch.empty(0),
+    "labels": torch.empty(0, dtype=torch.int64),
+}
 
-_BOX_KEYS = ("boxes", "scores", "labels", "iscrowd", "area")
+_BOX_KEYS = ("boxes", "scores", "labels", "iscrowd", "area", "keypoints", "num_keypoints")
 
 
 class DetectionAdapter(Adapter):
@@ -48,14 +55,14 @@ class DetectionAdapter(Adapter):
         target: Sequence[ImageDict] = [{} for _ in preds]
         if given.target is not None:
             target = _numbered(given.target, names, files)
-            labelled = any("boxes" in image for image in target) or None
+            labelled = any(map(has_shapes, target)) or None
         target = _with_sizes(preds, target, given.images)
         if labelled is not False:
             # torchvision's COCO sets give nothing but the id of an image without annotations
-            target = [image if "boxes" in image else {**_NOTHING, **image} for image in target]
+            target = [image if has_shapes(image) else {**_NOTHING, **image} for image in target]
 
         def keep(place: int) -> _Boxes:
-            return _Boxes(_boxes_of(preds[place]), _boxes_of(target[place]))
+            return _Boxes(_boxes_of("preds", preds, place), _boxes_of("target", target, place))
 
         truth = None if labelled is False else target
         return Examples(number, (preds, target), beside, labelled, given.images, keep, names, files, truth)
@@ -75,7 +82,8 @@ class DetectionAdapter(Adapter):
         query: Query = getattr(metric, "query", Query())
         box_format: Any = getattr(metric, "box_format", "xyxy")
         if metric.needs_labels:
-            boxes = outcome_boxes(preds, target, query, box_format)
+            shapes: Any = getattr(metric, "iou_type", "bbox"), getattr(metric, "sigmas", None)
+            boxes = outcome_boxes(preds, target, query, box_format, *shapes)
         else:
             boxes = detection_boxes(preds, query, box_format)
         size = tile_size(len(kept))
@@ -91,14 +99,20 @@ class DetectionAdapter(Adapter):
 class _Boxes(NamedTuple):
     """The boxes of an image, on the CPU; of labels none where there are none."""
 
-    preds: dict[str, Tensor]
-    target: dict[str, Tensor]
+    preds: dict[str, Any]
+    target: dict[str, Any]
 
 
-def _boxes_of(image: ImageDict) -> dict[str, Tensor]:
+def _boxes_of(side: str, images: Sequence[ImageDict], place: int) -> dict[str, Any]:
     # clones: a view would keep the whole batch alive
+    image = images[place]
     given = {key: torch.as_tensor(image[key]) for key in _BOX_KEYS if key in image}
-    return {key: values.clone().cpu().as_subclass(Tensor) for key, values in given.items()}
+    kept: dict[str, Any] = {key: values.clone().cpu().as_subclass(Tensor) for key, values in given.items()}
+    if isinstance(image.get("masks"), Tensor):
+        kept["masks"] = EncodedMasks.of(images, place, side)
+    elif "masks" in image:  # RLEs and polygons are small, and of their own memory
+        kept |= {key: image[key] for key in ("masks", "image_size") if key in image}
+    return kept
 
 
 def _numbered(images: Sequence[ImageDict], names: dict[int, str], files: dict[int, str]) -> Sequence[ImageDict]:

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from hardest_metrics.detection.error_sums import ErrorSums
 from hardest_metrics.detection.errors_of_kind import KINDS, ErrorsOfKind
+from hardest_metrics.functional.detection.geometry import IouType
+from hardest_metrics.functional.detection.keypoint_packing import Sigmas
 from hardest_metrics.functional.detection.matching import AreaName, ScoreThreshold
 from hardest_metrics.functional.detection.packing import BoxFormat
 from hardest_metrics.functional.detection.shares import Share
@@ -30,8 +32,8 @@ class BoxErrors(ErrorSums[ReductionT]):
     :func:`hardest_metrics.functional.match`. An image's hardness is the sum over its errors of their weights:
 
     - ``"none"``: 1 each, so that hardness is a number of errors;
-    - ``"pixel"``: box area over image area, so that it is a share of the image;
-    - ``"overlap"``: how much true positives cover the box, the sum of intersection over box area;
+    - ``"pixel"``: area over image area, so that it is a share of the image: of boxes, or of masks' pixels;
+    - ``"overlap"``: how much true positives cover it, the sum of intersection over its own area;
     - a function ``(errors, true_positives) -> (n,)``: one weight an error, finite and at least 0, given a
       whole batch as :class:`~hardest_metrics.functional.Errors` and
       :class:`~hardest_metrics.functional.TruePositives`.
@@ -55,9 +57,13 @@ class BoxErrors(ErrorSums[ReductionT]):
         labels: the labels that count; None for all.
         area_range: ``"small"``, ``"medium"``, ``"large"`` (COCO's, bounds 32^2 and 96^2) or ``(low, high)`` in
             square pixels; None for all. Objects outside are ignored, unmatched detections outside too.
-        max_detections: only this many detections of highest score take part, per image and label.
+        max_detections: only this many detections of highest score take part, per image and label; None for 100, or
+            20 of keypoints, as COCO has it.
         box_format: of all boxes: ``"xyxy"``, ``"xywh"`` or ``"cxcywh"``, in pixels.
         reduction: None for the ranking; ``"mean"``, ``"sum"`` or ``"max"`` over the images for a scalar.
+        iou_type: what is compared and weighed: ``"bbox"``, boxes; ``"segm"``, ``masks``; ``"keypoints"``, by COCO's
+            object keypoint similarity. :func:`hardest_metrics.functional.pack` says how masks and keypoints are given.
+        sigmas: how exactly each keypoint can be placed, one number for each, or that by label; None for COCO's 17.
         kwargs: see :class:`torchmetrics.Metric`.
 
     Raises:
@@ -77,14 +83,16 @@ class BoxErrors(ErrorSums[ReductionT]):
         iou_threshold: float = 0.5,
         labels: Collection[int] | None = None,
         area_range: AreaName | tuple[float, float] | None = None,
-        max_detections: int = 100,
+        max_detections: int | None = None,
         box_format: BoxFormat = "xyxy",
         reduction: ReductionT = None,  # type: ignore[assignment]
+        iou_type: IouType = "bbox",
+        sigmas: Sigmas | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(
             "box_errors(", weighting, score_threshold, iou_threshold, labels, area_range, max_detections, box_format,
-            reduction, **kwargs,
+            reduction, iou_type, sigmas, **kwargs,
         )  # fmt: skip
 
     @cached_property  # each batch asks each member of a collection, of which there may be one a label
@@ -100,7 +108,8 @@ class BoxErrors(ErrorSums[ReductionT]):
         """
         counted = {"false_positives": KINDS[:-1], "false_negatives": KINDS[-1:], "total_false": KINDS}[self.kind]
         query = {field.name: getattr(self.query, field.name) for field in fields(self.query)}
-        settings = {**query, "box_format": self.box_format, "part_of": self.part_of}
+        shapes = {name: getattr(self, name) for name in ("box_format", "iou_type", "sigmas")}
+        settings = {**query, **shapes, "part_of": self.part_of}
         threshold = min(0.1, self.query.iou_threshold)
         return {kind: ErrorsOfKind(kind, background_threshold=threshold, **settings) for kind in counted}
 

@@ -32,7 +32,7 @@ class DetectionMetric(HardnessMetric[ReductionT]):
     by_image: bool = True
 
     #: how many images of a large batch a thread measures at a time, at most, so that memory stays within bounds
-    _images_at_once: ClassVar[int] = 1280
+    _images_at_once: int = 1280
 
     #: how many threads share a large batch, at most
     _threads: ClassVar[int] = 4

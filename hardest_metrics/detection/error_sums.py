@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from functools import partial
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 from torch import Tensor
@@ -13,19 +13,28 @@ from hardest_metrics.detection.detection_metric import DetectionMetric
 from hardest_metrics.detection.pieces import Measured
 from hardest_metrics.detection.waiting import MOST_IMAGES, Packed
 from hardest_metrics.functional.detection.boxes import Batch
+from hardest_metrics.functional.detection.geometry import IouType
 from hardest_metrics.functional.detection.hardness import known_weighting, require_sizes
 from hardest_metrics.functional.detection.matching import AreaName, Query, ScoreThreshold
-from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict, check_box_format, pack
+from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict
+from hardest_metrics.functional.detection.shape_format import ShapeFormat
 from hardest_metrics.functional.detection.shares import Share, Shares, share_tables, tables_of
 from hardest_metrics.functional.detection.weighting import Weighting, WeightingName
 from hardest_metrics.image_rows import Reading
 from hardest_metrics.metric import ReductionT
 
+if TYPE_CHECKING:
+    from hardest_metrics.functional.detection.keypoint_packing import Sigmas
+
+
+#: Images whose masks are turned into runs at a time: these take a few megabytes.
+_SHAPES_AT_ONCE = 64
+
 
 class ErrorSums(DetectionMetric[ReductionT]):
     """Base of the definitions that add up weighted errors, whichever these are.
 
-    Definitions of one query and box format read batches alike, whatever they add up, so that a
+    Definitions of one query, and of shapes given alike, read batches alike, whatever they add up, so that a
     :class:`~hardest_metrics.HardnessCollection` matches boxes once for all of them; also those that
     :meth:`of_labels` made of one for each label.
 
@@ -39,6 +48,8 @@ class ErrorSums(DetectionMetric[ReductionT]):
         max_detections: likewise.
         box_format: likewise.
         reduction: likewise.
+        iou_type: likewise.
+        sigmas: likewise.
         part_of: the query that boxes are matched and weighed by, where this definition is the part of one label of
             another, see :meth:`of_labels`; None for its own.
         kwargs: see :class:`torchmetrics.Metric`.
@@ -55,17 +66,20 @@ class ErrorSums(DetectionMetric[ReductionT]):
         iou_threshold: float,
         labels: Collection[int] | None,
         area_range: AreaName | tuple[float, float] | None,
-        max_detections: int,
+        max_detections: int | None,
         box_format: BoxFormat,
         reduction: ReductionT,
+        iou_type: IouType = "bbox",
+        sigmas: "Sigmas | None" = None,
         part_of: Query | None = None,
         **kwargs: Any,
     ) -> None:
-        query = Query(score_threshold, iou_threshold, labels, area_range, max_detections)
+        given_as = ShapeFormat(box_format, iou_type, sigmas)
+        most = given_as.most_detections(max_detections)
+        query = Query(score_threshold, iou_threshold, labels, area_range, most)
         weighting = known_weighting(weighting)
-        check_box_format(box_format)
         matched = part_of or query
-        reads = f"box_errors({matched}, box_format={box_format!r})"
+        reads = f"box_errors({matched}, {given_as.settings})"
         name = repr(weighting)
         if callable(weighting):
             # A function sees the whole batch, and may weigh it differently next time: it is measured for itself.
@@ -73,13 +87,19 @@ class ErrorSums(DetectionMetric[ReductionT]):
             name = f"{getattr(weighting, '__qualname__', type(weighting).__qualname__)}#{uuid4().hex}"
             reads = f"{reads[:-1]}, weighting={name})"
         whole = "" if part_of is None else f", part_of={part_of}"
-        settings = f"{settings}{query}, box_format={box_format!r}, weighting={name}{whole})"
+        settings = f"{settings}{query}, {given_as.settings}, weighting={name}{whole})"
         super().__init__(settings, reduction, reads, **kwargs)
         self.by_image = not callable(weighting)
         self.query = query
         self.weighting = weighting
+        self.max_detections = max_detections
         self.box_format = box_format
+        self.iou_type = iou_type
+        self.sigmas = sigmas
         self.part_of = part_of
+        self._given_as = given_as
+        if iou_type != "bbox":
+            self._images_at_once = _SHAPES_AT_ONCE
         self._matched = matched
         self._label = None if part_of is None else _only_label(query, part_of)
 
@@ -131,7 +151,7 @@ class ErrorSums(DetectionMetric[ReductionT]):
     def _read(self, asked: Sequence[Hashable], preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> Reading:
         if type(self)._measure is not ErrorSums._measure:
             return super()._read(asked, preds, target)
-        if self.by_image and len(preds) <= MOST_IMAGES:
+        if self.by_image and len(preds) <= min(MOST_IMAGES, self._images_at_once):
             return Packed(self._packed(asked, preds, target), asked, partial(_shares, self._matched))
         places = tables_of(cast(Sequence[Share], asked))
 
@@ -149,7 +169,7 @@ class ErrorSums(DetectionMetric[ReductionT]):
         return batch.image_ids, _shares(self._matched, batch, asked)
 
     def _packed(self, asked: Sequence[Hashable], preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> Batch:
-        batch = pack(preds, target, self.box_format, min_score=self._matched.lowest_score)
+        batch = self._given_as.pack(preds, target, self._matched.lowest_score)
         if not batch.sized and any(share.weighting == "pixel" for share in cast(Sequence[Share], asked)):
             require_sizes(batch.image_ids, ~batch.image_sizes[:, 0].isnan())
         return batch

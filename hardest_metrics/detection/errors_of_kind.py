@@ -7,6 +7,8 @@ from typing import Any, ClassVar, get_args
 from torch import Tensor
 
 from hardest_metrics.detection.error_sums import ErrorSums
+from hardest_metrics.functional.detection.geometry import IouType
+from hardest_metrics.functional.detection.keypoint_packing import Sigmas
 from hardest_metrics.functional.detection.kinds import Kind, KindName, check_background_threshold
 from hardest_metrics.functional.detection.matching import AreaName, ScoreThreshold
 from hardest_metrics.functional.detection.packing import BoxFormat
@@ -45,9 +47,13 @@ class ErrorsOfKind(ErrorSums[ReductionT]):
         iou_threshold: least intersection over union of a match, in (0, 1].
         labels: the labels whose errors count; None for all. A detection is compared with objects of all labels.
         area_range: ``"small"``, ``"medium"``, ``"large"`` or ``(low, high)`` in square pixels; None for all.
-        max_detections: only this many detections of highest score take part, per image and label.
+        max_detections: only this many detections of highest score take part, per image and label; None for 100, or
+            20 of keypoints, as COCO has it.
         box_format: of all boxes: ``"xyxy"``, ``"xywh"`` or ``"cxcywh"``, in pixels.
         reduction: None for the ranking; ``"mean"``, ``"sum"`` or ``"max"`` over the images for a scalar.
+        iou_type: what is compared and weighed: ``"bbox"``, boxes; ``"segm"``, ``masks``; ``"keypoints"``, by COCO's
+            object keypoint similarity. :func:`hardest_metrics.functional.pack` says how masks and keypoints are given.
+        sigmas: how exactly each keypoint can be placed, one number for each, or that by label; None for COCO's 17.
         background_threshold: a detection that overlaps no object by more is on nothing; above 0, and at most
             `iou_threshold`.
         kwargs: see :class:`torchmetrics.Metric`.
@@ -86,10 +92,12 @@ class ErrorsOfKind(ErrorSums[ReductionT]):
         iou_threshold: float = 0.5,
         labels: Collection[int] | None = None,
         area_range: AreaName | tuple[float, float] | None = None,
-        max_detections: int = 100,
+        max_detections: int | None = None,
         box_format: BoxFormat = "xyxy",
         reduction: ReductionT = None,  # type: ignore[assignment]
         background_threshold: float = 0.1,
+        iou_type: IouType = "bbox",
+        sigmas: Sigmas | None = None,
         **kwargs: Any,
     ) -> None:
         if kind not in KINDS:
@@ -97,7 +105,7 @@ class ErrorsOfKind(ErrorSums[ReductionT]):
         super().__init__(
             f"errors_of_kind({kind!r}, {background_threshold!r}, ",
             weighting, score_threshold, iou_threshold, labels, area_range, max_detections, box_format, reduction,
-            **kwargs,
+            iou_type, sigmas, **kwargs,
         )  # fmt: skip
         check_background_threshold(background_threshold, self.query.iou_threshold)
         self.kind = kind

@@ -100,6 +100,10 @@ class Estimator(DetectionMetric[ReductionT]):
     ) -> None:
         if not isinstance(definition, BoxErrors):
             raise TypeError(f"`definition` must be one of hardness, such as TotalFalse(), but is {definition!r}.")
+        if definition.iou_type != "bbox":
+            raise ValueError(
+                f"`definition` compares {definition.iou_type}, but estimates are of boxes: leave its `iou_type` out."
+            )
         if statistic not in get_args(Statistic):
             raise ValueError(f"`statistic` must be one of {get_args(Statistic)}, but is {statistic!r}.")
         super().__init__(f"{settings}, of={definition.settings})", reduction, **kwargs)

@@ -31,6 +31,7 @@ class Inputs(NamedTuple):
 #: A function ``(outputs, batch) -> Inputs``; `outputs` is what the step returned.
 ToInputs = Callable[[Any, Any], Inputs]
 
+_SHAPES = ("boxes", "masks", "keypoints")
 _PREDS = ("preds", "predictions", "detections")
 _TARGETS = ("target", "targets", "labels", "annotations")
 _MEMBERS = ("members",)
@@ -40,8 +41,8 @@ _WITNESSES = ("witnesses",)
 def inputs_of(outputs: Any, batch: Any) -> Inputs:
     """Find predictions, labels and images where Lightning users put them.
 
-    - Predictions: what the step returned, if it is a list of dicts, or its entry ``"preds"`` (also
-      ``"predictions"``, ``"detections"``).
+    - Predictions: what the step returned, if it is a list of dicts with boxes, masks or keypoints, or its entry
+      ``"preds"`` (also ``"predictions"``, ``"detections"``).
     - Labels: the entry ``"target"`` (also ``"targets"``, ``"labels"``, ``"annotations"``) of what the step
       returned, or else of the batch; or the second of a batch ``(images, targets)``. Estimates need none; of images
       without labels the dicts may hold ``image_id`` and ``image_size`` alone, or these stand in the predictions.
@@ -86,12 +87,17 @@ def not_found(missing: str, outputs: Any, batch: Any, remedy: str = "") -> Value
     )
 
 
+def has_shapes(image: ImageDict) -> bool:
+    """Whether an image's predictions or labels say where anything is."""
+    return any(key in image for key in _SHAPES)
+
+
 def _is_dicts(value: Any) -> bool:
-    return isinstance(value, list | tuple) and all(isinstance(item, Mapping) and "boxes" in item for item in value)
+    return isinstance(value, list | tuple) and all(isinstance(item, Mapping) and has_shapes(item) for item in value)
 
 
 def _is_targets(value: Any) -> bool:
-    keys = ("boxes", "image_id", "image_size")
+    keys = (*_SHAPES, "image_id", "image_size")
     return isinstance(value, list | tuple) and all(
         isinstance(item, Mapping) and any(key in item for key in keys) for item in value
     )

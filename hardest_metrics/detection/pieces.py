@@ -50,7 +50,7 @@ def in_pieces(
             return measure(preds[start : start + size], target[start : start + size])
 
     try:
-        on_host = all(isinstance(boxes := image["boxes"], Tensor) and boxes.is_cpu for image in (preds[0], target[0]))
+        on_host = all(_on_host(image) for image in (preds[0], target[0]))
         threads = min(torch.get_num_threads(), threads) if on_host else 1
         rounds = math.ceil(len(preds) / (threads * most))
         size = math.ceil(len(preds) / (threads * rounds))  # equal work for all
@@ -63,6 +63,12 @@ def in_pieces(
     except (LookupError, TypeError, ValueError):
         sound = False
     return (image_ids, columns) if sound else measure(preds, target)
+
+
+def _on_host(image: ImageDict) -> bool:
+    """Whether boxes lie in the host's memory, where there are any: masks and keypoints are looked at there."""
+    boxes = image.get("boxes")
+    return boxes is None or (isinstance(boxes, Tensor) and boxes.is_cpu)
 
 
 #: How many threads torch had, once for each thread that is in :func:`_threads`.

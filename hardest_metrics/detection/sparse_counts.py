@@ -11,6 +11,8 @@ from torchmetrics.utilities.distributed import gather_all_tensors
 
 from hardest_metrics.detection.errors_of_kind import KINDS
 from hardest_metrics.functional.detection.boxes import Batch
+from hardest_metrics.functional.detection.geometry import IouType
+from hardest_metrics.functional.detection.keypoint_packing import Sigmas
 from hardest_metrics.functional.detection.kinds import (
     ErrorKinds,
     Kind,
@@ -19,7 +21,8 @@ from hardest_metrics.functional.detection.kinds import (
     error_kinds,
 )
 from hardest_metrics.functional.detection.matching import AreaName, Query, ScoreThreshold, match
-from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict, check_box_format, pack
+from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict
+from hardest_metrics.functional.detection.shape_format import ShapeFormat
 from hardest_metrics.functional.eager import without_autocast
 from hardest_metrics.functional.ids import NO_ID
 from hardest_metrics.functional.order import positions
@@ -98,17 +101,24 @@ class _SparseCounts(DependableMetric):
         iou_threshold: float = 0.5,
         labels: Collection[int] | None = None,
         area_range: AreaName | tuple[float, float] | None = None,
-        max_detections: int = 100,
+        max_detections: int | None = None,
         box_format: BoxFormat = "xyxy",
         background_threshold: float = 0.1,
+        iou_type: IouType = "bbox",
+        sigmas: Sigmas | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        query = Query(score_threshold, iou_threshold, labels, area_range, max_detections)
-        check_box_format(box_format)
+        given_as = ShapeFormat(box_format, iou_type, sigmas)
+        most = given_as.most_detections(max_detections)
+        query = Query(score_threshold, iou_threshold, labels, area_range, most)
         check_background_threshold(background_threshold, query.iou_threshold)
         self.query = query
+        self.max_detections = max_detections
         self.box_format = box_format
+        self.iou_type = iou_type
+        self.sigmas = sigmas
+        self._given_as = given_as
         self.background_threshold = background_threshold
         self.add_state("rows", [], dist_reduce_fx="cat")
         # how many images came without id, which are numbered by position; and with one
@@ -132,7 +142,7 @@ class _SparseCounts(DependableMetric):
             TypeError, ValueError: on input that makes no sense, or if only some images have ids.
         """
         with torch.no_grad(), without_autocast():
-            batch = pack(preds, target, self.box_format, min_score=self.query.lowest_score)
+            batch = self._given_as.pack(preds, target, self.query.lowest_score)
             matches = match(batch.detections, batch.ground_truth, self.query)
             kinds = error_kinds(batch, matches, self.query, self.background_threshold)
             image, *numbers = self._counted(batch, kinds)
@@ -189,9 +199,12 @@ class ConfusionPairs(_SparseCounts):
         iou_threshold: least intersection over union of a match, in (0, 1].
         labels: the labels whose detections count; None for all.
         area_range: ``"small"``, ``"medium"``, ``"large"`` or ``(low, high)`` in square pixels; None for all.
-        max_detections: only this many detections of highest score take part, per image and label.
+        max_detections: only this many detections of highest score take part, per image and label; None for 100, or
+            20 of keypoints, as COCO has it.
         box_format: of all boxes: ``"xyxy"``, ``"xywh"`` or ``"cxcywh"``, in pixels.
         background_threshold: see :class:`~hardest_metrics.ErrorsOfKind`.
+        iou_type: what is compared: ``"bbox"``, ``"segm"`` or ``"keypoints"``, see :class:`~hardest_metrics.TotalFalse`.
+        sigmas: of keypoints, likewise.
         kwargs: see :class:`torchmetrics.Metric`.
 
     Raises:
@@ -249,9 +262,12 @@ class KindsByLabel(_SparseCounts):
         iou_threshold: least intersection over union of a match, in (0, 1].
         labels: the labels whose errors count; None for all.
         area_range: ``"small"``, ``"medium"``, ``"large"`` or ``(low, high)`` in square pixels; None for all.
-        max_detections: only this many detections of highest score take part, per image and label.
+        max_detections: only this many detections of highest score take part, per image and label; None for 100, or
+            20 of keypoints, as COCO has it.
         box_format: of all boxes: ``"xyxy"``, ``"xywh"`` or ``"cxcywh"``, in pixels.
         background_threshold: see :class:`~hardest_metrics.ErrorsOfKind`.
+        iou_type: what is compared: ``"bbox"``, ``"segm"`` or ``"keypoints"``, see :class:`~hardest_metrics.TotalFalse`.
+        sigmas: of keypoints, likewise.
         kwargs: see :class:`torchmetrics.Metric`.
 
     Raises:

@@ -14,8 +14,9 @@ from torch import Tensor
 from hardest_metrics.functional.detection.boxes import Batch
 from hardest_metrics.image_rows import Reading
 
-#: At most so many images and boxes wait; a box takes some 100 bytes.
-MOST_IMAGES, MOST_BOXES = 1280, 1 << 17
+#: At most so many images and boxes wait; a box takes some 100 bytes. Of masks and keypoints, which take more or less,
+#: at most so many bytes wait; to measure them takes some five times as much.
+MOST_IMAGES, MOST_BOXES, MOST_BYTES = 1280, 1 << 17, 4 << 20
 
 #: Measures what is asked for of a batch's images, looking at each by itself.
 Measure = Callable[[Batch, Sequence[Hashable]], Mapping[Hashable, Tensor]]
@@ -32,6 +33,7 @@ class Packed(Reading):
     Attributes:
         number_of_images: that it is of.
         number_of_boxes: of both sides, as long as it is not measured; then 0 are kept in memory.
+        number_of_bytes: of masks or keypoints, likewise.
     """
 
     def __init__(self, batch: Batch, asked: Sequence[Hashable], measure: Measure) -> None:
@@ -42,6 +44,8 @@ class Packed(Reading):
         self._start = 0
         self.number_of_images = len(batch)
         self.number_of_boxes = len(batch.detections) + len(batch.ground_truth)
+        shapes = (batch.detections.shapes, batch.ground_truth.shapes)
+        self.number_of_bytes = sum(each.nbytes for each in shapes if each is not None)
 
     @property
     def measured(self) -> Mapping[Hashable, Tensor]:
@@ -81,7 +85,7 @@ def measure_all(readings: Sequence[Packed]) -> Sequence[Reading]:
         together = Reading(batch.image_ids, first._measure(batch, first._asked))
         for (reading, _), start in zip(pairs, _starts([reading for reading, _ in pairs]), strict=False):
             reading._together, reading._start = together, start
-            reading._batch, reading.number_of_boxes = None, 0
+            reading._batch, reading.number_of_boxes, reading.number_of_bytes = None, 0, 0
     whole = readings[0]._together
     *starts, end = _starts(readings)
     if end == len(whole.image_ids) and all(reading._together is whole for reading in readings):
@@ -107,14 +111,18 @@ class Waiting(NamedTuple):
     readings: tuple[Packed, ...] = ()
     images: int = 0
     boxes: int = 0
+    bytes: int = 0
 
     def followed_by(self, reading: Packed) -> "Waiting":
         """With one more."""
         return Waiting(
-            (*self.readings, reading), self.images + reading.number_of_images, self.boxes + reading.number_of_boxes
+            (*self.readings, reading),
+            self.images + reading.number_of_images,
+            self.boxes + reading.number_of_boxes,
+            self.bytes + reading.number_of_bytes,
         )
 
     @property
     def full(self) -> bool:
         """Whether it is time to measure them."""
-        return self.images >= MOST_IMAGES or self.boxes >= MOST_BOXES
+        return self.images >= MOST_IMAGES or self.boxes >= MOST_BOXES or self.bytes >= MOST_BYTES

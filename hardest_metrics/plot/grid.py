@@ -16,8 +16,11 @@ import torch
 from PIL import ExifTags, Image, ImageDraw, ImageOps
 from torch import Tensor
 
+from hardest_metrics.functional.detection.geometry import IouType
+from hardest_metrics.functional.detection.keypoint_packing import Sigmas
 from hardest_metrics.functional.detection.matching import Outcome, Query, match
-from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict, no_labels, pack
+from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict, no_labels
+from hardest_metrics.functional.detection.shape_format import ShapeFormat
 from hardest_metrics.plot.arrangement import (
     CAPTION_SIZE,
     INK,
@@ -30,6 +33,7 @@ from hardest_metrics.plot.arrangement import (
     line_of_text,
 )
 from hardest_metrics.plot.lettering import font_of_size, shortened
+from hardest_metrics.plot.shapes import Line, Shapes
 
 #: An image as it is to be drawn: ``(3, H, W)`` or ``(1, H, W)`` uint8, or the path of a picture.
 ImageSource = Tensor | str | os.PathLike[str]
@@ -50,12 +54,14 @@ class OutcomeBoxes(NamedTuple):
             :data:`UNJUDGED` for detections on an image without labels.
         labels: ``(n,)`` int64.
         scores: ``(n,)`` float64; NaN for missed objects.
+        shapes: `n` masks or keypoints to draw instead of the boxes; None for the boxes.
     """
 
     xyxy: Tensor
     outcomes: Tensor
     labels: Tensor
     scores: Tensor
+    shapes: Shapes | None = None
 
 
 class _Style(NamedTuple):
@@ -64,6 +70,11 @@ class _Style(NamedTuple):
     text_color: _Color
     width: int
     dash: int | None  # length in pixels of dashes and gaps
+
+    @property
+    def line(self) -> Line:
+        """How masks and skeletons are drawn."""
+        return Line(self.color, self.width, self.dash)
 
 
 # Told apart by colour, and without it by width and dashes. In drawing order: errors lie on top.
@@ -78,7 +89,12 @@ _LABEL_SIZE = 12  # of the font, in pixels
 
 
 def outcome_boxes(
-    preds: Sequence[ImageDict], target: Sequence[ImageDict], query: Query, box_format: BoxFormat = "xyxy"
+    preds: Sequence[ImageDict],
+    target: Sequence[ImageDict],
+    query: Query,
+    box_format: BoxFormat = "xyxy",
+    iou_type: IouType = "bbox",
+    sigmas: Sigmas | None = None,
 ) -> list[OutcomeBoxes]:
     """What became of the boxes of each image, as pictures show it.
 
@@ -90,6 +106,8 @@ def outcome_boxes(
         target: one dict an image, in the same order.
         query: which boxes count.
         box_format: of all boxes: ``"xyxy"``, ``"xywh"`` or ``"cxcywh"``, in pixels.
+        iou_type: what is compared, and drawn: ``"bbox"``, ``"segm"`` or ``"keypoints"``.
+        sigmas: of keypoints, see :func:`~hardest_metrics.functional.pack`.
 
     Returns:
         One item an image.
@@ -110,7 +128,7 @@ def outcome_boxes(
         >>> [Outcome(outcome).name for outcome in outcome_boxes(preds, target, Query())[0].outcomes.tolist()]
         ['TRUE_POSITIVE', 'FALSE_POSITIVE', 'FALSE_NEGATIVE']
     """
-    batch = pack(preds, target, box_format)
+    batch = ShapeFormat(box_format, iou_type, sigmas).pack(preds, target, query.lowest_score)
     matches = match(batch.detections, batch.ground_truth, query)
     counted = (matches.detections != Outcome.IGNORED).nonzero().squeeze(1)
     missed = (matches.ground_truth == Outcome.FALSE_NEGATIVE).nonzero().squeeze(1)
@@ -127,7 +145,16 @@ def outcome_boxes(
         torch.cat((scores, scores.new_full((len(missed),), torch.nan))),
     )
     split = (column[by_image].cpu().split(counts) for column in columns)
-    return [OutcomeBoxes(*parts) for parts in zip(*split, strict=True)]
+    drawn = [OutcomeBoxes(*parts) for parts in zip(*split, strict=True)]
+    if detections.shapes is None or objects.shapes is None:
+        return drawn
+    together = type(detections.shapes).joined([detections.shapes, objects.shapes])
+    sizes = [(int(height), int(width)) for height, width in batch.image_sizes.nan_to_num(nan=0.0).tolist()]
+    places = by_image.split(counts)
+    return [
+        boxes._replace(shapes=Shapes(together.take(own), size))
+        for boxes, own, size in zip(drawn, places, sizes, strict=True)
+    ]
 
 
 def detection_boxes(preds: Sequence[ImageDict], query: Query, box_format: BoxFormat = "xyxy") -> list[OutcomeBoxes]:
@@ -163,7 +190,7 @@ def draw_image(
     size: int = 640,
     image_size: tuple[int, int] | None = None,
 ) -> Image.Image:
-    """Draw an image with its boxes and a caption.
+    """Draw an image with its boxes, or the masks or keypoints in them, and a caption.
 
     True positives are green, with a thin line; false positives red; missed objects blue, with a dashed line;
     detections that no labels judge are orange. Each box is labelled with its class, a detection also with its
@@ -200,7 +227,7 @@ def draw_image(
         (320, 264)
     """
     picture, scale = scaled(image, size, image_size)
-    _draw_boxes(picture, boxes.xyxy * torch.tensor(scale * 2), boxes, class_names or {})
+    _draw_boxes(picture, scale, boxes, class_names or {})
 
     font = font_of_size(CAPTION_SIZE)
     lines = caption.splitlines()
@@ -328,20 +355,28 @@ def _rgb(picture: Image.Image) -> Image.Image:
     return picture.convert("RGB")
 
 
-def _draw_boxes(picture: Image.Image, xyxy: Tensor, boxes: OutcomeBoxes, class_names: Mapping[int, str]) -> None:
-    """Draw the boxes, at `xyxy` in pixels of the picture, then labels on top of all."""
-    draw = ImageDraw.Draw(picture)
+def _draw_boxes(
+    picture: Image.Image, scale: tuple[float, float], boxes: OutcomeBoxes, class_names: Mapping[int, str]
+) -> None:
+    """Draw the boxes, or what is in them, then labels on top of all."""
     last = torch.tensor([picture.width - 1, picture.height - 1] * 2)
+    xyxy = boxes.xyxy * torch.tensor(scale * 2)
     corners = xyxy.clamp(min=0).minimum(last).tolist()  # an edge outside is drawn along the border
-    drawn = list(zip(corners, boxes.outcomes.tolist(), boxes.labels.tolist(), boxes.scores.tolist(), strict=True))
+    outcomes = boxes.outcomes.tolist()
+    columns = (corners, outcomes, boxes.labels.tolist(), boxes.scores.tolist(), range(len(outcomes)))
+    drawn = list(zip(*columns, strict=True))
     order = list(_STYLES)
     drawn.sort(key=lambda box: order.index(box[1]))
-    for box, outcome, _, _ in drawn:
-        _outline(draw, box, _STYLES[outcome])
+    for box, outcome, _, _, number in drawn:
+        if boxes.shapes is None:
+            _outline(ImageDraw.Draw(picture), box, _STYLES[outcome])
+        else:
+            boxes.shapes.draw(picture, number, scale, _STYLES[outcome].line)
+    draw = ImageDraw.Draw(picture)
 
     font = font_of_size(_LABEL_SIZE)
     taken: list[_Rectangle] = []
-    for box, outcome, label, score in reversed(drawn):
+    for box, outcome, label, score, _ in reversed(drawn):
         style = _STYLES[outcome]
         text = class_names.get(label, str(label)) + ("" if math.isnan(score) else f" {score:.2f}")
         text = shortened(text, font, 0.9 * picture.width)

@@ -10,7 +10,8 @@ from hardest_metrics.data.annotations import Annotations
 from hardest_metrics.data.ranking_file import ImageNames
 from hardest_metrics.detection.box_errors import Definition, TotalFalse
 from hardest_metrics.functional.detection.matching import Outcome, match
-from hardest_metrics.functional.detection.packing import ImageDict, pack
+from hardest_metrics.functional.detection.packing import ImageDict
+from hardest_metrics.functional.detection.shape_format import ShapeFormat
 from hardest_metrics.ranking import Ranking
 from hardest_metrics.results.flips import Flips, flips
 
@@ -120,10 +121,11 @@ def _objects(
 ) -> list[FoundByOne]:
     """Objects that count and that one detector found and the other did not."""
     found = []
+    given_as = ShapeFormat(definition.box_format, definition.iou_type, definition.sigmas)
     for start in range(0, len(old), _IMAGES_AT_ONCE):
         batch = slice(start, start + _IMAGES_AT_ONCE)
         target = annotations.target[batch]
-        packed = [pack(preds[batch], target, "xywh") for preds in (old, new)]
+        packed = [given_as.pack(preds[batch], target, definition.query.lowest_score) for preds in (old, new)]
         before, now = (match(one.detections, one.ground_truth, definition.query).ground_truth for one in packed)
         objects = packed[0].ground_truth
         first = torch.searchsorted(objects.image, torch.arange(len(target)))

@@ -3,35 +3,22 @@
 Nothing here or behind it loops over images, or pads them to the fullest one.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from hardest_metrics.functional.detection.geometry import Geometry, Rectangles
 from hardest_metrics.functional.ids import NO_ID
-from hardest_metrics.functional.order import (
-    Array,
-    as_array,
-    as_tensor,
-    at_least,
-    numpy_or_torch,
-    places,
-    positions,
-    repeated,
-    rows_at,
-)
+from hardest_metrics.functional.order import as_array, as_tensor, at_least, positions, repeated, rows_at
 
 _AnyBoxes = TypeVar("_AnyBoxes", bound="Boxes")
 
 #: What scores may be given in.
 SCORE_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-
-#: Pairs of boxes looked at in one go, however many there are: what fits into the host's caches, and what keeps another
-#: device busy, about 100 MB.
-_PAIRS_AT_ONCE, _PAIRS_AT_ONCE_ON_DEVICE = 1 << 15, 1 << 20
 
 
 @dataclass(frozen=True)
@@ -42,19 +29,28 @@ class Boxes:
         xywh: ``(n, 4)`` float64: left, top, width, height in pixels.
         labels: ``(n,)`` int64.
         image: ``(n,)`` int64, the position in the batch of the image that each box lies in.
+        shapes: what is compared and weighed where that is not the box, but what it encloses; else None.
     """
 
     xywh: Tensor
     labels: Tensor
     image: Tensor
+    shapes: Geometry | None = field(default=None, kw_only=True)
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take(self: _AnyBoxes, index: Tensor) -> _AnyBoxes:
         """The boxes at ``(k,)`` int64 positions, in their order."""
-        columns = {name: value for name, value in vars(self).items() if value is not None}
-        return replace(self, **{name: rows_at(value, index) for name, value in columns.items()})
+        columns: dict[str, Any] = {name: value for name, value in vars(self).items() if value is not None}
+        for name, value in columns.items():
+            columns[name] = rows_at(value, index) if isinstance(value, Tensor) else value.take(index)
+        return replace(self, **columns)
+
+    @property
+    def geometry(self) -> Geometry:
+        """What is compared and weighed: the boxes, or what they enclose."""
+        return Rectangles(self.xywh) if self.shapes is None else self.shapes
 
     @property
     def xyxy(self) -> Tensor:
@@ -77,11 +73,18 @@ class Detections(Boxes):
             batch.
         given_as: ``(n,)`` int64, the place in :data:`SCORE_DTYPES` of the dtype in which each score was given, where
             a batch mixes several; else None.
+        area: ``(n,)`` float64, in square pixels, where areas other than those of the geometry were given; else None.
     """
 
     scores: Tensor
     group: Tensor
     given_as: Tensor | None = None
+    area: Tensor | None = field(default=None, kw_only=True)
+
+    @property
+    def counted_area(self) -> Tensor:
+        """``(n,)`` float64, in square pixels: what a query's range of areas is asked about."""
+        return self.geometry.area if self.area is None else self.area
 
     def scored(self, least: float) -> Tensor:
         """``(k,)`` int64 positions, ascending, of boxes of at least this score, compared in the dtype it was given in.
@@ -99,11 +102,14 @@ class GroundTruth(Boxes):
         crowd: ``(n,)`` bool, whether the box stands for a group of objects (COCO's ``iscrowd``).
         area: ``(n,)`` float64, the object's area in square pixels as labelled; the box's where none was.
         group: ``(n,)`` int32 or int64, as for :class:`Detections`.
+        ignored: ``(n,)`` bool, which objects count neither as found nor as missed whatever the query, crowds besides;
+            None for no others than crowds.
     """
 
     crowd: Tensor
     area: Tensor
     group: Tensor
+    ignored: Tensor | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -166,10 +172,13 @@ class Batch:
         return torch.where(self.image_ids == NO_ID, places, self.image_ids).to(self.detections.labels.device)
 
 
-def _joined(parts: Sequence[Boxes], starts: Tensor) -> dict[str, Tensor]:
+def _joined(parts: Sequence[Boxes], starts: Tensor) -> dict[str, Any]:
     """The columns of several boxes as one, the images of each part counted from its start; groups are yet to number."""
     named = [name for name, column in vars(parts[0]).items() if name != "group" and column is not None]
-    columns = {name: torch.cat([getattr(part, name) for part in parts]) for name in named}
+    columns: dict[str, Any] = {}
+    for name in named:
+        values = [getattr(part, name) for part in parts]
+        columns[name] = type(values[0]).joined(values) if isinstance(values[0], Geometry) else torch.cat(values)
     device, number = columns["image"].device, len(columns["image"])
     sizes = torch.tensor([len(part) for part in parts], device="cpu")
     columns["image"] += starts.index_select(0, as_tensor(repeated(as_array(sizes), number))).to(device)
@@ -207,82 +216,3 @@ def group_numbers(
         number = len(place)
     groups = (torch.add(place, image, alpha=number) for place, image in zip(places, images, strict=True))
     return tuple(group.int() if number * num_images < 2**31 else group for group in groups)
-
-
-def shared_areas(a: Tensor, b: Tensor, first: Tensor, count: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Those pairs of :func:`ragged_pairs` that are not apart sideways, and the area that the two boxes of each share.
-
-    Args:
-        a: ``(n, 4)`` float64 xywh.
-        b: ``(m, 4)`` float64 xywh.
-        first: ``(n,)`` int64, into `b`.
-        count: ``(n,)`` int64: how many boxes of `b`, from the first on, to pair each of `a` with.
-
-    Yields:
-        Two int64 tensors of equal length, into `a` and into `b`, and float64 square pixels.
-    """
-    (left, right, top, bottom), (b_left, b_right, b_top, b_bottom) = _edges(a), _edges(b)
-    for i, j in ragged_pairs(as_array(first), as_array(count)):
-        width = _shared_extent(left, right, b_left, b_right, i, j)
-        beside = numpy_or_torch(width).where(width > 0)[0]  # most pairs are apart, and looked at no further
-        i, j = i.take(beside), j.take(beside)
-        area = width.take(beside) * _shared_extent(top, bottom, b_top, b_bottom, i, j).clip(0)
-        yield as_tensor(i), as_tensor(j), as_tensor(area)
-
-
-def _edges(xywh: Tensor) -> tuple[Array, Array, Array, Array]:
-    """Left, right, top and bottom, ``(n,)`` each: to pick a number takes a sixth of the time of a row of two."""
-    columns = as_array(xywh).T
-    left, top, width, height = columns.contiguous() if isinstance(columns, Tensor) else columns.copy()
-    return left, left + width, top, top + height
-
-
-def _shared_extent(a_start: Array, a_end: Array, b_start: Array, b_end: Array, i: Array, j: Array) -> Array:
-    """From the later start to the earlier end of each pair; below 0 if they are apart."""
-    xp = numpy_or_torch(i)
-    return xp.minimum(a_end.take(i), b_end.take(j)) - xp.maximum(a_start.take(i), b_start.take(j))
-
-
-def iou(shared: Tensor, a_area: Tensor, b_area: Tensor, b_is_crowd: Tensor) -> Tensor:
-    """Intersection over union of pairs of boxes; over the area of the first where the second is a crowd.
-
-    The operations and their order are pycocotools', so that results equal its own to the last bit.
-
-    Args:
-        shared: ``(p,)`` float64, the area that the boxes of each pair share.
-        a_area: ``(p,)`` float64, of the first box of each pair.
-        b_area: ``(p,)`` float64, of the second.
-        b_is_crowd: ``(p,)`` bool.
-
-    Returns:
-        ``(p,)`` float64 in [0, 1]; 0 where the boxes do not overlap.
-    """
-    either = torch.where(b_is_crowd, a_area, a_area + b_area - shared)
-    return (shared / either).masked_fill_(shared == 0, 0.0)
-
-
-def ragged_pairs(first: Array, count: Array) -> Iterator[tuple[Array, Array]]:
-    """Pair every row `i` with each of ``first[i], ..., first[i] + count[i] - 1``, in bounded chunks.
-
-    Args:
-        first: ``(n,)`` int64.
-        count: ``(n,)`` int64.
-
-    Yields:
-        Two int64 arrays of equal length: rows, ascending, and what they are paired with, ascending in a row.
-    """
-    most = _PAIRS_AT_ONCE_ON_DEVICE if isinstance(count, Tensor) else _PAIRS_AT_ONCE
-    ends = count.cumsum(0)
-    total = int(ends[-1]) if len(ends) else 0  # how many pairs there are must reach the host
-    shift = first - (ends - count)  # from the number of a pair to the position of its partner
-    row = done = 0
-    while done < total:
-        if total - done <= most:
-            stop, upto = len(count), total
-        else:
-            stop = max(int(numpy_or_torch(ends).searchsorted(ends, done + most, side="right")), row + 1)
-            upto = int(ends[stop - 1])
-        if upto > done:
-            rows = repeated(count[row:stop], upto - done) + row
-            yield rows, shift.take(rows) + places(done, upto, count)
-        row, done = stop, upto

@@ -17,7 +17,8 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from hardest_metrics.functional.detection.boxes import Batch, Detections, GroundTruth, shared_areas
+from hardest_metrics.functional.detection.boxes import Batch, Detections, GroundTruth
+from hardest_metrics.functional.detection.geometry import shared_areas
 from hardest_metrics.functional.detection.hardness import sums_by, weighted_sums
 from hardest_metrics.functional.detection.matching import Matches, Outcome, Query, match, rank
 from hardest_metrics.functional.detection.weighting import Weighting, WeightingName

@@ -6,8 +6,11 @@ import torch
 from torch import Tensor
 
 from hardest_metrics.functional.detection.boxes import Batch
+from hardest_metrics.functional.detection.geometry import IouType
+from hardest_metrics.functional.detection.keypoint_packing import Sigmas
 from hardest_metrics.functional.detection.matching import AreaName, Matches, Query, ScoreThreshold, match
-from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict, pack
+from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict
+from hardest_metrics.functional.detection.shape_format import ShapeFormat
 from hardest_metrics.functional.detection.weighting import WEIGHTINGS, Errors, Weighting, WeightingName, errors_of
 from hardest_metrics.functional.eager import eager
 from hardest_metrics.functional.ids import NO_ID
@@ -88,7 +91,9 @@ def false_positives(
     iou_threshold: float = 0.5,
     labels: Collection[int] | None = None,
     area_range: AreaName | tuple[float, float] | None = None,
-    max_detections: int = 100,
+    max_detections: int | None = None,
+    iou_type: IouType = "bbox",
+    sigmas: Sigmas | None = None,
 ) -> Tensor:
     """Weighted detections of each image that are of no object, as :class:`~hardest_metrics.FalsePositives`.
 
@@ -102,7 +107,11 @@ def false_positives(
         iou_threshold: least intersection over union of a match, in (0, 1].
         labels: the labels that count; None for all.
         area_range: ``"small"``, ``"medium"``, ``"large"`` or ``(low, high)`` in square pixels; None for all.
-        max_detections: only this many detections of highest score take part, per image and label.
+        max_detections: only this many detections of highest score take part, per image and label; None for 100, or 20
+            of keypoints.
+        iou_type: what is compared: ``"bbox"``, ``"segm"`` or ``"keypoints"``, see
+            :func:`~hardest_metrics.functional.pack`.
+        sigmas: of keypoints, likewise.
 
     Returns:
         ``(N,)`` float32, in the order of the images.
@@ -124,8 +133,10 @@ def false_positives(
         >>> false_positives(preds, target), false_positives(preds, target, weighting="pixel")
         (tensor([1.]), tensor([0.1250]))
     """
-    query = Query(score_threshold, iou_threshold, labels, area_range, max_detections)
-    return _sums_of(preds, target, weighting, box_format, query)[:, 0]
+    given_as = ShapeFormat(box_format, iou_type, sigmas)
+    most = given_as.most_detections(max_detections)
+    query = Query(score_threshold, iou_threshold, labels, area_range, most)
+    return _sums_of(preds, target, weighting, given_as, query)[:, 0]
 
 
 def false_negatives(
@@ -137,7 +148,9 @@ def false_negatives(
     iou_threshold: float = 0.5,
     labels: Collection[int] | None = None,
     area_range: AreaName | tuple[float, float] | None = None,
-    max_detections: int = 100,
+    max_detections: int | None = None,
+    iou_type: IouType = "bbox",
+    sigmas: Sigmas | None = None,
 ) -> Tensor:
     """Weighted objects of each image that no detection found, as :class:`~hardest_metrics.FalseNegatives`.
 
@@ -151,8 +164,10 @@ def false_negatives(
         >>> false_negatives(preds, target)
         tensor([1.])
     """
-    query = Query(score_threshold, iou_threshold, labels, area_range, max_detections)
-    return _sums_of(preds, target, weighting, box_format, query)[:, 1]
+    given_as = ShapeFormat(box_format, iou_type, sigmas)
+    most = given_as.most_detections(max_detections)
+    query = Query(score_threshold, iou_threshold, labels, area_range, most)
+    return _sums_of(preds, target, weighting, given_as, query)[:, 1]
 
 
 def total_false(
@@ -164,7 +179,9 @@ def total_false(
     iou_threshold: float = 0.5,
     labels: Collection[int] | None = None,
     area_range: AreaName | tuple[float, float] | None = None,
-    max_detections: int = 100,
+    max_detections: int | None = None,
+    iou_type: IouType = "bbox",
+    sigmas: Sigmas | None = None,
 ) -> Tensor:
     """Weighted false positives plus false negatives of each image, as :class:`~hardest_metrics.TotalFalse`.
 
@@ -184,8 +201,10 @@ def total_false(
         >>> total_false(preds, target)
         tensor([2.])
     """
-    query = Query(score_threshold, iou_threshold, labels, area_range, max_detections)
-    return _sums_of(preds, target, weighting, box_format, query).sum(1)
+    given_as = ShapeFormat(box_format, iou_type, sigmas)
+    most = given_as.most_detections(max_detections)
+    query = Query(score_threshold, iou_threshold, labels, area_range, most)
+    return _sums_of(preds, target, weighting, given_as, query).sum(1)
 
 
 def known_weighting(weighting: WeightingName | Weighting) -> WeightingName | Weighting:
@@ -229,12 +248,12 @@ def _sums_of(
     preds: Sequence[ImageDict],
     target: Sequence[ImageDict],
     weighting: WeightingName | Weighting,
-    box_format: BoxFormat,
+    given_as: ShapeFormat,
     query: Query,
 ) -> Tensor:
-    batch = pack(preds, target, box_format, min_score=query.lowest_score)
+    batch = given_as.pack(preds, target, query.lowest_score)
     weighting = known_weighting(weighting)
-    if weighting == "pixel":
+    if weighting == "pixel" and not batch.sized:
         require_sizes(batch.image_ids, ~batch.image_sizes[:, 0].isnan())
     return error_sums(batch, query, [named_weighting(weighting)]).squeeze(2)
 

@@ -12,10 +12,10 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from hardest_metrics.functional.detection.boxes import Batch, iou, shared_areas
+from hardest_metrics.functional.detection.boxes import Batch
 from hardest_metrics.functional.detection.matching import Matches, Outcome, Query, match
 from hardest_metrics.functional.eager import eager
-from hardest_metrics.functional.order import positions, rows_at, runs
+from hardest_metrics.functional.order import positions, runs
 from hardest_metrics.functional.reduction import scatter_extreme_
 
 KindName = Literal["localisation", "classification", "duplicate", "background", "both", "missed"]
@@ -205,22 +205,16 @@ def _overlapping(batch: Batch, wrong: Tensor, objects: Tensor, least: float) -> 
         least: intersection over union.
 
     Returns:
-        Positions in `wrong`, ascending; positions in the ground truth; their intersection over union.
+        Positions in `wrong`; positions in the ground truth; their intersection over union.
     """
     detections, ground_truth = batch.detections, batch.ground_truth
     object_image, image = ground_truth.image.index_select(0, objects), detections.image.index_select(0, wrong)
-    first, count = runs(object_image, image, len(batch))
-    d_xywh, g_xywh = rows_at(detections.xywh, wrong), rows_at(ground_truth.xywh, objects)
-    d_area, g_area = d_xywh[:, 2] * d_xywh[:, 3], g_xywh[:, 2] * g_xywh[:, 3]
-    found = [(first[:0], first[:0], d_area[:0])]
-    for det, obj, shared in shared_areas(d_xywh, g_xywh, first, count):
-        touching = positions(shared > 0)  # most are beside each other only
-        det, obj, shared = (part.index_select(0, touching) for part in (det, obj, shared))
-        areas = d_area.index_select(0, det), g_area.index_select(0, obj)
-        overlap = iou(shared, *areas, torch.zeros_like(det, dtype=torch.bool))
-        enough = positions(overlap >= least)
-        found.append((det.index_select(0, enough), obj.index_select(0, enough), overlap.index_select(0, enough)))
-    det, obj, overlap = (torch.cat(parts) for parts in zip(*found, strict=True))
+    first, count = runs(image, object_image, len(batch))
+    no_crowd = torch.zeros_like(objects, dtype=torch.bool)  # crowds are ignored
+    detected = detections.geometry.take(wrong)
+    found = [(first[:0], first[:0], first[:0].double())]
+    found += ground_truth.geometry.take(objects).similarities(detected, first, count, no_crowd, least)
+    obj, det, overlap = (torch.cat(parts) for parts in zip(*found, strict=True))
     return det, objects.index_select(0, obj), overlap
 
 

@@ -23,9 +23,9 @@ from typing import Any, Literal, NamedTuple, cast
 import torch
 from torch import Tensor
 
-from hardest_metrics.functional.detection.boxes import SCORE_DTYPES, Detections, GroundTruth, iou, shared_areas
+from hardest_metrics.functional.detection.boxes import SCORE_DTYPES, Detections, GroundTruth
 from hardest_metrics.functional.eager import eager
-from hardest_metrics.functional.order import ascending_order, first_places, positions, rows_at, runs
+from hardest_metrics.functional.order import ascending_order, first_places, positions, runs
 from hardest_metrics.functional.reduction import scatter_extreme_
 
 AreaName = Literal["small", "medium", "large"]
@@ -275,9 +275,9 @@ def match(detections: Detections, ground_truth: GroundTruth, query: Query) -> Ma
     if isinstance(query.score_threshold, Mapping):
         query.require_thresholds(ground_truth.labels.index_select(0, objects))
     crowd = ground_truth.crowd.index_select(0, objects)
-    ignored = crowd
+    ignored = crowd if ground_truth.ignored is None else crowd | ground_truth.ignored.index_select(0, objects)
     if query.area_range is not None:
-        ignored = crowd | ~query.counts_area(ground_truth.area[objects])
+        ignored = ignored | ~query.counts_area(ground_truth.area[objects])
 
     det, obj, overlap = overlapping(detections, ground_truth, ranked, objects, crowd, query.least_iou)
     det, obj = one_to_one(det, obj, overlap, ignored, crowd, len(ranked))
@@ -290,7 +290,7 @@ def match(detections: Detections, ground_truth: GroundTruth, query: Query) -> Ma
     ground_truth_match = torch.full_like(ground_truth.labels, -1).index_copy_(0, objects, taken_by)
 
     of_detection = torch.full_like(detections.labels, Outcome.IGNORED, dtype=torch.uint8)
-    counted = ranked if query.area_range is None else ranked[query.counts_area(detections.box_area[ranked])]
+    counted = ranked if query.area_range is None else ranked[query.counts_area(detections.counted_area[ranked])]
     of_detection.index_fill_(0, counted, Outcome.FALSE_POSITIVE)
     on_ignored = ignored.index_select(0, obj).to(torch.uint8)
     of_detection.index_copy_(0, matched, on_ignored.mul_(Outcome.IGNORED))  # else TRUE_POSITIVE, which is 0
@@ -353,14 +353,11 @@ def overlapping(
     """
     group, object_group = detections.group.index_select(0, ranked), ground_truth.group.index_select(0, objects)
     first, count = runs(group, object_group)
-    d_xywh, g_xywh = rows_at(detections.xywh, ranked), rows_at(ground_truth.xywh, objects)
-    d_area, g_area = d_xywh[:, 2] * d_xywh[:, 3], g_xywh[:, 2] * g_xywh[:, 3]
-    found = [(first[:0], first[:0], d_area[:0])]
-    for obj, det, shared in shared_areas(g_xywh, d_xywh, first, count):
-        overlap = iou(shared, d_area.index_select(0, det), g_area.index_select(0, obj), crowd.index_select(0, obj))
-        enough = positions(overlap >= least)
-        found.append((det.index_select(0, enough), obj.index_select(0, enough), overlap.index_select(0, enough)))
-    det, obj, overlap = found[-1] if len(found) <= 2 else (torch.cat(parts) for parts in zip(*found, strict=True))
+    detected = detections.geometry.take(ranked)
+    found = list(ground_truth.geometry.take(objects).similarities(detected, first, count, crowd, least))
+    if not found:
+        return first[:0], first[:0], first[:0].double()
+    obj, det, overlap = found[0] if len(found) == 1 else (torch.cat(parts) for parts in zip(*found, strict=True))
     return det, obj, overlap
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache, cached_property
 from itertools import chain, compress, repeat
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -22,10 +22,14 @@ from hardest_metrics.functional.detection.boxes import (
     at_least_as_given,
     group_numbers,
 )
+from hardest_metrics.functional.detection.geometry import IouType
 from hardest_metrics.functional.eager import eager
 from hardest_metrics.functional.ids import NO_ID
 from hardest_metrics.functional.order import as_array, as_tensor, first_places, repeated, rows_at
 from hardest_metrics.input_warning import InputWarning
+
+if TYPE_CHECKING:
+    from hardest_metrics.functional.detection.keypoint_packing import Sigmas
 
 BoxFormat = Literal["xyxy", "xywh", "cxcywh"]
 
@@ -33,7 +37,9 @@ BoxFormat = Literal["xyxy", "xywh", "cxcywh"]
 ImageDict = Mapping[str, Any]
 
 #: The entries of the dicts of `preds` and `target` that :func:`pack` looks at.
-READS = frozenset({"boxes", "scores", "labels", "iscrowd", "area", "image_id", "image_size"})
+READS = frozenset(
+    ("boxes", "masks", "keypoints", "num_keypoints", "scores", "labels", "iscrowd", "area", "image_id", "image_size")
+)
 
 #: Widths and heights are at most this, so that areas and their sums are finite in float64.
 _MOST_EXTENT = 1e100
@@ -68,12 +74,13 @@ def ids_alone(number: int, target: Sequence[ImageDict] | None) -> Sequence[Image
     if target is None:
         return no_labels(number)
     return [
-        {**_NOTHING, **{key: image[key] for key in ("image_id", "image_size") if key in image}, **_canvas(image)}
+        {**_NOTHING, **{key: image[key] for key in ("image_id", "image_size") if key in image}, **canvas_of(image)}
         for image in target
     ]
 
 
-def _canvas(image: ImageDict) -> ImageDict:
+def canvas_of(image: ImageDict) -> ImageDict:
+    """The size of an image that gives it with its boxes alone."""
     size = getattr(image.get("boxes"), "canvas_size", None)
     return {} if size is None or "image_size" in image else {"image_size": size}
 
@@ -84,6 +91,12 @@ def check_box_format(box_format: str) -> None:
         raise ValueError(f"`box_format` must be one of {get_args(BoxFormat)}, but is {box_format!r}.")
 
 
+def check_iou_type(iou_type: str) -> None:
+    """Refuse an unknown kind of shapes."""
+    if iou_type not in get_args(IouType):
+        raise ValueError(f"`iou_type` must be one of {get_args(IouType)}, but is {iou_type!r}.")
+
+
 @eager
 @torch.no_grad()
 def pack(
@@ -91,6 +104,8 @@ def pack(
     target: Sequence[ImageDict],
     box_format: BoxFormat = "xyxy",
     min_score: float = 0.0,
+    iou_type: IouType = "bbox",
+    sigmas: "Sigmas | None" = None,
 ) -> Batch:
     """Check one batch of predictions and labels and lay it out in flat tensors.
 
@@ -109,6 +124,14 @@ def pack(
             ``torchvision.tv_tensors.BoundingBoxes``. Where there are no labels, see :func:`no_labels`.
         box_format: of all boxes: ``"xyxy"``, ``"xywh"`` or ``"cxcywh"``, in pixels.
         min_score: detections of a lower score are checked like all others, then left out.
+        iou_type: what is compared: ``"bbox"``, or ``"segm"`` or ``"keypoints"``, where boxes are not needed:
+
+            - ``masks``: ``(n, H, W)`` or ``(n, 1, H, W)``, bool, integers (not 0 is inside) or in [0, 1] (above 0.5 is
+              inside), or a list of COCO's RLEs or polygons, for which `image_size` is needed. All of an image are of
+              one size. ``area`` is their number of pixels where it is not given, and may be given in ``preds`` too.
+            - ``keypoints``: ``(n, K, 2)`` or ``(n, K, 3)`` x, y and visibility; an object's ``area`` is needed, and
+              ``num_keypoints`` may be given. Boxes are those around all points where none are given.
+        sigmas: of each keypoint, or that by label; None for those of COCO's 17.
 
     Raises:
         TypeError: if a container, an id or a dtype is of the wrong type.
@@ -127,6 +150,15 @@ def pack(
         (1, 1, 0, tensor([7]))
     """
     check_box_format(box_format)
+    check_iou_type(iou_type)
+    if iou_type == "segm":
+        from hardest_metrics.functional.detection.mask_packing import pack_masks  # which packs stand-ins here
+
+        return pack_masks(preds, target, min_score)
+    if iou_type == "keypoints":
+        from hardest_metrics.functional.detection.keypoint_packing import pack_keypoints
+
+        return pack_keypoints(preds, target, box_format, min_score, sigmas)
     detected = _Side("preds", preds)
     labelled = _Side("target", target)
     if len(preds) != len(target):

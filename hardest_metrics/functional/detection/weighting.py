@@ -12,7 +12,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from hardest_metrics.functional.detection.boxes import Batch, Boxes, shared_areas
+from hardest_metrics.functional.detection.boxes import Batch, Boxes
+from hardest_metrics.functional.detection.geometry import Geometry
 from hardest_metrics.functional.detection.matching import Matches, Outcome
 from hardest_metrics.functional.order import positions, rows_at, runs
 
@@ -61,6 +62,17 @@ class _Chosen(ABC):
     def box_area(self) -> Tensor:
         """``(n,)`` float64, width times height in square pixels."""
         return self.xywh[:, 2] * self.xywh[:, 3]
+
+    @cached_property
+    def geometry(self) -> Geometry:
+        """What is compared: the boxes, or what they enclose."""
+        chosen = [boxes.geometry.take(places) for boxes, places in self.parts]
+        return chosen[0] if len(chosen) == 1 else type(chosen[0]).joined(chosen)
+
+    @cached_property
+    def area(self) -> Tensor:
+        """``(n,)`` float64, in square pixels: the box's, a mask's own, or that of the box of keypoints."""
+        return self.geometry.area
 
     @cached_property
     def labels(self) -> Tensor:
@@ -145,12 +157,12 @@ def none(errors: Errors, true_positives: TruePositives) -> Tensor:
 
 
 def pixel(errors: Errors, true_positives: TruePositives) -> Tensor:
-    """An error weighs the share of its image that its box fills.
+    """An error weighs the share of its image that its box, or its mask, fills.
 
     Returns:
-        ``(n,)`` float64 box area over image area; NaN where the image's size was not given.
+        ``(n,)`` float64 area over image area; NaN where the image's size was not given.
     """
-    return errors.box_area / errors.image_area
+    return errors.area / errors.image_area
 
 
 def overlap(errors: Errors, true_positives: TruePositives) -> Tensor:
@@ -163,13 +175,13 @@ def overlap(errors: Errors, true_positives: TruePositives) -> Tensor:
         true_positives: of the same batch, image by image.
 
     Returns:
-        ``(n,)`` float64; 0 for a box without area.
+        ``(n,)`` float64; 0 for a box or mask without area.
     """
     first, count = runs(true_positives.image, errors.image, errors.num_images)
-    shared = torch.zeros_like(errors.box_area)
-    for error, _, area in shared_areas(errors.xywh, true_positives.xywh, first, count):
+    shared = torch.zeros_like(errors.area)
+    for error, _, area in errors.geometry.shared_areas(true_positives.geometry, first, count):
         shared.index_add_(0, error, area)
-    return (shared / errors.box_area).nan_to_num_(nan=0.0)  # a box without area shares none
+    return (shared / errors.area).nan_to_num_(nan=0.0)  # a box without area shares none
 
 
 #: The weightings that have a name.

@@ -9,13 +9,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 import torch
 from torch import Tensor
 
-from hardest_metrics.functional.detection.boxes import Batch, Detections, group_numbers, shared_areas
+from hardest_metrics.functional.detection.boxes import Batch, Detections, group_numbers
 from hardest_metrics.functional.detection.estimation import moments_given, participants
+from hardest_metrics.functional.detection.geometry import shared_areas
 from hardest_metrics.functional.detection.matching import Query, one_to_one, overlapping, rank
 from hardest_metrics.functional.detection.weighting import WeightingName
 from hardest_metrics.functional.eager import eager
@@ -283,7 +284,7 @@ def _compared(boxes: Detections, seen: Detections, query: Query) -> tuple[Tensor
 
 def _with_added(boxes: Detections, added: Detections) -> tuple[Detections, Tensor]:
     """Both, image by image, those added with score 0; and the ``(n,)`` int64 places that they had before."""
-    columns = {
+    columns: dict[str, Any] = {
         name: torch.cat((getattr(boxes, name), getattr(added, name))) for name in ("xywh", "labels", "image", "group")
     }
     columns["scores"] = torch.cat((boxes.scores, boxes.scores.new_zeros(len(added))))

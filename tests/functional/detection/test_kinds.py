@@ -26,7 +26,7 @@ from hardest_metrics.functional import (
     match,
     pack,
 )
-from hardest_metrics.functional.detection import boxes
+from hardest_metrics.functional.detection import geometry
 from tests.scenes import Batch, Image, Scenery, detected, labelled
 
 #: What tidecv's classes of errors are here.
@@ -195,7 +195,7 @@ def test_kinds_follow_the_rules_whatever_is_ignored(query: Query) -> None:
 def test_kinds_do_not_depend_on_how_many_pairs_are_looked_at_in_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
     batch = Scenery().draw(40, seed=1)
     _, whole = ours(batch, Query(score_threshold=0.0))
-    monkeypatch.setattr(boxes, "_PAIRS_AT_ONCE", 7)
+    monkeypatch.setattr(geometry, "_PAIRS_AT_ONCE", 7)
     _, pieces = ours(batch, Query(score_threshold=0.0))
     assert all(map(torch.equal, whole, pieces))
 

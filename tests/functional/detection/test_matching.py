@@ -12,7 +12,7 @@ from pycocotools.cocoeval import COCOeval
 from torchvision.ops import box_convert
 
 from hardest_metrics.functional import Matches, Outcome, Query, match, pack
-from hardest_metrics.functional.detection import boxes
+from hardest_metrics.functional.detection import geometry
 from hardest_metrics.functional.detection.matching import AREA_RANGES, rank
 from hardest_metrics.functional.detection.packing import no_labels
 from tests.scenes import Batch, Image, Scenery, detected, labelled
@@ -182,7 +182,7 @@ def test_how_many_pairs_are_looked_at_at_once_does_not_matter(pairs: int, monkey
     batch = Scenery().draw(40 if pairs < 50 else 150, seed=1)
     query = Query(score_threshold=0.3)
     whole = ours(batch, query)
-    monkeypatch.setattr(boxes, "_PAIRS_AT_ONCE", pairs)
+    monkeypatch.setattr(geometry, "_PAIRS_AT_ONCE", pairs)
     assert_same(batch, ours(batch, query), whole)
 
 

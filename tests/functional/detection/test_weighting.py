@@ -17,7 +17,7 @@ from hardest_metrics.functional import (
     pack,
     pixel,
 )
-from hardest_metrics.functional.detection import boxes
+from hardest_metrics.functional.detection import geometry
 from tests.scenes import Scenery, detected, labelled
 
 
@@ -102,7 +102,7 @@ def test_how_many_pairs_are_looked_at_at_once_does_not_matter(at_once: int, monk
     errors, finders = errors_of(batch, match(batch.detections, batch.ground_truth, Query()))
     whole = overlap(errors, finders)
     assert whole.max() > 0
-    monkeypatch.setattr(boxes, "_PAIRS_AT_ONCE", at_once)
+    monkeypatch.setattr(geometry, "_PAIRS_AT_ONCE", at_once)
     torch.testing.assert_close(overlap(errors, finders), whole)
 
 
