@@ -181,6 +181,8 @@ def test_help_names_units_and_defaults_of_every_option(capsys: pytest.CaptureFix
         "split": ["default: all"],
         "query": ["false_positives", "default: total_false"],
         "weighting": ["overlap", "share of the image", "default: none"],
+        "iou-type": ["{bbox,segm,keypoints}", "default: bbox"],
+        "sigmas": ["a number for each", "default: COCO's 17"],
         "score-threshold": ["in [0, 1]", "default: 0.5"],
         "iou-threshold": ["in (0, 1]", "default: 0.5"],
         "labels": ["by name", "default: all"],
@@ -218,7 +220,16 @@ def test_help_names_units_and_defaults_of_every_option(capsys: pytest.CaptureFix
 def test_choices_and_defaults_are_those_of_the_classes() -> None:
     _, options = program.parse(["rank"])
     signature = inspect.signature(detection.TotalFalse).parameters
-    for name in ("weighting", "score_threshold", "iou_threshold", "labels", "area_range", "max_detections"):
+    for name in (
+        "weighting",
+        "score_threshold",
+        "iou_threshold",
+        "labels",
+        "area_range",
+        "max_detections",
+        "iou_type",
+        "sigmas",
+    ):
         assert options[name] == signature[name].default
     for query in detection.naming.DEFINITIONS:
         for weighting in WEIGHTINGS:
