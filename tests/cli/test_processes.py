@@ -17,7 +17,7 @@ from PIL import Image
 from hardest_metrics import cli
 from hardest_metrics.cli import program
 from hardest_metrics.comparison import figures
-from hardest_metrics.report import plots, write
+from hardest_metrics.report import write
 from hardest_metrics.results import RunStore
 from tests.cli.commands import save_embeddings
 from tests.detectors.small import MODEL, N_CLASSES, save_weights
@@ -65,8 +65,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Plots without the drawing; pictures beside the page; one thread, as threads survive no fork."""
     monkeypatch.setattr(figures, "_panels", lambda title, *_: title.encode())
     monkeypatch.setattr(figures, "_png", lambda figure: repr(figure.get_suptitle()).encode())
-    monkeypatch.setattr(plots, "plots", lambda comparison: [])
-    monkeypatch.setattr(write, "plots", lambda comparison: [])
     monkeypatch.setattr(write, "MOST_EMBEDDED", 0)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
