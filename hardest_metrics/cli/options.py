@@ -112,7 +112,7 @@ def add_box_options(group: Any) -> None:
     add_object_options(group)
     group.add_argument(
         "--max-detections", type=int, metavar="N",
-        help="detections that count per image and category, those of highest score (default: 100; 20 of keypoints)",
+        help="detections that count per image and category, those of highest score (default: 100)",
     )  # fmt: skip
 
 
@@ -120,8 +120,8 @@ def add_shape_options(group: Any) -> None:
     """What is compared, for :func:`shapes_of`."""
     group.add_argument(
         "--iou-type", choices=["bbox", "segm", "keypoints"], default="bbox",
-        help="what is compared and weighed: bbox: boxes; segm: masks; keypoints: by COCO's object keypoint similarity."
-        " Masks and keypoints need COCO files (default: %(default)s)",
+        help="what is compared and weighed: bbox: boxes; segm: masks; keypoints: by COCO's object keypoint similarity,"
+        " and --max-detections is 20 unless given. Masks and keypoints need COCO files (default: %(default)s)",
     )  # fmt: skip
     group.add_argument(
         "--sigmas", nargs="+", type=float, metavar="SIGMA",
@@ -194,15 +194,14 @@ def query_settings(options: Namespace) -> dict[str, Any]:
         ValueError: if an option makes no sense.
     """
     from hardest_metrics.functional import Query
+    from hardest_metrics.functional.detection.shape_format import ShapeFormat
 
-    most = options.max_detections
-    if most is None:
-        most = 20 if options.get("iou_type") == "keypoints" else 100
+    compared = ShapeFormat(**shapes_of(options)) if "iou_type" in options else ShapeFormat()
     settings: dict[str, Any] = {
         "score_threshold": options.score_threshold,
         "iou_threshold": options.iou_threshold,
         "area_range": area_range_of(options),
-        "max_detections": most,
+        "max_detections": compared.most_detections(options.max_detections),
     }
     Query(**settings)
     return settings
