@@ -77,13 +77,18 @@ def _keypoints(entries: Entries) -> dict[str, NDArray[Any]]:
     return columns
 
 
-def _are_keypoints(value: Any) -> bool:
+def _are_numbers(value: Any, least: int, each: int) -> bool:
+    """Whether it is a list of finite numbers, so many at least, that belong together by so many each."""
     return (
         type(value) is list
-        and len(value) >= 3
-        and len(value) % 3 == 0
+        and len(value) >= least
+        and len(value) % each == 0
         and all(is_number(number) and math.isfinite(number) for number in value)
     )
+
+
+def _are_keypoints(value: Any) -> bool:
+    return _are_numbers(value, 3, 3)
 
 
 def _is_segmentation(value: Any) -> bool:
@@ -95,12 +100,7 @@ def _is_segmentation(value: Any) -> bool:
 
 
 def _is_polygon(part: Any) -> bool:
-    return (
-        type(part) is list
-        and len(part) >= 6
-        and len(part) % 2 == 0
-        and all(is_number(number) and math.isfinite(number) for number in part)
-    )
+    return _are_numbers(part, 6, 2)
 
 
 def lists_per_image(values: Sequence[Any], rows: NDArray[np.int64], images: int) -> list[list[Any]]:
