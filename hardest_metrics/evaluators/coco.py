@@ -1,7 +1,6 @@
 """Detectors, evaluated by key."""
 
 import hashlib
-import importlib.util
 import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -83,7 +82,6 @@ class COCOEvaluator(Evaluator):
         dataset_year: of that file.
 
     Raises:
-        ModuleNotFoundError: if pycocotools is not installed.
         OSError, TypeError, ValueError: if annotations cannot be read or make no sense, or arguments don't.
 
     Example:
@@ -119,8 +117,6 @@ class COCOEvaluator(Evaluator):
         split: str = "val",
         dataset_year: str = "2017",
     ) -> None:
-        if importlib.util.find_spec("pycocotools") is None:
-            raise ModuleNotFoundError('COCOEvaluator needs pycocotools: pip install "hardest_metrics[evaluators]".')
         known = _annotations(root if annotations is None else annotations, f"instances_{split}{dataset_year}.json")
         super().__init__(
             DataSet(dict(zip(known.shown_ids, map(_label, known.target), strict=True))), model_name, paper_arxiv_id,
