@@ -10,6 +10,7 @@ from hardest_metrics._lazy import lazy
 
 if TYPE_CHECKING:
     from hardest_metrics.data.annotations import Annotations
+    from hardest_metrics.data.arrow import hardness_rows
     from hardest_metrics.data.atomic import atomic_write
     from hardest_metrics.data.coco import read_coco_annotations
     from hardest_metrics.data.coco_results import read_coco_results
@@ -47,6 +48,7 @@ __all__ = [
     "OnlineProducts",
     "atomic_write",
     "encode_ranking",
+    "hardness_rows",
     "image_number",
     "read_annotations",
     "read_coco_annotations",
@@ -75,6 +77,7 @@ _HOMES = {
     "Indexed": "indexed",
     "OnlineProducts": "online_products",
     "atomic_write": "atomic",
+    "hardness_rows": "arrow",
     "image_number": "identity",
     "read_annotations": "formats",
     "read_coco_annotations": "coco",

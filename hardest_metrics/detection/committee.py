@@ -3,7 +3,7 @@
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -65,6 +65,8 @@ class CommitteeHardness(Estimator[ReductionT]):
         >>> metric.compute()
         Ranking(1 image, hardest first: 7 (1))
     """
+
+    _goes_by_others: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -148,10 +148,17 @@ class ErrorSums(DetectionMetric[ReductionT]):
         batch = self._packed(asked, preds, target)
         return batch.image_ids, _shares(self._matched, batch, asked)
 
+    def _measure_packed(self, asked: Sequence[Hashable], batch: Batch) -> Mapping[Hashable, Tensor]:
+        _require_sizes(asked, batch)
+        return _shares(self._matched, batch, asked)
+
+    @property
+    def _least_score(self) -> float:
+        return self._matched.lowest_score
+
     def _packed(self, asked: Sequence[Hashable], preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> Batch:
-        batch = pack(preds, target, self.box_format, min_score=self._matched.lowest_score)
-        if not batch.sized and any(share.weighting == "pixel" for share in cast(Sequence[Share], asked)):
-            require_sizes(batch.image_ids, ~batch.image_sizes[:, 0].isnan())
+        batch = pack(preds, target, self.box_format, min_score=self._least_score)
+        _require_sizes(asked, batch)
         return batch
 
 
@@ -163,6 +170,11 @@ def _only_label(query: Query, part_of: Query) -> int:
     if part_of.labels is not None and label not in part_of.labels:
         raise ValueError(f"`labels` asks for {label}, but the definition counts {part_of.labels} only: add it there.")
     return int(label)
+
+
+def _require_sizes(asked: Sequence[Hashable], batch: Batch) -> None:
+    if not batch.sized and any(share.weighting == "pixel" for share in cast(Sequence[Share], asked)):
+        require_sizes(batch.image_ids, ~batch.image_sizes[:, 0].isnan())
 
 
 def _shares(query: Query, batch: Batch, asked: Sequence[Hashable]) -> Shares:

@@ -1,7 +1,7 @@
 """Hardness of images without labels, going by what other detectors say of the detector's boxes."""
 
 from collections.abc import Hashable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -63,6 +63,8 @@ class WitnessHardness(Estimator[ReductionT]):
         >>> metric.compute()  # the witness agrees on image 7; on image 8 it sees something else
         Ranking(2 images, hardest first: 8 (1), 7 (0.2))
     """
+
+    _goes_by_others: ClassVar[bool] = True
 
     def __init__(
         self,
