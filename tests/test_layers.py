@@ -21,7 +21,7 @@ LAYERS: list[set[str]] = [
     {"classification", "detection", "retrieval"},
     {"results"},
     {"callbacks", "detectors", "evaluators"},
-    {"comparison"},
+    {"comparison", "shards"},
     {"report", "transfer"},
     {"cli"},
     {"hardest_metrics"},

@@ -9,7 +9,7 @@ from jsonargparse import ArgumentParser, Namespace
 from rich.table import Table
 from rich.text import Text
 
-from hardest_metrics.cli import rank_by_label, rank_classifier, slices, why
+from hardest_metrics.cli import rank_by_label, rank_classifier, rank_shards, slices, why
 from hardest_metrics.cli.estimator import (
     add_estimator_options,
     check_estimator,
@@ -56,7 +56,8 @@ def parser() -> ArgumentParser:
     rank = new_parser(
         usage=f"{PROGRAM} rank --annotations FILE|FOLDER --detections FILE [options]\n"
         f"       {PROGRAM} rank --estimator NAME --detections FILE [options]\n"
-        f"       {PROGRAM} rank --logits FILE [--labels FILE|FOLDER] [options]",
+        f"       {PROGRAM} rank --logits FILE [--labels FILE|FOLDER] [options]\n"
+        f"       {PROGRAM} rank --detections 'SHARDS' --rows FOLDER [options]",
         description="Rank images by a detector's errors, the hardest first: by labels, to which detections are"
         " matched by COCO's protocol at one IoU threshold; or without labels, estimated. Or rank by what a classifier"
         " says of them.",
@@ -100,6 +101,8 @@ def parser() -> ArgumentParser:
 
     rank_classifier.add_classifier_options(rank.add_argument_group("classifiers", "Instead of boxes."))
 
+    rank_shards.add_shard_options(rank.add_argument_group("shards", "More images than memory holds."))
+
     output = rank.add_argument_group("output", "A table of the hardest images is always printed.")
     add_ranking_options(output, "images", "table, subset and grid")
     output.add_argument(
@@ -120,6 +123,10 @@ def run(options: Namespace) -> None:
     if options.logits:
         rank_classifier.run(options, parser())
         return
+    if options.rows:
+        rank_shards.run(options, parser())
+        return
+    rank_shards.refuse_without_rows(options)
     if options.definition:
         raise ValueError("`definition` is of a classifier's `logits`: give both, or neither.")
     check_estimator(options)

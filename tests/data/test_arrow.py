@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pytest
 import torch
@@ -29,7 +28,7 @@ DEFINITIONS = (FalsePositives, FalseNegatives, TotalFalse)
 
 def nine(box_format: Any = "xywh", **settings: Any) -> dict[str, Any]:
     return {
-        f"{kind.__name__}/{weighting}": kind(weighting, box_format=box_format, **settings)  # type: ignore[abstract]
+        f"{kind.__name__}/{weighting}": kind(weighting, box_format=box_format, **settings)
         for kind in DEFINITIONS
         for weighting in ("none", "pixel", "overlap")
     }
@@ -43,13 +42,13 @@ def by_update(metrics: dict[str, Any], preds: Any, target: Any) -> dict[str, Ran
 
 
 def assert_same(found: pa.Table, expected: dict[str, Ranking]) -> None:
-    ids = torch.from_numpy(np.array(found.column("image_id")))
+    ids = torch.tensor(found.column("image_id").to_pylist())
     assert found.column_names[0] == "image_id"
     assert {*found.column_names} == {"image_id", *expected}
     for name, ranking in expected.items():
         hardness = found.column(name)
         assert hardness.type == pa.float32()
-        assert Ranking.of(ids, torch.from_numpy(np.array(hardness))) == ranking, name
+        assert Ranking.of(ids, torch.tensor(hardness.to_pylist())) == ranking, name
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
