@@ -40,6 +40,7 @@ def test_what_is_no_shard_is_refused(tmp_path: Path) -> None:
     (tmp_path / "in" / "0.jsonl").touch()
     with pytest.raises(ValueError, match="would have the name of those of"):
         shards_of(f"{tmp_path}/in/0*", "out")
+    (tmp_path / "in" / "0.jsonl").unlink()
     (tmp_path / "in" / "a.csv").touch()
     with pytest.raises(ValueError, match=r"a\.csv: shards end in \.parquet, \.jsonl, \.ndjson"):
         shards_of(f"{tmp_path}/in", "out")
