@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 #: Options of the command that shards have.
 _UNDERSTOOD = {
     "detections", "rows", "workers", "engine", "address", "query", "weighting", "score_threshold", "max_detections",
-    "iou_threshold", "labels", "area_range", "top_k", "estimator", "n_samples", "seed", "statistic", "c", "tasks",
+    "iou_threshold", "labels", "area_range", "top_k", "estimator", "n_samples", "seed", "statistic", "c",
 }  # fmt: skip
 
 _MOST_WORKERS = 1024
