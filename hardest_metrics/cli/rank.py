@@ -9,7 +9,7 @@ from jsonargparse import ArgumentParser, Namespace
 from rich.table import Table
 from rich.text import Text
 
-from hardest_metrics.cli import rank_by_label, rank_classifier, rank_shards, slices, why
+from hardest_metrics.cli import labelling, rank_by_label, rank_classifier, rank_shards, slices, why
 from hardest_metrics.cli.estimator import (
     add_estimator_options,
     check_estimator,
@@ -110,6 +110,7 @@ def parser() -> ArgumentParser:
         help="write the K hardest images as COCO annotations; needs COCO --annotations to take them from, or the folder"
         " --images alone",
     )  # fmt: skip
+    labelling.add_labelling_options(output)
     output.add_argument(
         "--grid", metavar="FILE.png",
         help="draw the K hardest images: true positives green, false positives red, missed boxes blue; with"
@@ -178,7 +179,7 @@ def run(options: Namespace) -> None:
                         found, float(ranked.ranking.hardness.double().mean())
                     )
             progress.reset(bar, description="writing", total=None)
-            written = _write(options, ranked, images, pictures)
+            written = _write(options, ranked, images, preds, query, pictures)
 
     console = results_console()
     for table in tables:
@@ -217,13 +218,15 @@ def _check_files(options: Namespace) -> None:
         raise ValueError("`split` is of `annotations` in a Pascal VOC folder: give both, or neither.")
     if options.grid and not options.images:
         raise ValueError("`grid` needs `images`: give both, or neither.")
-    looks = options.grid or "brightness" in (options.slices or ())
+    looks = options.grid or options.tasks or "brightness" in (options.slices or ())
     if options.images and not (looks or _needs_sizes(options) or not options.annotations):
-        raise ValueError("`images` is of use to `grid` and to pixel weighting only: leave it out, or give `grid` too.")
+        raise ValueError(
+            "`images` is of use to `grid`, `tasks` and pixel weighting: leave it out, or give one of them."
+        )
     check_images_folder(options.images)
 
     subset = [Output(options.subset, "subset", (".json",))] if options.subset else []
-    check_outputs([*ranking_outputs(options), *subset, *why.outputs(options)], inputs)
+    check_outputs([*ranking_outputs(options), *subset, *labelling.outputs(options), *why.outputs(options)], inputs)
 
 
 def _needs_sizes(options: Namespace) -> bool:
@@ -296,18 +299,25 @@ def _grid(
     return encode_png(draw_grid(tiles, title, judged=not options.estimator))
 
 
-def _write(options: Namespace, ranked: Ranked, images: ImageSet, pictures: Mapping[str, bytes]) -> list[str]:
+def _write(
+    options: Namespace,
+    ranked: Ranked,
+    images: ImageSet,
+    preds: Sequence["ImageDict"],
+    query: "Query",
+    pictures: Mapping[str, bytes],
+) -> list[str]:
     """Write what was asked for; the paths of all files written."""
     from hardest_metrics.data import write_coco_subset, write_image_list, write_ranking
 
     ranking = ranked.ranking
     hardest = ranking.top(options.top_k).image_ids
-    subset: dict[str, Callable[[str], None]] = {}
+    further = labelling.writers(options, query, ranking, images.annotations, preds)
     if options.subset and not options.annotations:
         listed = with_file_sizes(images.annotations, options.images, hardest.tolist())
-        subset[options.subset] = partial(write_image_list, listed, hardest)
+        further[options.subset] = partial(write_image_list, listed, hardest)
     elif options.subset:
-        subset[options.subset] = partial(write_coco_subset, options.annotations, hardest)
+        further[options.subset] = partial(write_coco_subset, options.annotations, hardest)
     columns = {
         kind: [int(of[image_id]) for image_id in ranking.image_ids.tolist()] for kind, of in ranked.kinds.items()
     }
@@ -316,7 +326,7 @@ def _write(options: Namespace, ranked: Ranked, images: ImageSet, pictures: Mappi
     def write(path: str) -> None:
         write_ranking(ranking, path, named, columns, options.for_spreadsheets)
 
-    return write_ranked(options, write, pictures, subset)
+    return write_ranked(options, write, pictures, further)
 
 
 def _number(value: float) -> str:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from hardest_metrics.data.image_list import read_image_list
     from hardest_metrics.data.inaturalist import INaturalist2018
     from hardest_metrics.data.indexed import Indexed
+    from hardest_metrics.data.labelling_tasks import LabellingTask, TaskBox, write_labelling_tasks
     from hardest_metrics.data.online_products import OnlineProducts
     from hardest_metrics.data.open_images import read_open_images_annotations
     from hardest_metrics.data.ranking_file import ImageNames, encode_ranking, write_ranking, write_rankings
@@ -45,7 +46,9 @@ __all__ = [
     "INaturalist2018",
     "ImageNames",
     "Indexed",
+    "LabellingTask",
     "OnlineProducts",
+    "TaskBox",
     "atomic_write",
     "encode_ranking",
     "hardness_rows",
@@ -62,6 +65,7 @@ __all__ = [
     "read_voc_annotations",
     "write_coco_subset",
     "write_image_list",
+    "write_labelling_tasks",
     "write_ranking",
     "write_rankings",
 ]
@@ -75,6 +79,9 @@ _HOMES = {
     "HierarchicalImages": "hierarchical",
     "INaturalist2018": "inaturalist",
     "Indexed": "indexed",
+    "LabellingTask": "labelling_tasks",
+    "TaskBox": "labelling_tasks",
+    "write_labelling_tasks": "labelling_tasks",
     "OnlineProducts": "online_products",
     "atomic_write": "atomic",
     "hardness_rows": "arrow",

@@ -259,7 +259,7 @@ BAD_ADDITIONS = {
     "two outputs in one file": (("--out", "{}/a.json", "--subset", "{}/a.json"), "a.json: would overwrite"),
     "output is an input": (("--subset", "{}/instances.json"), "instances.json: would overwrite"),
     "grid without images": (("--grid", "{}/grid.png"), "--grid needs --images"),
-    "images without grid": (("--images", "{}/images"), "--images is of use to --grid and to pixel weighting only"),
+    "images without grid": (("--images", "{}/images"), "--images is of use to --grid, --tasks and pixel weighting"),
     "no such image folder": (("--images", "{}/img", "--grid", "{}/grid.png"), "img: no such folder"),
     "split of a file": (("--split", "val"), "--split is 'val'"),
     "no such detections": (("--detections", "{}/none.json"), "none.json: no such file"),
