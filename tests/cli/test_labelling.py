@@ -43,7 +43,7 @@ def test_sizes_are_those_of_the_files_where_nothing_else_tells(coco: Path, run: 
         (["--tasks-boxes", "labels"], "--tasks-boxes is of --tasks"),
         (["--tasks", "t.csv"], "--tasks writes .json, .xml"),
         (["--tasks", "{}/t.json", "--tasks-boxes", "labels", "--estimator", "score_sampling"], "there are none"),
-        (["--tasks", "{}/t.json", "--by-label", "{}/l.csv"], "--tasks is of one ranking"),
+        (["--tasks", "{}/t.json", "--by-label"], "--tasks is of one ranking"),
     ],
 )
 def test_what_makes_no_sense_is_one_line(coco: Path, run: Run, addition: list[str], message: str) -> None:
