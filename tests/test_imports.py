@@ -29,20 +29,32 @@ def shown_by(code: str) -> Any:
     return json.loads(shown.stdout.splitlines()[-1])
 
 
-def test_a_metric_brings_nothing_heavy() -> None:
-    before, brought = shown_by("""
+def test_a_metric_brings_nothing_heavy_and_packages_are_found_by_name_afterwards() -> None:
+    folder = Path(hardest_metrics.__file__).parent
+    packages = sorted(path.parent.name for path in folder.glob("*/__init__.py"))
+    assert {"calibration", "data", "functional", "losses", "plot"} <= set(packages)
+    before, brought, slope, names = shown_by(f"""
 import json, sys, torch, torchmetrics
 before = set(sys.modules)
 from hardest_metrics import TotalFalse
 from hardest_metrics.detection import ScoreSampling
 import hardest_metrics.functional
-print(json.dumps([[*before], [*set(sys.modules) - before]]))
+brought = set(sys.modules) - before
+for name in {packages}:
+    assert getattr(hardest_metrics, name).__name__ == f"hardest_metrics.{{name}}"
+slope = hardest_metrics.calibration.Platt(1.0).slope
+print(json.dumps([[*before], [*brought], slope, dir(hardest_metrics)]))
 """)
     assert {"torch", "torchmetrics"} <= set(before)
     assert "hardest_metrics.detection" in brought
     assert not HEAVY & set(brought)
     # nor anything else that torchmetrics has not loaded
     assert {module.split(".")[0] for module in brought} <= {"hardest_metrics", *sys.stdlib_module_names}
+    assert slope == 1
+    assert {*packages, *hardest_metrics.__all__} <= set(names)
+    # type checkers can't follow: they are told of each
+    source = Path(hardest_metrics.__file__).read_text()
+    assert [name for name in packages if f"import {name} as {name}\n" not in source] == []
 
 
 def test_the_package_alone_brings_nothing() -> None:
@@ -64,23 +76,6 @@ print(json.dumps([*sys.modules]))
 """)
     assert "hardest_metrics.cli" in loaded
     assert not {"torch", "torchmetrics", "torchvision", "PIL", *HEAVY} & set(loaded)
-
-
-def test_packages_are_found_by_name_after_the_first_import() -> None:
-    folder = Path(hardest_metrics.__file__).parent
-    packages = sorted(path.parent.name for path in folder.glob("*/__init__.py"))
-    assert {"calibration", "data", "functional", "losses", "plot"} <= set(packages)
-    shown = shown_by(f"""
-import json, hardest_metrics
-for name in {packages}:
-    assert getattr(hardest_metrics, name).__name__ == f"hardest_metrics.{{name}}"
-print(json.dumps([hardest_metrics.calibration.Platt(1.0).slope, dir(hardest_metrics)]))
-""")
-    assert shown[0] == 1
-    assert {*packages, *hardest_metrics.__all__} <= set(shown[1])
-    # type checkers can't follow: they are told of each
-    source = Path(hardest_metrics.__file__).read_text()
-    assert [name for name in packages if f"import {name} as {name}\n" not in source] == []
 
 
 def test_names_that_nothing_has_are_refused() -> None:

@@ -39,10 +39,10 @@ def test_every_detector_has_its_plots(compared: Comparison) -> None:
     assert drawn[0].png() == drawn[0].png(), "the same every time, so that it can be told whether it changed"
 
 
-@pytest.mark.parametrize("number", [1, 2, 4])
+@pytest.mark.parametrize("number", [1, 4])
 def test_nothing_is_cut_off_at_the_edges(make: Make, number: int) -> None:
     drawn = compare(
-        *make(12), None, [*list(DEFINITIONS), "total_false/overlap", "false_positives/none"][:number], NAMES
+        *make(12, 1), None, [*list(DEFINITIONS), "total_false/overlap", "false_positives/none"][:number], NAMES
     )
     for plot in plots(drawn):
         pixels = np.asarray(Image.open(io.BytesIO(plot.png())).convert("L"))
