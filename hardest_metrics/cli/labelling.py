@@ -40,6 +40,8 @@ def outputs(options: Namespace) -> list[Output]:
     for name in ("tasks_boxes", "tasks_url"):
         if options[name] is not None and not options.tasks:
             raise ValueError(f"`{name}` is of `tasks`: give both, or neither.")
+    if options.tasks and options.iou_type != "bbox":
+        raise ValueError(f"`tasks` hold boxes, but `iou_type` is {options.iou_type}: leave one of them out.")
     if options.tasks_boxes == "labels" and options.estimator:
         raise ValueError("`tasks_boxes` are labels, but with an `estimator` there are none: leave one out.")
     return [Output(path, "tasks", (".json", ".xml")) for path in options.tasks]

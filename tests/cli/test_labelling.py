@@ -44,6 +44,7 @@ def test_sizes_are_those_of_the_files_where_nothing_else_tells(coco: Path, run: 
         (["--tasks", "t.csv"], "--tasks writes .json, .xml"),
         (["--tasks", "{}/t.json", "--tasks-boxes", "labels", "--estimator", "score_sampling"], "there are none"),
         (["--tasks", "{}/t.json", "--by-label"], "--tasks is of one ranking"),
+        (["--tasks", "{}/t.json", "--iou-type", "segm"], "--tasks hold boxes, but --iou-type is segm"),
     ],
 )
 def test_what_makes_no_sense_is_one_line(coco: Path, run: Run, addition: list[str], message: str) -> None:
