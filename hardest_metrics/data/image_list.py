@@ -66,7 +66,7 @@ def image_list_of(document: Any, path: PathLike) -> Annotations:
         >>> results = [{"image_id": name, "category_id": 3, "bbox": [1, 2, 3, 4], "score": 0.5} for name in ("b", "a")]
         >>> images = image_list_of(results, "results.json")
         >>> images.image_ids, images.file_names, images.categories
-        ([7128065739670391, 2186366033069867], ['a', 'b'], {3: '3'})
+        ([7299139317422481125, 2238838817863543973], ['a', 'b'], {3: '3'})
     """
     categories = categories_of(document, path)
     if is_hardest_export(document):

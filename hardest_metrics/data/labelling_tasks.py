@@ -4,12 +4,14 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 from xml.etree import ElementTree
 
 from hardest_metrics.data.atomic import atomic_write
-from hardest_metrics.data.json_file import PathLike
+
+if TYPE_CHECKING:
+    from hardest_metrics.data.json_file import PathLike
 
 #: Where Label Studio serves files from that lie beside it.
 LOCAL_FILES = "/data/local-files/?d="
@@ -51,7 +53,7 @@ class LabellingTask(NamedTuple):
 
 
 def write_labelling_tasks(
-    tasks: Sequence[LabellingTask], path: PathLike, categories: Sequence[str], url_prefix: str = LOCAL_FILES
+    tasks: Sequence[LabellingTask], path: "PathLike", categories: Sequence[str], url_prefix: str = LOCAL_FILES
 ) -> None:
     """Write images for a labelling tool to import: Label Studio's JSON or CVAT's XML, told by the suffix of the file.
 
@@ -123,7 +125,7 @@ def _rectangle(task: LabellingTask, place: int, box: TaskBox) -> dict[str, Any]:
     return region if box.score is None else region | {"score": box.score}
 
 
-def _cvat(tasks: Sequence[LabellingTask], categories: Sequence[str], path: PathLike) -> bytes:
+def _cvat(tasks: Sequence[LabellingTask], categories: Sequence[str], path: "PathLike") -> bytes:
     for text in (*categories, *(text for task in tasks for text in (task.file_name, str(task.image_id)))):
         if _NOT_OF_XML.search(text):
             raise ValueError(f"{path}: {text!r} holds a letter that XML cannot hold. Rename it, or write JSON.")

@@ -56,7 +56,7 @@ class RunStore:
         >>> run = Run("mine", {"accuracy": Result(0.5, True)}, images=2, model_name="small")
         >>> saved = store.save(run, data, {"loss": loss})
         >>> store.ranking(saved)
-        Ranking(2 images, hardest first: 4294921973074058 (2.5), 2836059931555064 (0.1))
+        Ranking(2 images, hardest first: 4398000100427835945 (2.5), 2904125369912386013 (0.1))
         >>> [run.model_name for run in store.runs()]
         ['small']
     """
