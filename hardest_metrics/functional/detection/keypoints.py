@@ -18,6 +18,12 @@ COCO_SIGMAS = tuple(
     for tenfold in (.26, .25, .25, .35, .35, .79, .79, .72, .72, .62, .62, 1.07, 1.07, .87, .87, .89, .89)
 )  # fmt: skip
 
+#: Which of COCO's 17 keypoints of a person are joined, counted from 0.
+COCO_LIMBS = (
+    (15, 13), (13, 11), (16, 14), (14, 12), (11, 12), (5, 11), (6, 12), (5, 6), (5, 7), (6, 8), (7, 9), (8, 10),
+    (1, 2), (0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 6),
+)  # fmt: skip
+
 Floats = NDArray[np.float64]
 
 
