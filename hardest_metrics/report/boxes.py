@@ -155,7 +155,7 @@ def shown_boxes(
             least_sizes = torch.where(sizes.isnan(), least_sizes, sizes)
         found_shapes = detections.geometry.take(shown)
         both = found_shapes.joined([found_shapes, objects.geometry.take(lost)]).take(by_image)
-        lines = lines_of(both, least_sizes.index_select(0, of_image))
+        lines = lines_of(both, least_sizes[of_image, 0])
     return ShownBoxes(
         xyxy=xyxy,
         scores=joined(detections.scores.double(), torch.full((len(objects),), torch.nan, dtype=torch.float64)),

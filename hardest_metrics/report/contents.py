@@ -117,7 +117,7 @@ def boxes_of(comparison: Comparison, order: Sequence[int], sizes: Sequence[tuple
                 "counts": _base64(boxes.counts.numpy().astype("<u4")),
                 "boxes": _base64(boxes.packed(widths_and_heights, labels)),
                 "weights": {name: _base64(of.numpy().astype("<f4")) for name, of in boxes.weights.items()},
-                "lines": None if boxes.lines is None else boxes.lines.packed(),
+                "lines": boxes.lines and boxes.lines.packed(widths_and_heights.repeat_interleave(boxes.counts, 0)),
             }
             for name, boxes in zip(comparison.detections, shown, strict=True)
         ],

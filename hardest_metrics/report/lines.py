@@ -24,8 +24,8 @@ class Lines(NamedTuple):
     """What is drawn of `n` masks, or of the keypoints of `n` objects.
 
     Attributes:
-        points: ``(p, 2)`` float64, x and y in parts of the width and height of their image; NaN of keypoints that are
-            not labelled. Corners of outlines, polygon by polygon, or keypoints, object by object.
+        points: ``(p, 2)`` float64, x and y in pixels; NaN of keypoints that are not labelled. Corners of outlines,
+            polygon by polygon, or keypoints, object by object.
         lengths: ``(q,)`` int64, how many points each polygon, or object, has.
         counts: ``(n,)`` int64, how many polygons each mask has; 1 of keypoints.
     """
@@ -39,9 +39,14 @@ class Lines(NamedTuple):
         """Those of several, at least one, in their order."""
         return cls(*map(torch.cat, zip(*parts, strict=True)))
 
-    def packed(self) -> dict[str, str]:
-        """By attribute, in base64: int16 in units of 1/:data:`POINT_SCALE`, and uint16."""
-        points = (self.points * POINT_SCALE).round().clamp(NOT_LABELLED + 1, -NOT_LABELLED - 1)
+    def packed(self, sizes: Tensor) -> dict[str, str]:
+        """By attribute, in base64: int16 in units of 1/:data:`POINT_SCALE`, and uint16.
+
+        Args:
+            sizes: ``(n, 2)`` width and height of the image of each, in pixels.
+        """
+        size = sizes.double().repeat_interleave(self.counts, 0).repeat_interleave(self.lengths, 0)
+        points = (self.points / size * POINT_SCALE).round().clamp(NOT_LABELLED + 1, -NOT_LABELLED - 1)
         columns = {
             "points": points.nan_to_num(nan=NOT_LABELLED).numpy().astype("<i2"),
             "lengths": self.lengths.numpy().astype("<u2"),
@@ -50,23 +55,22 @@ class Lines(NamedTuple):
         return {name: base64.b64encode(column.tobytes()).decode() for name, column in columns.items()}
 
 
-def lines_of(shapes: Geometry, sizes: Tensor) -> Lines:
+def lines_of(shapes: Geometry, width: Tensor) -> Lines:
     """What is drawn of shapes.
 
     Args:
         shapes: masks, whose outlines are simplified to :data:`MOST_CORNERS`, or keypoints.
-        sizes: ``(n, 2)`` float64, width and height of the image of each, in pixels.
+        width: ``(n,)``, of the image of each mask in pixels.
     """
     if isinstance(shapes, Masks):
-        outlines = simplified(outlines_of(shapes, sizes[:, 0].long().numpy()), MOST_CORNERS)
+        outlines = simplified(outlines_of(shapes, width.long().numpy()), MOST_CORNERS)
         points, lengths, counts = map(torch.from_numpy, outlines)
     else:
         assert isinstance(shapes, Keypoints)
-        number, width = shapes.visible.shape
+        number, each = shapes.visible.shape
         points = shapes.points.masked_fill(~shapes.visible[..., None], torch.nan).reshape(-1, 2)
-        lengths, counts = torch.full((number,), width), torch.ones(number, dtype=torch.int64)
-    size = sizes.repeat_interleave(counts, 0).repeat_interleave(lengths, 0)
-    return Lines(points / size, lengths, counts)
+        lengths, counts = torch.full((number,), each), torch.ones(number, dtype=torch.int64)
+    return Lines(points, lengths, counts)
 
 
 def limbs_of(iou_type: str, sigmas: Any) -> list[tuple[int, int]]:

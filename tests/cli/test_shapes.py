@@ -1,9 +1,11 @@
 """`rank` and `diff` of masks and keypoints."""
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -11,6 +13,7 @@ from PIL import Image
 from hardest_metrics.data import read_annotations, read_detections
 from hardest_metrics.functional import total_false
 from tests.cli.commands import Run, ranking_of
+from tests.cli.test_report import data_of
 from tests.functional.detection.shape_scenes import keypoint_scenes, mask_scenes, rle_of
 
 
@@ -94,9 +97,33 @@ def test_what_does_not_go_together_is_refused_in_a_line(files: tuple[str, list[A
         ([*rank, "--estimator", "score_sampling"], "--estimator goes by boxes"),
         ([*rank[:-3], other, *rank[-2:]], f"has no '{'keypoints' if iou_type == 'segm' else 'segmentation'}'"),
         ([*rank, "--sigmas", 1, 2], "2 --sigmas" if iou_type == "keypoints" else "--sigmas are of keypoints"),
-        ([*diff, "--report", tmp_path / "d.html"], "--report shows boxes"),
+        (
+            ["report", *diff[1:], "--out", tmp_path / "d.html", "--estimators", "score_sampling"],
+            "--estimators go by boxes",
+        ),
     ):
         code, _, error = run(*command)
         assert code == 2
         assert message in error
         assert error.count("\n") == 1
+
+
+def test_pages_rank_and_draw_what_is_compared(files: tuple[str, list[Any]], tmp_path: Path, run: Run) -> None:
+    iou_type, given = files
+    both = ["--detections", tmp_path / "old.json", tmp_path / "r.json"]
+    code, _, _ = run("rank", *given, "--detections", tmp_path / "r.json", "--out", tmp_path / "o.json")
+    assert code == 0
+    code, _, _ = run("report", *given, *both, "--out", tmp_path / "r.html", "--weighting", "none", "overlap")
+    assert code == 0
+    data = data_of(tmp_path / "r.html")
+    hardness = np.frombuffer(base64.b64decode(data["rankings"][2]["hardness"]), "<f4")
+    assert dict(zip(map(int, data["ids"]), hardness.tolist(), strict=True)) == dict(ranking_of(tmp_path / "o.json"))
+    assert (data["shapes"], len(data["limbs"])) == (iou_type, 19 if iou_type == "keypoints" else 0)
+    assert dict(data["query"])["Most detections"].startswith("20 " if iou_type == "keypoints" else "100 ")
+    for detector in data["detectors"]:
+        counts = np.frombuffer(base64.b64decode(detector["lines"]["counts"]), "<u2")
+        assert len(counts) == np.frombuffer(base64.b64decode(detector["counts"]), "<u4").sum()
+
+    code, _, _ = run("diff", *given, *both, "--report", tmp_path / "d.html")
+    assert code == 0
+    assert [one["estimator"] for one in data_of(tmp_path / "d.html")["rankings"]] == ["rise from old", *["labels"] * 2]

@@ -107,11 +107,10 @@ def test_masks_and_keypoints_are_judged_as_such_and_drawn_in_their_boxes(iou_typ
 
     assert boxes.lines is not None
     assert len(boxes.lines.counts) == len(boxes.xyxy)
-    width = boxes.least_sizes[:, 0].repeat_interleave(boxes.counts).repeat_interleave(boxes.lines.counts)
     box = torch.arange(len(boxes.xyxy)).repeat_interleave(boxes.lines.counts)
     x = boxes.lines.points[:, 0].split(boxes.lines.lengths.tolist())
     for part, place in enumerate(box.tolist()):
-        inside = x[part][~x[part].isnan()] * width[part]
+        inside = x[part][~x[part].isnan()]
         left, right = boxes.xyxy[place, 0] - 1e-6, boxes.xyxy[place, 2] + 1e-6
         if iou_type == "segm" or boxes.scores[place] >= 0:  # objects have boxes of their own
             assert bool(((inside >= left) & (inside <= right)).all())
