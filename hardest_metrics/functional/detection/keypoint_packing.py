@@ -10,7 +10,7 @@ from torch import Tensor
 
 from hardest_metrics.functional.detection.boxes import Batch
 from hardest_metrics.functional.detection.keypoints import COCO_SIGMAS, Keypoints
-from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict, join, pack
+from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict, Things, join, pack_boxes
 from hardest_metrics.functional.detection.shape_packing import Side, areas_of, of_lowest_score
 
 #: How exactly each keypoint can be placed: of objects of all labels, or by label.
@@ -79,7 +79,7 @@ def pack_keypoints(
             )
     boxed_preds = detected.with_boxes(_boxes(detected, found, in_preds, box_format))
     boxed_target = labelled.with_boxes(_boxes(labelled, objects, in_target, box_format))
-    batch = pack(boxed_preds, boxed_target, box_format)
+    batch = pack_boxes(boxed_preds, boxed_target, box_format, things=Things("object", "objects"))
     detections, kept = of_lowest_score(batch, min_score)
     found = found.index_select(0, batch.detections.scored(min_score))
     visible = objects[..., 2] > 0

@@ -74,9 +74,9 @@ def outlines_of(masks: Masks, width: Integers) -> Outlines:
 def simplified(outlines: Outlines, most: int) -> Outlines:
     """Outlines of fewer corners that look the same, by Visvalingam and Whyatt's algorithm.
 
-    Those corners are left out, least first, that change the area least: what does not show at the
-    mask's extent, and as many more as is needed for all outlines of a mask to have at most `most` corners. Parts and holes
-    that small go as a whole, but never the largest part of a mask.
+    Those corners are left out, least first, that change the area least: what does not show at the mask's extent, and
+    as many more as is needed for all outlines of a mask to have at most `most` corners. Parts and holes that small go
+    as a whole, but never the largest part of a mask.
 
     Args:
         outlines: exact ones.
@@ -93,7 +93,7 @@ def simplified(outlines: Outlines, most: int) -> Outlines:
         too_many = _sums(outlines.lengths, outlines.counts) > most
         if not too_many.any():
             return outlines
-        tolerance = np.where(too_many, 2 * tolerance, 0)  # the others are done
+        tolerance = np.where(too_many, 2 * tolerance, 0.0)  # the others are done
 
 
 def _row_runs(masks: Masks, width: Integers) -> tuple[Integers, Integers, Integers, Integers]:
@@ -184,7 +184,8 @@ def _thinned(outlines: Outlines, tolerance: _Floats) -> Outlines:
         gone &= rank <= spare
         if not gone.any():
             return outlines
-        outlines = Outlines(corners[~gone], lengths - _sums(gone, lengths).astype(np.int64), counts)
+        fewer = lengths - _sums(gone, lengths).astype(np.int64)
+        outlines = Outlines(corners[~gone], fewer, counts)
 
 
 def _without_small_parts(outlines: Outlines, tolerance: _Floats) -> Outlines:
@@ -221,5 +222,5 @@ def _extents(outlines: Outlines) -> _Floats:
 def _sums(values: "Integers | _Floats | NDArray[np.bool_]", counts: Integers) -> _Floats:
     """``(n,)`` float64: the sum over each stretch of so many values."""
     owner = np.repeat(np.arange(len(counts)), counts)
-    sums: _Floats = np.bincount(owner, weights=values, minlength=len(counts))
+    sums: _Floats = np.bincount(owner, weights=values.astype(np.float64), minlength=len(counts))
     return sums

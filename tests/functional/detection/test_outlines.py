@@ -58,7 +58,8 @@ def test_runs_that_touch_have_no_edge_between_them() -> None:
 def ellipse(height: int, width: int, hole: float = 0) -> Dense:
     y, x = np.mgrid[:height, :width]
     distance = np.hypot((2 * x + 1) / width - 1, (2 * y + 1) / height - 1)
-    return (distance <= 0.95) & (distance >= hole)
+    mask: Dense = (distance <= 0.95) & (distance >= hole)
+    return mask
 
 
 @pytest.mark.parametrize("hole", [0, 0.4])

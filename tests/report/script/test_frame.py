@@ -63,7 +63,7 @@ def drawn(page: Page, kind: int, home: str = "#rows svg.boxes") -> list[list[lis
             [tuple(round(v, 1) for v in (torch.tensor([float(x), float(y)]) * scale).tolist()) for x, y in polygon]
             for polygon in polygons
         ])  # fmt: skip
-    return found  # type: ignore[return-value]
+    return found
 
 
 def rectangle(left: float, top: float, right: float, bottom: float) -> list[tuple[float, float]]:
