@@ -30,6 +30,7 @@ from hardest_metrics.cli.options import (
     boxes_in_words,
     ignored,
     labels_of,
+    name_sigmas,
     new_parser,
     query_settings,
     require_given,
@@ -122,6 +123,7 @@ def run(options: Namespace) -> int:
         annotations = read_annotations(options.annotations, options.split, ignored(options), options.iou_type)
         if not annotations.image_ids:
             raise ValueError(f"{options.annotations}: holds no images, so there is nothing to compare on.")
+        name_sigmas(options, annotations.categories)
         if options.weighting == "pixel":
             images = ImageSet(annotations, True, "")
             annotations = with_sizes(images, options, options.annotations, "another `weighting`").annotations

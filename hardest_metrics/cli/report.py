@@ -23,6 +23,7 @@ from hardest_metrics.cli.options import (
     check_names,
     ignored,
     labels_of,
+    name_sigmas,
     new_parser,
     query_settings,
     require_given,
@@ -167,6 +168,7 @@ def _compare(
         raise ValueError(
             f"{options.annotations or options.detections[0]}: holds no images, so there is nothing to rank."
         )
+    name_sigmas(options, annotations.categories)
     kinds = reversed(DEFINITIONS) if ALL in options.query else options.query  # the page begins with both kinds
     weightings = WEIGHTINGS if ALL in options.weighting else options.weighting
     if "pixel" in weightings:
@@ -202,7 +204,9 @@ def _images(options: Namespace, documents: Mapping[str, Any]) -> ImageSet:
     if labelled and options.estimators and not Path(options.annotations).is_dir():
         labelled = bool(load_coco(options.annotations).get("annotations"))
     if labelled:
-        return ImageSet(read_annotations(options.annotations, options.split, ignored(options), options.iou_type), True, "")
+        return ImageSet(
+            read_annotations(options.annotations, options.split, ignored(options), options.iou_type), True, ""
+        )
     return unlabelled_images(options, documents)
 
 

@@ -20,9 +20,9 @@ from hardest_metrics.data.annotations import Annotations
 from hardest_metrics.detection.box_errors import BoxErrors
 from hardest_metrics.detection.naming import DEFINITIONS, make_estimator
 from hardest_metrics.functional.agreement import MEASURES
-from hardest_metrics.functional.detection.matching import Query
 from hardest_metrics.functional.detection.geometry import IouType
 from hardest_metrics.functional.detection.keypoint_packing import Sigmas
+from hardest_metrics.functional.detection.matching import Query
 from hardest_metrics.functional.detection.packing import ImageDict
 from hardest_metrics.functional.detection.shape_format import ShapeFormat
 from hardest_metrics.input_warning import quietly
@@ -119,9 +119,7 @@ def compare(
             notes.append(f"pixel weighting: left out, as {images} no width and height.")
     shapes = ShapeFormat("xywh", iou_type, sigmas)
     query = query or Query(max_detections=shapes.most_detections(None))
-    run = _Run(
-        annotations, dict(detections), query, tuple(dict.fromkeys(definitions)), n_samples, seed, kept, shapes
-    )
+    run = _Run(annotations, dict(detections), query, tuple(dict.fromkeys(definitions)), n_samples, seed, kept, shapes)
     wanted = [estimate_named(name) for name in dict.fromkeys(ESTIMATES if estimators is None else estimators)]
     by_labels: list[Estimate | None] = [None] if run.labelled else []
     steps = [(detector, estimate) for detector in run.detections for estimate in (*by_labels, *wanted)]

@@ -88,6 +88,40 @@ def test_by_label_ranks_every_class(files: tuple[str, list[Any]], tmp_path: Path
     assert "class 1" in shown
 
 
+@pytest.mark.parametrize("files", ["keypoints"], indirect=True)
+def test_sigmas_are_given_by_category_in_a_file(tmp_path: Path, run: Run, files: tuple[str, list[Any]]) -> None:
+    _, given = files
+    rank = ["rank", *given, "--detections", tmp_path / "r.json", "--out", tmp_path / "o.json", "--sigmas"]
+    sigmas = {1: [0.2] * 17, 2: [0.01] * 17, 3: [0.05] * 17}
+    names = {"class 1": sigmas[1], "2": sigmas[2], "class 3": sigmas[3]}
+    (tmp_path / "s.json").write_text(json.dumps(names))
+    settings: dict[str, Any] = {"iou_type": "keypoints"}
+    annotations = read_annotations(tmp_path / "a.json", **settings)
+    preds = read_detections(tmp_path / "r.json", annotations, **settings)
+    expected = total_false(preds, annotations.target, "none", "xywh", sigmas=sigmas, max_detections=20, **settings)
+    assert run(*rank, tmp_path / "s.json")[0] == 0
+    found = dict(ranking_of(tmp_path / "o.json"))
+    assert [found[image] for image in annotations.image_ids] == pytest.approx(expected.tolist())
+    both = ["--detections", tmp_path / "old.json", tmp_path / "r.json", "--sigmas", tmp_path / "s.json"]
+    assert run("diff", *given, *both, "--report", tmp_path / "d.html")[0] == 0
+    assert run("report", *given, *both, "--out", tmp_path / "r.html")[0] == 0
+    hardness = np.frombuffer(base64.b64decode(data_of(tmp_path / "r.html")["rankings"][1]["hardness"]), "<f4")
+    assert hardness.tolist() == expected.tolist()
+
+    for content, message in (
+        ({"zebra": [0.1] * 17}, "has 'zebra', but none of the categories"),
+        ({"class 1": [0.1] * 17}, "of which --sigmas has none"),
+        ({"class 1": "x"}, "must be a finite number above 0 for each keypoint"),
+        ([0.1] * 17, "holds no list of numbers by category"),
+    ):
+        (tmp_path / "bad.json").write_text(json.dumps(content))
+        code, _, error = run(*rank, tmp_path / "bad.json")
+        assert (code, error.count("\n")) == (2, 1)
+        assert message in error
+    assert "among 2" in run(*rank, "0.1", "x.json")[2]
+    assert run(*rank, tmp_path / "none.json")[0] == 2
+
+
 def test_what_does_not_go_together_is_refused_in_a_line(files: tuple[str, list[Any]], tmp_path: Path, run: Run) -> None:
     iou_type, given = files
     rank = ["rank", *given, "--detections", tmp_path / "r.json"]

@@ -169,12 +169,15 @@ class Things(NamedTuple):
     several: str
 
 
+_BOXES = Things("box", "boxes")
+
+
 def pack_boxes(
     preds: Sequence[ImageDict],
     target: Sequence[ImageDict],
     box_format: BoxFormat,
     min_score: float = 0.0,
-    things: Things = Things("box", "boxes"),
+    things: Things = _BOXES,
 ) -> Batch:
     """What :func:`pack` does with boxes: those of detections and objects, or what stands in for masks."""
     detected = _Side("preds", preds, things)
