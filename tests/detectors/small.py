@@ -10,8 +10,11 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 from torchvision.models import get_model
-from torchvision.models.detection import FCOS, FasterRCNN, MaskRCNN, RetinaNet
+from torchvision.models.detection import FCOS, FasterRCNN, KeypointRCNN, MaskRCNN, RetinaNet
 from torchvision.models.detection.anchor_utils import AnchorGenerator, DefaultBoxGenerator
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.keypoint_rcnn import KeypointRCNNHeads, KeypointRCNNPredictor
+from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 from torchvision.models.detection.ssd import SSD
 from torchvision.ops import MultiScaleRoIAlign
 
@@ -55,6 +58,36 @@ def _two_stage(family: type[FasterRCNN]) -> FasterRCNN:
         Backbone(), N_CLASSES, min_size=64, max_size=96, rpn_anchor_generator=_anchors(1), box_score_thresh=0.1,
         box_roi_pool=MultiScaleRoIAlign(["0"], 7, 2), box_detections_per_img=30 if family is FasterRCNN else 6, **pools,
     )  # fmt: skip
+
+
+def mask_rcnn() -> nn.Module:
+    """With a head for masks of few channels."""
+    return _with_shapes(
+        MaskRCNN, mask_roi_pool=_pool(), mask_head=MaskRCNNHeads(32, (8,), 1),
+        mask_predictor=MaskRCNNPredictor(8, 8, N_CLASSES),
+    )  # fmt: skip
+
+
+def keypoint_rcnn() -> nn.Module:
+    """With a head for keypoints of few channels."""
+    return _with_shapes(
+        KeypointRCNN, keypoint_roi_pool=_pool(), keypoint_head=KeypointRCNNHeads(32, (8,)),
+        keypoint_predictor=KeypointRCNNPredictor(8, 17),
+    )  # fmt: skip
+
+
+def _pool() -> Any:
+    return MultiScaleRoIAlign(["0"], 14, 2)
+
+
+def _with_shapes(family: Any, **heads: Any) -> nn.Module:
+    torch.manual_seed(0)
+    model: nn.Module = family(
+        Backbone(), None, min_size=64, max_size=96, rpn_anchor_generator=_anchors(1), box_detections_per_img=6,
+        box_roi_pool=MultiScaleRoIAlign(["0"], 7, 2), box_head=TwoMLPHead(32 * 7 * 7, 16),
+        box_predictor=FastRCNNPredictor(16, N_CLASSES), **heads,
+    )  # fmt: skip
+    return model.eval()
 
 
 def _ssd() -> SSD:

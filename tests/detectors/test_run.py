@@ -1,3 +1,4 @@
+import copy
 import json
 import os
 from pathlib import Path
@@ -8,12 +9,13 @@ import torch
 from torch import Tensor
 from torchvision.ops import box_convert
 
+from hardest_metrics import TotalFalse
 from hardest_metrics.data import read_annotations, read_detections, read_hardest_detections
 from hardest_metrics.data.lock import alone
 from hardest_metrics.detectors import Detected, WithLogits, detect
 from hardest_metrics.detectors.image_files import folder_images, load_image
 from hardest_metrics.detectors.load import load_detector, read_weights
-from tests.detectors.small import MODEL, N_CLASSES, save_pictures, save_weights
+from tests.detectors.small import MODEL, N_CLASSES, keypoint_rcnn, mask_rcnn, save_pictures, save_weights
 
 N_IMAGES = 7
 
@@ -147,3 +149,52 @@ def test_bad_arguments_are_refused_before_anything_is_written(data: Path) -> Non
         with pytest.raises(ValueError, match="`logits` another name"):
             run(data, logits=data / name)
     assert sorted(data.rglob("*")) == before
+
+
+def small_rcnn(monkeypatch: pytest.MonkeyPatch, model: Any, weights: Path) -> Any:
+    """A small Mask or Keypoint R-CNN in place of torchvision's, and its weights in a file."""
+    torch.save(model.state_dict(), weights)
+    monkeypatch.setattr("hardest_metrics.detectors.load.get_model", lambda *_, **__: copy.deepcopy(model))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("iou_type", "name"), [("segm", "maskrcnn_resnet50_fpn"), ("keypoints", "keypointrcnn_resnet50_fpn")]
+)
+def test_masks_and_keypoints_read_back_are_what_the_detector_gave(
+    iou_type: Any, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = small_rcnn(monkeypatch, mask_rcnn() if iou_type == "segm" else keypoint_rcnn(), tmp_path / "weights.pt")
+    data = tmp_path
+    save_pictures(data / "images", 3)
+    settings: dict[str, Any] = {"num_classes": N_CLASSES, "score_threshold": 0.15, "device": "cpu", "batch_size": 1}
+    given = name, data / "weights.pt", data / "images", data / "out.json"
+    assert detect(*given, iou_type=iou_type, **settings, logits=data / "logits.json").n_detections > 5
+    images = read_annotations(data / "out.images.json")
+    model.roi_heads.score_thresh = 0.15
+    with torch.inference_mode():
+        reference = [model([load_image(image) / 255])[0] for image in folder_images(data / "images")]
+    found = read_detections(data / "out.json", images, iou_type=iou_type)
+    for read, raw in zip(found, reference, strict=True):
+        assert torch.equal(read["scores"], raw["scores"].double())
+        if iou_type == "keypoints":
+            assert torch.equal(read["keypoints"], raw["keypoints"].double())
+    target: list[dict[str, Any]] = [
+        {"masks": raw["masks"] > 0.5, "labels": raw["labels"], "image_id": number}
+        if iou_type == "segm"
+        else {"keypoints": raw["keypoints"], "labels": raw["labels"], "area": raw["scores"], "image_id": number}
+        for number, raw in enumerate(reference, start=1)
+    ]
+    metric: Any = TotalFalse(iou_type=iou_type, box_format="xywh", score_threshold=0.15, iou_threshold=1.0)
+    metric.update(found, target)
+    assert metric.compute().hardness.sum() == 0
+
+    detect(*given[:3], data / "boxes.json", **settings)
+    assert {key for entry in json.loads((data / "boxes.json").read_text()) for key in entry} == {
+        "image_id", "category_id", "bbox", "score",
+    }  # fmt: skip
+
+
+def test_shapes_that_a_detector_does_not_give_are_refused(data: Path) -> None:
+    with pytest.raises(ValueError, match=f"`iou_type` is 'segm', which {MODEL} does not give"):
+        run(data, iou_type="segm")
