@@ -51,10 +51,11 @@ def from_transformers(processor: "ImageProcessor | SegmentationProcessor", iou_t
       ``orig_size`` alone.
 
     With ``iou_type="segm"`` detections have masks, of the size of the picture as it was, by the processor's
-    ``post_process_instance_segmentation``. Where it makes maps of ids alone, as DETR's does, masks do not overlap, those
-    that others cover are left out, and each pixel is some object's: such a model has to know backgrounds too. The step returns all that the model does, or a dict of it; labels may stand
-    in the batch as ``mask_labels`` and ``class_labels`` too, as Mask2Former's and MaskFormer's processors make them.
-    Ids and sizes they do not give: put them into ``labels``, one dict an image.
+    ``post_process_instance_segmentation``. Where it makes maps of ids alone, as DETR's does, masks do not overlap,
+    those that others cover are left out, and each pixel is some object's: such a model has to know backgrounds too.
+    The step returns all that the model does, or a dict of it. Labels may stand in the batch as ``mask_labels`` and
+    ``class_labels`` too, as Mask2Former's and MaskFormer's processors make them; ids and sizes these do not make: put
+    them into ``labels``, one dict an image.
 
     Args:
         processor: the model's, such as ``AutoImageProcessor.from_pretrained(name)``.

@@ -4,7 +4,7 @@ import io
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from PIL import Image
@@ -62,10 +62,13 @@ def _two_stage(family: type[FasterRCNN]) -> FasterRCNN:
 
 def mask_rcnn() -> nn.Module:
     """With a head for masks of few channels."""
-    return _with_shapes(
+    model: Any = _with_shapes(
         MaskRCNN, mask_roi_pool=_pool(), mask_head=MaskRCNNHeads(32, (8,), 1),
         mask_predictor=MaskRCNNPredictor(8, 8, N_CLASSES),
     )  # fmt: skip
+    with torch.no_grad():
+        model.roi_heads.mask_predictor.mask_fcn_logits.weight.mul_(100)  # else no pixel, or all, is inside
+    return cast(nn.Module, model)
 
 
 def keypoint_rcnn() -> nn.Module:
