@@ -3,8 +3,10 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import compress
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -101,15 +103,15 @@ def pack_keypoints(
 def _joined_points(side: Side, width: int) -> tuple[Tensor, list[int]]:
     """``(n, K, 3)`` float64 of all images: x, y, and visibility, 1 where it is not given; how many each image has."""
     values = [_checked_points(side, index, width) for index in range(len(side.images))]
-    filled = [value for value in values if len(value)]
+    counts = [value.shape[0] for value in values]
+    filled = list(compress(values, counts))
     if len({(value.dtype, value.shape[2], value.device) for value in filled}) > 1:  # what differs is widened first
         filled = [_with_visibility(value.cpu().double()) for value in filled]
     if not filled:
-        return torch.empty(0, width, 3, dtype=torch.float64), [0] * len(values)
+        return torch.empty(0, width, 3, dtype=torch.float64), counts
     points = _with_visibility(join(filled).as_subclass(Tensor).detach().cpu().double())
-    counts = list(map(len, values))
-    finite = points.isfinite().flatten(1).all(1)
-    if not bool(finite.all()):
+    if not np.isfinite(points.numpy()).all():
+        finite = points.isfinite().flatten(1).all(1)
         index = int(torch.searchsorted(torch.tensor(counts).cumsum(0), int(finite.int().argmin()), right=True))
         raise ValueError(
             f"{side.at(index, 'keypoints')} holds a number that is not finite: a keypoint that is not known has"
@@ -143,17 +145,22 @@ def _with_visibility(points: Tensor) -> Tensor:
 
 def _boxes(side: Side, points: Tensor, counts: Sequence[int], box_format: BoxFormat) -> list[Tensor]:
     """``(n, 4)`` of each image: boxes as given, else around all points of each object."""
-    low, high = points[..., :2].amin(1), points[..., :2].amax(1)
+    # point by point, across and down: along the first dimension the least are found in a tenth of the time
+    by_point = points.numpy().transpose(1, 2, 0)[:, :2].copy()
+    low, high = torch.from_numpy(by_point.min(0).T), torch.from_numpy(by_point.max(0).T)
     second = high if box_format == "xyxy" else high - low
     extents = torch.cat(((low + high) / 2 if box_format == "cxcywh" else low, second), dim=1).split(counts)
     boxes = []
     for index, (image, extent) in enumerate(zip(side.images, extents, strict=True)):
         given = image.get("boxes")
-        if isinstance(given, Tensor) and len(given) != len(extent):
+        if not isinstance(given, Tensor):
+            boxes.append(extent)
+            continue
+        if given.shape[:1] != extent.shape[:1]:
             raise ValueError(
                 f"{side.at(index, 'keypoints')} are of {len(extent)} objects, but there are {len(given)} 'boxes'."
             )
-        boxes.append(given.cpu() if isinstance(given, Tensor) else extent)
+        boxes.append(given.cpu())
     return boxes
 
 
