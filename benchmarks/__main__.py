@@ -18,6 +18,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # a busy neighbour costs le
 
 from benchmarks import (
     agreement_speed,
+    arrow,
     callback,
     classification,
     definitions,
@@ -49,6 +50,7 @@ PARTS: dict[str, Callable[[bool], Section]] = {
     "transferability": transferability.scores,
     "memory": memory.peak_memory,
     "startup": startup.start_up,
+    "stored": arrow.stored_detections,
     "floor": floor.cost_model,
     "callback": callback.validation,
     "retrieval": retrieval.scores,

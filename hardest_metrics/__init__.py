@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hardest_metrics import report as report
     from hardest_metrics import results as results
     from hardest_metrics import retrieval as retrieval
+    from hardest_metrics import shards as shards
     from hardest_metrics import transfer as transfer
     from hardest_metrics import transferability as transferability
     from hardest_metrics.callbacks import HardestImages, HardestQueries

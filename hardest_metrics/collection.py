@@ -1,13 +1,13 @@
 """Several metrics as one, each batch measured once."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torchmetrics import Metric
 from typing_extensions import Self
 
-from hardest_metrics.image_rows import ImageRows, Reading, read_together, values_of
+from hardest_metrics.image_rows import ImageRows, Reading, alike, read_together, values_of
 from hardest_metrics.promises import DependableCollection
 
 
@@ -129,8 +129,4 @@ class HardnessCollection(DependableCollection):
 
     def _alike(self) -> list[dict[str, ImageRows]]:
         """Hardness metrics, those that read a batch alike together."""
-        alike: dict[Hashable, dict[str, ImageRows]] = {}
-        for name, member in self._modules.items():
-            if isinstance(member, ImageRows):
-                alike.setdefault((type(member)._read, member.reads), {})[name] = member
-        return list(alike.values())
+        return alike(self._modules)

@@ -132,6 +132,15 @@ def read_together(members: Sequence[ImageRows], /, *args: Any, **kwargs: Any) ->
         return members[0]._read(list(dict.fromkeys(asked)), *args, **kwargs)
 
 
+def alike(members: Mapping[str, Any]) -> list[dict[str, ImageRows]]:
+    """Those of some metrics that know something of every image, those that read a batch alike together."""
+    found: dict[Hashable, dict[str, ImageRows]] = {}
+    for name, member in members.items():
+        if isinstance(member, ImageRows):
+            found.setdefault((type(member)._read, member.reads), {})[name] = member
+    return list(found.values())
+
+
 @eager
 def values_of(members: Sequence[ImageRows], reading: Reading) -> list[Any]:
     """What `forward` of metrics that read alike gives for a batch; it is not added."""

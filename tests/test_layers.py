@@ -10,7 +10,7 @@ ROOT = Path(hardest_metrics.__file__).parent
 
 #: From the ground up. Folders and files of one line know nothing of each other.
 LAYERS: list[set[str]] = [
-    {"_lazy", "adapter", "arithmetic", "input_warning", "names", "presentation", "__version__"},
+    {"_lazy", "adapter", "arithmetic", "input_warning", "names", "numbering", "presentation", "__version__"},
     {"functional"},
     {"ranking"},
     {"alignment", "promises", "rows", "summary"},
@@ -21,7 +21,7 @@ LAYERS: list[set[str]] = [
     {"classification", "detection", "retrieval"},
     {"results"},
     {"callbacks", "detectors", "evaluators"},
-    {"comparison"},
+    {"comparison", "shards"},
     {"report", "transfer"},
     {"cli"},
     {"hardest_metrics"},

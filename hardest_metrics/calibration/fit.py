@@ -8,8 +8,9 @@ import numpy as np
 from torch import Tensor
 
 from hardest_metrics.calibration.curves import Isotonic, Platt, logit
+from hardest_metrics.functional.detection.checking import BoxFormat
 from hardest_metrics.functional.detection.matching import Outcome, Query, match
-from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict, pack
+from hardest_metrics.functional.detection.packing import ImageDict, pack
 
 Method = Literal["platt", "temperature", "isotonic"]
 

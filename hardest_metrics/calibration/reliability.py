@@ -8,9 +8,10 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from hardest_metrics.calibration.fit import Judged, right_or_wrong
+from hardest_metrics.functional.detection.checking import BoxFormat, check_box_format
 from hardest_metrics.functional.detection.estimation import Calibration, Uncalibrated
 from hardest_metrics.functional.detection.matching import Query
-from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict, check_box_format
+from hardest_metrics.functional.detection.packing import ImageDict
 from hardest_metrics.promises import DependableMetric
 from hardest_metrics.ranking import unsqueezed
 

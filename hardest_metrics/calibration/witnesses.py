@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from hardest_metrics.functional.detection.boxes import Batch
+from hardest_metrics.functional.detection.checking import BoxFormat
 from hardest_metrics.functional.detection.committee import check_others
 from hardest_metrics.functional.detection.hardness import weighted_sums
 from hardest_metrics.functional.detection.matching import Matches, Outcome, Query, match
-from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict, no_labels, pack
+from hardest_metrics.functional.detection.packing import ImageDict, no_labels, pack
 from hardest_metrics.functional.detection.weighting import WEIGHTINGS, WeightingName
 from hardest_metrics.functional.detection.witnesses import Proposals, WitnessModel, log_odds, propose
 from hardest_metrics.input_warning import InputWarning

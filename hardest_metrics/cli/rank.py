@@ -9,7 +9,7 @@ from jsonargparse import ArgumentParser, Namespace
 from rich.table import Table
 from rich.text import Text
 
-from hardest_metrics.cli import rank_by_label, rank_classifier, slices, why
+from hardest_metrics.cli import labelling, rank_by_label, rank_classifier, rank_shards, slices, why
 from hardest_metrics.cli.estimator import (
     add_estimator_options,
     check_estimator,
@@ -59,7 +59,8 @@ def parser() -> ArgumentParser:
     rank = new_parser(
         usage=f"{PROGRAM} rank --annotations FILE|FOLDER --detections FILE [options]\n"
         f"       {PROGRAM} rank --estimator NAME --detections FILE [options]\n"
-        f"       {PROGRAM} rank --logits FILE [--labels FILE|FOLDER] [options]",
+        f"       {PROGRAM} rank --logits FILE [--labels FILE|FOLDER] [options]\n"
+        f"       {PROGRAM} rank --detections 'SHARDS' --rows FOLDER [options]",
         description="Rank images by a detector's errors, the hardest first: by labels, to which detections are"
         " matched by COCO's protocol at one IoU threshold; or without labels, estimated. Or rank by what a classifier"
         " says of them.",
@@ -104,6 +105,8 @@ def parser() -> ArgumentParser:
 
     rank_classifier.add_classifier_options(rank.add_argument_group("classifiers", "Instead of boxes."))
 
+    rank_shards.add_shard_options(rank.add_argument_group("shards", "More images than memory holds."))
+
     output = rank.add_argument_group("output", "A table of the hardest images is always printed.")
     add_ranking_options(output, "images", "table, subset and grid")
     output.add_argument(
@@ -111,6 +114,7 @@ def parser() -> ArgumentParser:
         help="write the K hardest images as COCO annotations; needs COCO --annotations to take them from, or the folder"
         " --images alone",
     )  # fmt: skip
+    labelling.add_labelling_options(output)
     output.add_argument(
         "--grid", metavar="FILE.png",
         help="draw the K hardest images: true positives green, false positives red, missed boxes blue; with"
@@ -124,6 +128,10 @@ def run(options: Namespace) -> None:
     if options.logits:
         rank_classifier.run(options, parser())
         return
+    if options.rows:
+        rank_shards.run(options, parser())
+        return
+    rank_shards.refuse_without_rows(options)
     if options.definition:
         raise ValueError("`definition` is of a classifier's `logits`: give both, or neither.")
     check_estimator(options)
@@ -178,7 +186,7 @@ def run(options: Namespace) -> None:
                         found, float(ranked.ranking.hardness.double().mean())
                     )
             progress.reset(bar, description="writing", total=None)
-            written = _write(options, ranked, images, pictures)
+            written = _write(options, ranked, images, preds, query, pictures)
 
     console = results_console()
     for table in tables:
@@ -217,13 +225,15 @@ def _check_files(options: Namespace) -> None:
         raise ValueError("`split` is of `annotations` in a Pascal VOC folder: give both, or neither.")
     if options.grid and not options.images:
         raise ValueError("`grid` needs `images`: give both, or neither.")
-    looks = options.grid or "brightness" in (options.slices or ())
+    looks = options.grid or options.tasks or "brightness" in (options.slices or ())
     if options.images and not (looks or _needs_sizes(options) or not options.annotations):
-        raise ValueError("`images` is of use to `grid` and to pixel weighting only: leave it out, or give `grid` too.")
+        raise ValueError(
+            "`images` is of use to `grid`, `tasks` and pixel weighting: leave it out, or give one of them."
+        )
     check_images_folder(options.images)
 
     subset = [Output(options.subset, "subset", (".json",))] if options.subset else []
-    check_outputs([*ranking_outputs(options), *subset, *why.outputs(options)], inputs)
+    check_outputs([*ranking_outputs(options), *subset, *labelling.outputs(options), *why.outputs(options)], inputs)
 
 
 def _needs_sizes(options: Namespace) -> bool:
@@ -299,18 +309,25 @@ def _grid(
     return encode_png(draw_grid(tiles, title, judged=not options.estimator))
 
 
-def _write(options: Namespace, ranked: Ranked, images: ImageSet, pictures: Mapping[str, bytes]) -> list[str]:
+def _write(
+    options: Namespace,
+    ranked: Ranked,
+    images: ImageSet,
+    preds: Sequence["ImageDict"],
+    query: "Query",
+    pictures: Mapping[str, bytes],
+) -> list[str]:
     """Write what was asked for; the paths of all files written."""
     from hardest_metrics.data import write_coco_subset, write_image_list, write_ranking
 
     ranking = ranked.ranking
     hardest = ranking.top(options.top_k).image_ids
-    subset: dict[str, Callable[[str], None]] = {}
+    further = labelling.writers(options, query, ranking, images.annotations, preds)
     if options.subset and not options.annotations:
         listed = with_file_sizes(images.annotations, options.images, hardest.tolist())
-        subset[options.subset] = partial(write_image_list, listed, hardest)
+        further[options.subset] = partial(write_image_list, listed, hardest)
     elif options.subset:
-        subset[options.subset] = partial(write_coco_subset, options.annotations, hardest)
+        further[options.subset] = partial(write_coco_subset, options.annotations, hardest)
     columns = {
         kind: [int(of[image_id]) for image_id in ranking.image_ids.tolist()] for kind, of in ranked.kinds.items()
     }
@@ -319,7 +336,7 @@ def _write(options: Namespace, ranked: Ranked, images: ImageSet, pictures: Mappi
     def write(path: str) -> None:
         write_ranking(ranking, path, named, columns, options.for_spreadsheets)
 
-    return write_ranked(options, write, pictures, subset)
+    return write_ranked(options, write, pictures, further)
 
 
 def _number(value: float) -> str:

@@ -85,7 +85,7 @@ def measured(
     return Ranked(
         rankings["hardness"],
         {name.replace("_", "\n"): _by_image(rankings[name]) for name in ("false_positives", "false_negatives")},
-        f"{_mean(rankings['hardness'])}, {in_error} ({in_error / number:.1%}) {_IN_ERROR[options.query]}",
+        f"{_mean(rankings['hardness'])}, {in_error} ({in_error / number:.1%}) {errors_in_words(options.query)}",
         {kind: _by_image(rankings[kind]) for kind in kinds},
     )
 
@@ -175,6 +175,11 @@ def definition(kind: str, weighting: Any, query: "Query", shapes: Mapping[str, A
 
     settings: dict[str, Any] = {field.name: getattr(query, field.name) for field in fields(query)}
     return DEFINITIONS[kind](weighting, **settings, **shapes)
+
+
+def errors_in_words(query: str) -> str:
+    """In the words of the summary line, which images have any of what a query counts."""
+    return _IN_ERROR[query]
 
 
 def _by_image(ranking: "Ranking") -> dict[int, float]:

@@ -57,7 +57,7 @@ def check(options: Namespace) -> None:
         if options[name] and options.estimator:
             raise ValueError(f"`{name}` needs labels, which an `estimator` does not look at: leave one out.")
     if options.by_label:
-        for name in ("kinds", "kinds_plot", "slices", "grid", "subset"):
+        for name in ("kinds", "kinds_plot", "slices", "grid", "subset", "tasks"):
             if options[name]:
                 raise ValueError(f"`{name}` is of one ranking, but `by_label` makes one a class: leave one out.")
     if options.slices_plot and not options.slices:

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import torch
 
+from hardest_metrics.functional.detection.checking import BoxFormat
 from hardest_metrics.functional.detection.geometry import iou, shared_areas
 from hardest_metrics.functional.detection.matching import Query
-from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict, pack
+from hardest_metrics.functional.detection.packing import ImageDict, pack
 from hardest_metrics.functional.order import positions, runs
 from hardest_metrics.functional.reduction import scatter_extreme_
 

@@ -10,6 +10,7 @@ from hardest_metrics._lazy import lazy
 
 if TYPE_CHECKING:
     from hardest_metrics.data.annotations import Annotations
+    from hardest_metrics.data.arrow import hardness_rows
     from hardest_metrics.data.atomic import atomic_write
     from hardest_metrics.data.coco import read_coco_annotations
     from hardest_metrics.data.coco_results import read_coco_results
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from hardest_metrics.data.image_list import read_image_list
     from hardest_metrics.data.inaturalist import INaturalist2018
     from hardest_metrics.data.indexed import Indexed
+    from hardest_metrics.data.labelling_tasks import LabellingTask, TaskBox, write_labelling_tasks
     from hardest_metrics.data.online_products import OnlineProducts
     from hardest_metrics.data.open_images import read_open_images_annotations
     from hardest_metrics.data.ranking_file import ImageNames, encode_ranking, write_ranking, write_rankings
@@ -44,9 +46,12 @@ __all__ = [
     "INaturalist2018",
     "ImageNames",
     "Indexed",
+    "LabellingTask",
     "OnlineProducts",
+    "TaskBox",
     "atomic_write",
     "encode_ranking",
+    "hardness_rows",
     "image_number",
     "read_annotations",
     "read_coco_annotations",
@@ -60,6 +65,7 @@ __all__ = [
     "read_voc_annotations",
     "write_coco_subset",
     "write_image_list",
+    "write_labelling_tasks",
     "write_ranking",
     "write_rankings",
 ]
@@ -73,8 +79,12 @@ _HOMES = {
     "HierarchicalImages": "hierarchical",
     "INaturalist2018": "inaturalist",
     "Indexed": "indexed",
+    "LabellingTask": "labelling_tasks",
+    "TaskBox": "labelling_tasks",
+    "write_labelling_tasks": "labelling_tasks",
     "OnlineProducts": "online_products",
     "atomic_write": "atomic",
+    "hardness_rows": "arrow",
     "image_number": "identity",
     "read_annotations": "formats",
     "read_coco_annotations": "coco",

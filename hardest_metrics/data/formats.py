@@ -7,11 +7,11 @@ from typing import Any
 from hardest_metrics.data import global_wheat, open_images
 from hardest_metrics.data.annotations import Annotations
 from hardest_metrics.data.coco import read_coco_annotations
-from hardest_metrics.data.coco_results import parse_coco_results
+from hardest_metrics.data.coco_results import ordinary_results, parse_coco_results
 from hardest_metrics.data.digit_scenes import read_digit_scenes, scene_files
 from hardest_metrics.data.folder import visible_files
 from hardest_metrics.data.hardest_json import parse_hardest_detections
-from hardest_metrics.data.json_file import Ignorable, PathLike, load_json
+from hardest_metrics.data.json_file import Ignorable, PathLike, json_content, parsed
 from hardest_metrics.data.table import Table
 from hardest_metrics.data.voc import read_voc_annotations
 from hardest_metrics.functional.detection.geometry import IouType
@@ -122,7 +122,9 @@ def read_detections(
         >>> read_detections(path)[0]["boxes"]
         tensor([[10., 20., 30., 40.]], dtype=torch.float64)
     """
-    return parse_detections(load_json(path), path, annotations, ignore, iou_type)
+    content = json_content(path)
+    found = ordinary_results(content, annotations) if iou_type == "bbox" else None
+    return parse_detections(parsed(content, path), path, annotations, ignore, iou_type) if found is None else found
 
 
 def parse_detections(

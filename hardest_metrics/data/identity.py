@@ -3,47 +3,12 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from hashlib import sha256
 from pathlib import PurePosixPath
 
-#: What a file may have for an id.
-Identifier = int | str
-
-
-def image_number(name: str) -> int:
-    """The number that stands for an image whose id is text: metrics keep integers.
-
-    It follows from the text alone, so that it is the same in every file, batch, process and run. It is a hash of 53
-    bits, which programs that have no integers but float64 can hold, too; that two of a million images get the same is
-    less likely than one in ten thousand.
-
-    Args:
-        name: the id, or the file name.
-
-    Example:
-        >>> image_number("a.jpg")
-        2836059931555064
-    """
-    return int.from_bytes(sha256(name.encode(errors="surrogatepass")).digest()[:8], "big") >> 11
-
-
-def numbers_of(ids: Iterable[Identifier]) -> list[int]:
-    """The ids as metrics keep them: numbers as they are, text by :func:`image_number`."""
-    return [image_number(identifier) if isinstance(identifier, str) else identifier for identifier in ids]
-
-
-def named_numbers(ids: Iterable[Identifier]) -> tuple[list[int], dict[int, str]]:
-    """The ids as metrics keep them, and by its number what each that is text is called.
-
-    Raises:
-        ValueError: if two texts have the same number.
-    """
-    given = list(ids)
-    numbers, names = numbers_of(given), dict[int, str]()
-    for number, identifier in zip(numbers, given, strict=True):
-        if isinstance(identifier, str) and names.setdefault(number, identifier) != identifier:
-            raise ValueError(f"The ids {names[number]!r} and {identifier!r} have the same number: rename one image.")
-    return numbers, names
+from hardest_metrics.numbering import Identifier as Identifier
+from hardest_metrics.numbering import image_number as image_number
+from hardest_metrics.numbering import named_numbers as named_numbers
+from hardest_metrics.numbering import numbers_of as numbers_of
 
 
 def posix(name: str) -> str:

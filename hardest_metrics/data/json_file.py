@@ -48,6 +48,11 @@ def load_json(path: PathLike) -> Any:
         ValueError: when it is not JSON, and the message says where, whether it looks truncated, or what it is
             instead; or when an object in it has a key twice.
     """
+    return parsed(json_content(path), path)
+
+
+def json_content(path: PathLike) -> bytes:
+    """The bytes of a JSON file, unpacked; raises what :func:`load_json` raises where there are none."""
     if not Path(path).exists():
         raise FileNotFoundError(f"{path}: no such file. Check the path.")
     if Path(path).is_dir():
@@ -57,8 +62,18 @@ def load_json(path: PathLike) -> Any:
         content = _unpacked(content, path)
     if not content.strip():
         raise ValueError(f"{path}: the file is empty. Copy or export it again.")
+    return content
+
+
+def strict_json(content: bytes) -> Any:
+    """What JSON holds, each key of an object once; raises what the json module raises, ValueError all of it."""
+    return json.loads(content, object_pairs_hook=_object)
+
+
+def parsed(content: bytes, path: PathLike) -> Any:
+    """What :func:`load_json` does once a file is read."""
     try:
-        return json.loads(content, object_pairs_hook=_object)
+        return strict_json(content)
     except _KeyTwiceError as error:
         raise ValueError(f"{path}: {error}") from error
     except json.JSONDecodeError as error:

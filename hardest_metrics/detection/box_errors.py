@@ -9,10 +9,10 @@ from torch import Tensor
 
 from hardest_metrics.detection.error_sums import ErrorSums
 from hardest_metrics.detection.errors_of_kind import KINDS, ErrorsOfKind
+from hardest_metrics.functional.detection.checking import BoxFormat
 from hardest_metrics.functional.detection.geometry import IouType
 from hardest_metrics.functional.detection.keypoint_packing import Sigmas
 from hardest_metrics.functional.detection.matching import AreaName, ScoreThreshold
-from hardest_metrics.functional.detection.packing import BoxFormat
 from hardest_metrics.functional.detection.shares import Share
 from hardest_metrics.functional.detection.weighting import Weighting, WeightingName
 from hardest_metrics.functional.order import Array, as_array, as_tensor

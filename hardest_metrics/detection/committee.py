@@ -10,6 +10,7 @@ from torch import Tensor
 from hardest_metrics.detection.box_errors import Definition
 from hardest_metrics.detection.estimators import Estimator, Others, Statistic
 from hardest_metrics.functional.detection.boxes import Batch
+from hardest_metrics.functional.detection.checking import BoxFormat
 from hardest_metrics.functional.detection.committee import ConfidentMembers, SampledMembers, check_members
 from hardest_metrics.functional.detection.estimation import (
     Calibration,
@@ -19,7 +20,7 @@ from hardest_metrics.functional.detection.estimation import (
     sampled_moments,
 )
 from hardest_metrics.functional.detection.hardness import named_weighting
-from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict, no_labels, pack
+from hardest_metrics.functional.detection.packing import ImageDict, no_labels, pack
 from hardest_metrics.functional.detection.residuals import Residuals
 from hardest_metrics.functional.ids import NO_ID
 from hardest_metrics.image_rows import Reading, read_together
@@ -128,6 +129,10 @@ class CommitteeHardness(Estimator[ReductionT]):
         members: Others = (),
     ) -> Reading:
         return self._estimated(asked, preds, target, members)
+
+    @property
+    def _goes_by_more(self) -> bool:
+        return True
 
     def _evidence(self, batch: Batch, others: Others) -> tuple[Batch, list[float], list[Batch]]:
         """The detections judged, what each member counts, and what the members see."""

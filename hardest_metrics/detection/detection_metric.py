@@ -1,23 +1,30 @@
 """The base of metrics of detectors: how they take lists of dicts, one an image."""
 
 from abc import abstractmethod
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import torch
 from torch import Tensor
 
 from hardest_metrics.detection.pieces import Measure, Measured, in_pieces
 from hardest_metrics.detection.waiting import Packed, Waiting, measure_all
+from hardest_metrics.functional.detection.boxes import Batch
+from hardest_metrics.functional.detection.checking import BoxFormat
 from hardest_metrics.functional.detection.packing import ImageDict
 from hardest_metrics.functional.eager import without_autocast
-from hardest_metrics.image_rows import Reading, read_together
+from hardest_metrics.image_rows import Reading, alike, read_together
 from hardest_metrics.metric import HardnessMetric, ReductionT
 from hardest_metrics.rows import joint
 
 if TYPE_CHECKING:
     from hardest_metrics.detection.adapter import DetectionAdapter
+
+#: Packs a batch, given the format of its boxes, the least score of detections that are of use, and whether labels are.
+BatchOf = Callable[[BoxFormat, float, bool], Batch]
+
+_MORE = "goes by more than boxes, scores and labels: feed it lists of dicts by `update`."
 
 
 class DetectionMetric(HardnessMetric[ReductionT]):
@@ -61,6 +68,49 @@ class DetectionMetric(HardnessMetric[ReductionT]):
             ``(N,)`` int64 image ids, with :data:`~hardest_metrics.functional.ids.NO_ID` for images without, and
             by what was asked for ``(N, ...)`` values.
         """
+
+    def _measure_packed(self, asked: Sequence[Hashable], batch: Batch) -> Mapping[Hashable, Tensor]:
+        """What :meth:`_measure` finds, of images packed already; what goes by more than a batch holds does without."""
+        raise TypeError(f"{self!r} {_MORE}")
+
+    @property
+    def _goes_by_more(self) -> bool:
+        """Whether it asks for more than boxes, scores and labels: for other shapes, or for what other detectors see."""
+        return False
+
+    @property
+    def _least_score(self) -> float:
+        """Detections of a lower score are of no use."""
+        return 0.0
+
+    @staticmethod
+    def hardness_of(metrics: "Mapping[str, DetectionMetric[Any]]", batch_of: BatchOf) -> dict[str, Tensor]:
+        """The hardness of the images of one batch under several metrics, in the order of the batch.
+
+        Nothing is added to the metrics. The batch is measured once for all that read it alike.
+
+        Args:
+            metrics: by name.
+            batch_of: packs the batch, see :data:`BatchOf`; asked once for all metrics that read alike.
+
+        Returns:
+            By name ``(N,)`` float32.
+
+        Raises:
+            TypeError: if one of the metrics goes by more than a batch holds.
+        """
+        found: dict[str, Tensor] = {}
+        for metric in metrics.values():
+            if metric._goes_by_more:
+                raise TypeError(f"{metric!r} {_MORE}")
+        with torch.no_grad(), without_autocast():
+            for members in cast("list[dict[str, DetectionMetric[Any]]]", alike(metrics)):
+                first = next(iter(members.values()))
+                batch = batch_of(cast(Any, first).box_format, first._least_score, first.needs_labels)
+                asked = list(dict.fromkeys(need for member in members.values() for need in member.needs.values()))
+                reading = Reading(batch.image_ids, first._measure_packed(asked, batch))
+                found |= {name: member._ranked(member._own(reading))[1] for name, member in members.items()}
+        return {name: found[name] for name in metrics}
 
     def update(self, preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> None:
         """Add a batch of images.

@@ -13,10 +13,11 @@ from hardest_metrics.detection.detection_metric import DetectionMetric
 from hardest_metrics.detection.pieces import Measured
 from hardest_metrics.detection.waiting import MOST_IMAGES, Packed
 from hardest_metrics.functional.detection.boxes import Batch
+from hardest_metrics.functional.detection.checking import BoxFormat
 from hardest_metrics.functional.detection.geometry import IouType
 from hardest_metrics.functional.detection.hardness import known_weighting, require_sizes
 from hardest_metrics.functional.detection.matching import AreaName, Query, ScoreThreshold
-from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict
+from hardest_metrics.functional.detection.packing import ImageDict
 from hardest_metrics.functional.detection.shape_format import ShapeFormat
 from hardest_metrics.functional.detection.shares import Share, Shares, share_tables, tables_of
 from hardest_metrics.functional.detection.weighting import Weighting, WeightingName
@@ -168,10 +169,21 @@ class ErrorSums(DetectionMetric[ReductionT]):
         batch = self._packed(asked, preds, target)
         return batch.image_ids, _shares(self._matched, batch, asked)
 
+    def _measure_packed(self, asked: Sequence[Hashable], batch: Batch) -> Mapping[Hashable, Tensor]:
+        _require_sizes(asked, batch)
+        return _shares(self._matched, batch, asked)
+
+    @property
+    def _goes_by_more(self) -> bool:
+        return self.iou_type != "bbox"
+
+    @property
+    def _least_score(self) -> float:
+        return self._matched.lowest_score
+
     def _packed(self, asked: Sequence[Hashable], preds: Sequence[ImageDict], target: Sequence[ImageDict]) -> Batch:
-        batch = self._given_as.pack(preds, target, self._matched.lowest_score)
-        if not batch.sized and any(share.weighting == "pixel" for share in cast(Sequence[Share], asked)):
-            require_sizes(batch.image_ids, ~batch.image_sizes[:, 0].isnan())
+        batch = self._given_as.pack(preds, target, self._least_score)
+        _require_sizes(asked, batch)
         return batch
 
 
@@ -183,6 +195,11 @@ def _only_label(query: Query, part_of: Query) -> int:
     if part_of.labels is not None and label not in part_of.labels:
         raise ValueError(f"`labels` asks for {label}, but the definition counts {part_of.labels} only: add it there.")
     return int(label)
+
+
+def _require_sizes(asked: Sequence[Hashable], batch: Batch) -> None:
+    if not batch.sized and any(share.weighting == "pixel" for share in cast(Sequence[Share], asked)):
+        require_sizes(batch.image_ids, ~batch.image_sizes[:, 0].isnan())
 
 
 def _shares(query: Query, batch: Batch, asked: Sequence[Hashable]) -> Shares:

@@ -7,11 +7,11 @@ from typing import Any, ClassVar, get_args
 from torch import Tensor
 
 from hardest_metrics.detection.error_sums import ErrorSums
+from hardest_metrics.functional.detection.checking import BoxFormat
 from hardest_metrics.functional.detection.geometry import IouType
 from hardest_metrics.functional.detection.keypoint_packing import Sigmas
 from hardest_metrics.functional.detection.kinds import Kind, KindName, check_background_threshold
 from hardest_metrics.functional.detection.matching import AreaName, ScoreThreshold
-from hardest_metrics.functional.detection.packing import BoxFormat
 from hardest_metrics.functional.detection.shares import Share
 from hardest_metrics.functional.detection.weighting import Weighting, WeightingName
 from hardest_metrics.image_rows import Column

@@ -187,10 +187,15 @@ class Estimator(DetectionMetric[ReductionT]):
         self, asked: Sequence[Hashable], preds: Sequence[ImageDict], target: Sequence[ImageDict], others: Others = ()
     ) -> tuple[Tensor, Mapping[Hashable, Tensor]]:
         batch = pack(preds, target, self.definition.box_format)
+        return batch.image_ids, self._measure_packed(asked, batch, others)
+
+    def _measure_packed(
+        self, asked: Sequence[Hashable], batch: Batch, others: Others = ()
+    ) -> Mapping[Hashable, Tensor]:
         if "pixel" in asked:
             require_sizes(batch.image_ids, ~batch.image_sizes[:, 0].isnan())
         evidence = self._evidence(batch, others)
-        return batch.image_ids, {weighting: self._moments(evidence, weighting).float() for weighting in asked}
+        return {weighting: self._moments(evidence, weighting).float() for weighting in asked}
 
     def _hardness(self, columns: Columns) -> Tensor:
         mean, std = self._of_kind(columns)

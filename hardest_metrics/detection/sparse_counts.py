@@ -11,6 +11,7 @@ from torchmetrics.utilities.distributed import gather_all_tensors
 
 from hardest_metrics.detection.errors_of_kind import KINDS
 from hardest_metrics.functional.detection.boxes import Batch
+from hardest_metrics.functional.detection.checking import BoxFormat
 from hardest_metrics.functional.detection.geometry import IouType
 from hardest_metrics.functional.detection.keypoint_packing import Sigmas
 from hardest_metrics.functional.detection.kinds import (
@@ -21,7 +22,7 @@ from hardest_metrics.functional.detection.kinds import (
     error_kinds,
 )
 from hardest_metrics.functional.detection.matching import AreaName, Query, ScoreThreshold, match
-from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict
+from hardest_metrics.functional.detection.packing import ImageDict
 from hardest_metrics.functional.detection.shape_format import ShapeFormat
 from hardest_metrics.functional.eager import without_autocast
 from hardest_metrics.functional.ids import NO_ID

@@ -7,9 +7,11 @@ import torch
 from torch import Tensor
 
 from hardest_metrics.detection.detection_metric import DetectionMetric
+from hardest_metrics.functional.detection.boxes import Batch
+from hardest_metrics.functional.detection.checking import BoxFormat, check_box_format
 from hardest_metrics.functional.detection.estimation import Calibration, Uncalibrated, participants, probabilities
 from hardest_metrics.functional.detection.matching import AreaName, Query, ScoreThreshold
-from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict, check_box_format, ids_alone, pack
+from hardest_metrics.functional.detection.packing import ImageDict, ids_alone, pack
 from hardest_metrics.functional.detection.uncertainty import OF_LOGITS, OF_SCORES, ImageReduction, image_uncertainty
 from hardest_metrics.image_rows import Column, Reading
 from hardest_metrics.metric import Columns, ReductionT
@@ -119,16 +121,24 @@ class Uncertainty(DetectionMetric[ReductionT]):
         self, asked: Sequence[Hashable], preds: Sequence[ImageDict], target: Sequence[ImageDict]
     ) -> tuple[Tensor, Mapping[Hashable, Tensor]]:
         batch = pack(preds, target, self.box_format)
-        boxes = batch.detections
         if self.measure in OF_SCORES:
-            values = OF_SCORES[self.measure](probabilities(self.calibration or Uncalibrated(), boxes.scores))
-        else:
-            values = OF_LOGITS[self.measure](_logits(preds, self.measure).to(boxes.scores.device))
+            return batch.image_ids, self._measure_packed(asked, batch)
+        values = OF_LOGITS[self.measure](_logits(preds, self.measure).to(batch.detections.scores.device))
+        return batch.image_ids, self._over_images(values, batch)
+
+    def _measure_packed(self, asked: Sequence[Hashable], batch: Batch) -> Mapping[Hashable, Tensor]:
+        if self.measure not in OF_SCORES:
+            return super()._measure_packed(asked, batch)
+        scores = probabilities(self.calibration or Uncalibrated(), batch.detections.scores)
+        return self._over_images(OF_SCORES[self.measure](scores), batch)
+
+    def _over_images(self, values: Tensor, batch: Batch) -> Mapping[Hashable, Tensor]:
+        boxes = batch.detections
         kept = participants(boxes, self.query)
         kept = kept[self.query.counts_area(boxes.box_area.index_select(0, kept))]
         image = boxes.image.index_select(0, kept)
         result = image_uncertainty(values.index_select(0, kept), image, len(batch), self._over_image)
-        return batch.image_ids, {"uncertainty": result.float()}
+        return {"uncertainty": result.float()}
 
     def _hardness(self, columns: Columns) -> Tensor:
         return columns["uncertainty"]

@@ -112,6 +112,10 @@ class WitnessHardness(Estimator[ReductionT]):
     ) -> Reading:
         return self._estimated(asked, preds, target, witnesses)
 
+    @property
+    def _goes_by_more(self) -> bool:
+        return True
+
     def _evidence(self, batch: Batch, others: Others) -> Proposals:
         check_others("witnesses", "witness", others, len(batch))
         witnesses = packed_beside("witnesses", others, batch, self.box_format)

@@ -16,10 +16,11 @@ import torch
 from PIL import ExifTags, Image, ImageDraw, ImageOps
 from torch import Tensor
 
+from hardest_metrics.functional.detection.checking import BoxFormat
 from hardest_metrics.functional.detection.geometry import IouType
 from hardest_metrics.functional.detection.keypoint_packing import Sigmas
 from hardest_metrics.functional.detection.matching import Outcome, Query, match
-from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict, no_labels
+from hardest_metrics.functional.detection.packing import ImageDict, no_labels
 from hardest_metrics.functional.detection.shape_format import ShapeFormat
 from hardest_metrics.plot.arrangement import (
     CAPTION_SIZE,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from hardest_metrics.data import (
     Annotations,
@@ -120,7 +121,7 @@ def test_text_for_ids_is_taken_everywhere_and_given_back(tmp_path: Path) -> None
     key = {"image_id": "a", "category_id": "car"}
     assert counts(tmp_path, annotations, key, key, key | {"image_id": "2"}) == [1, 2]
 
-    ids = annotations.target[0]["boxes"].new_tensor(annotations.image_ids).long()
+    ids = torch.tensor(annotations.image_ids)
     write_ranking(Ranking(ids, ids / ids.max()), tmp_path / "ranking.csv", annotations)
     assert [line.split(",")[1:4:2] for line in (tmp_path / "ranking.csv").read_text().split()[1:]] == [
         ["b", "2.jpg"],

@@ -99,7 +99,7 @@ def test_the_id_of_a_name_depends_on_the_name_alone() -> None:
     again = image_list_of(results("c", "b"), "other.json")
     assert dict(zip(few.file_names, few.image_ids, strict=True))["b"] == again.image_ids[0]
     assert len(set(many.image_ids)) == 999
-    assert all(0 <= image_id < 2**53 for image_id in many.image_ids)
+    assert all(0 <= image_id < 2**63 for image_id in many.image_ids)
 
 
 def test_programs_that_number_numeric_names_alone_mix_numbers_and_names() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from hardest_metrics.data import json_file
 from hardest_metrics.data.json_file import Entries, load_json
-from hardest_metrics.functional.detection import packing
+from hardest_metrics.functional.detection import checking
 
 CONTENT = '[{"id": 9007199254740993, "name": "caf\\u00e9 é", "ok": true, "x": -1.5e-3}, null, []]\n'
 
@@ -84,7 +84,7 @@ def test_boxes_are_as_large_as_metrics_take_them() -> None:
         ValueError, match=r"results\[1\]: 'bbox' is .* with width and height of at least 0 and at most 1e\+100\."
     ):
         entries.boxes("bbox")
-    assert packing._MOST_EXTENT == json_file.MOST_EXTENT
+    assert checking.MOST_EXTENT == json_file.MOST_EXTENT
 
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from hardest_metrics.data.lock import alone
 from hardest_metrics.detectors import Detected, WithLogits, detect
 from hardest_metrics.detectors.image_files import folder_images, load_image
 from hardest_metrics.detectors.load import load_detector, read_weights
-from tests.detectors.small import MODEL, N_CLASSES, keypoint_rcnn, mask_rcnn, save_pictures, save_weights
+from tests.detectors.small import MODEL, N_CLASSES, save_pictures, save_weights, small_keypoint_rcnn, small_mask_rcnn
 
 N_IMAGES = 7
 
@@ -164,7 +164,7 @@ def small_rcnn(monkeypatch: pytest.MonkeyPatch, model: Any, weights: Path) -> An
 def test_masks_and_keypoints_read_back_are_what_the_detector_gave(
     iou_type: Any, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = small_rcnn(monkeypatch, mask_rcnn() if iou_type == "segm" else keypoint_rcnn(), tmp_path / "weights.pt")
+    model = small_rcnn(monkeypatch, small_mask_rcnn() if iou_type == "segm" else small_keypoint_rcnn(), tmp_path / "weights.pt")
     data = tmp_path
     save_pictures(data / "images", 3)
     settings: dict[str, Any] = {"num_classes": N_CLASSES, "score_threshold": 0.15, "device": "cpu", "batch_size": 1}

@@ -1,5 +1,6 @@
 """Detectors' errors as pure functions: packed boxes, matched to objects, weighed, expected and added up."""
 
+from hardest_metrics.functional.detection.arrow import batch_from_arrow
 from hardest_metrics.functional.detection.boxes import Batch, Boxes, Detections, GroundTruth
 from hardest_metrics.functional.detection.estimation import (
     PseudoGroundTruth,
@@ -43,6 +44,7 @@ __all__ = [
     "ScoreSampler",
     "TruePositives",
     "WitnessModel",
+    "batch_from_arrow",
     "by_matching",
     "confusions",
     "error_kinds",

@@ -6,10 +6,11 @@ import torch
 from torch import Tensor
 
 from hardest_metrics.functional.detection.boxes import Batch
+from hardest_metrics.functional.detection.checking import BoxFormat
 from hardest_metrics.functional.detection.geometry import IouType
 from hardest_metrics.functional.detection.keypoint_packing import Sigmas
 from hardest_metrics.functional.detection.matching import AreaName, Matches, Query, ScoreThreshold, match
-from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict
+from hardest_metrics.functional.detection.packing import ImageDict
 from hardest_metrics.functional.detection.shape_format import ShapeFormat
 from hardest_metrics.functional.detection.weighting import WEIGHTINGS, Errors, Weighting, WeightingName, errors_of
 from hardest_metrics.functional.eager import eager

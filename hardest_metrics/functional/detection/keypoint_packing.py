@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from hardest_metrics.functional.detection.boxes import Batch
+from hardest_metrics.functional.detection.checking import BoxFormat
 from hardest_metrics.functional.detection.keypoints import COCO_SIGMAS, Keypoints
-from hardest_metrics.functional.detection.packing import BoxFormat, ImageDict, Things, join, pack_boxes
+from hardest_metrics.functional.detection.packing import ImageDict, Things, join, pack_boxes
 from hardest_metrics.functional.detection.shape_packing import Side, areas_of, of_lowest_score
 
 #: How exactly each keypoint can be placed: of objects of all labels, or by label.

@@ -222,5 +222,5 @@ def _extents(outlines: Outlines) -> _Floats:
 def _sums(values: "Integers | _Floats | NDArray[np.bool_]", counts: Integers) -> _Floats:
     """``(n,)`` float64: the sum over each stretch of so many values."""
     owner = np.repeat(np.arange(len(counts)), counts)
-    sums: _Floats = np.bincount(owner, weights=values.astype(np.float64), minlength=len(counts))
+    sums: _Floats = np.asarray(np.bincount(owner, values.astype(np.float64), len(counts)), np.float64)
     return sums

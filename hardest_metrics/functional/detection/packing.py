@@ -2,36 +2,35 @@
 
 import math
 import operator
-import sys
-import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import cache, cached_property
+from functools import cached_property
 from itertools import chain, compress, repeat
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from hardest_metrics.functional.detection.boxes import (
-    SCORE_DTYPES,
-    Batch,
-    Detections,
-    GroundTruth,
-    at_least_as_given,
-    group_numbers,
+from hardest_metrics.functional.detection.boxes import SCORE_DTYPES, Batch
+from hardest_metrics.functional.detection.checking import (
+    BoxFormat,
+    Detected,
+    Images,
+    Labelled,
+    Side,
+    check_box_format,
+    checked_batch,
+    exact,
+    sized_by,
+    to_xywh,
 )
 from hardest_metrics.functional.detection.geometry import IouType
 from hardest_metrics.functional.eager import eager
 from hardest_metrics.functional.ids import NO_ID
-from hardest_metrics.functional.order import as_array, as_tensor, first_places, repeated, rows_at
-from hardest_metrics.input_warning import InputWarning
 
 if TYPE_CHECKING:
     from hardest_metrics.functional.detection.keypoint_packing import Sigmas
-
-BoxFormat = Literal["xyxy", "xywh", "cxcywh"]
 
 #: What one image's predictions or labels look like: `boxes`, `labels`, `scores`, ...
 ImageDict = Mapping[str, Any]
@@ -41,14 +40,9 @@ READS = frozenset(
     ("boxes", "masks", "keypoints", "num_keypoints", "scores", "labels", "iscrowd", "area", "image_id", "image_size")
 )
 
-#: Widths and heights are at most this, so that areas and their sums are finite in float64.
-_MOST_EXTENT = 1e100
-_ABOVE_0, _FINITE = math.ulp(0.0), sys.float_info.max
-
 _INTEGERS = {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}
 _FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 _NUMBERS = _INTEGERS | _FLOATS
-_PARTS_OF_COMPLEX = {torch.float32, torch.float64}
 
 _OF_NUMPY = {torch.int64: np.int64, torch.float64: np.float64}
 
@@ -83,12 +77,6 @@ def canvas_of(image: ImageDict) -> ImageDict:
     """The size of an image that gives it with its boxes alone."""
     size = getattr(image.get("boxes"), "canvas_size", None)
     return {} if size is None or "image_size" in image else {"image_size": size}
-
-
-def check_box_format(box_format: str) -> None:
-    """Refuse an unknown format of boxes."""
-    if box_format not in get_args(BoxFormat):
-        raise ValueError(f"`box_format` must be one of {get_args(BoxFormat)}, but is {box_format!r}.")
 
 
 def check_iou_type(iou_type: str) -> None:
@@ -194,7 +182,7 @@ def pack_boxes(
     scores, given_as = detected.scores()
     device = d_boxes.device
     (g_boxes, g_format), g_labels = labelled.boxes(box_format), labelled.labels()
-    g_xywh = _to_xywh(g_boxes, g_format)
+    g_xywh = to_xywh(g_boxes, g_format)
     area = labelled.column("area", _NUMBERS, default=g_xywh[:, 2] * g_xywh[:, 3]).to(device, torch.float64)
     crowd = labelled.column(
         "iscrowd", _NUMBERS | {torch.bool}, default=torch.zeros_like(g_labels, dtype=torch.bool)
@@ -202,47 +190,16 @@ def pack_boxes(
     g_boxes, g_xywh, g_labels = g_boxes.to(device), g_xywh.to(device), g_labels.to(device)
     image_sizes, sized = _image_sizes(labelled, detected, device)
 
-    bounds = [
-        (_extent(d_boxes, d_format), 0.0, _MOST_EXTENT),
-        (_extent(g_boxes, g_format), 0.0, _MOST_EXTENT),
-        (scores, 0.0, 1.0),
-        (area, 0.0, _FINITE),
-        (torch.where(image_sizes.isnan(), 1.0, image_sizes), _ABOVE_0, _FINITE),
-    ]
-    # corners are finite if what lies between them is
-    bounds += [(b, -_FINITE, _FINITE) for b, form in ((d_boxes, d_format), (g_boxes, g_format)) if form != "xyxy"]
-    if crowd.dtype != torch.bool:
-        bounds.append((crowd.double(), 0.0, 1.0))
-    kept = None
-    if min_score > 0:  # most detections of a detector score low: all but the checks is spared them
-        kept = at_least_as_given(scores, given_as, min_score)
-        d_labels = d_labels.index_select(0, kept)
-    limits, (lowest, highest) = _limits([values for values, _, _ in bounds], [d_labels, g_labels])
-    # a NaN is within no bounds
-    if not all(least <= low and high <= most for (low, high), (_, least, most) in zip(limits, bounds, strict=True)):
-        _refuse(detected, labelled, d_boxes, g_boxes, scores, area, crowd, image_sizes, box_format,
-                (d_format, g_format))  # fmt: skip
-    (_, widest), (_, widest_labelled) = limits[:2]
-    if len(d_boxes) and len(g_boxes) and min(widest, widest_labelled) <= 1 < max(widest, widest_labelled):
-        _check_units((detected, d_boxes), (labelled, g_boxes))  # seldom: here all boxes are looked at
-    crowd = crowd.bool()
-
-    if kept is not None:
-        d_boxes, scores = rows_at(d_boxes, kept), scores.index_select(0, kept)
-        given_as = None if given_as is None else given_as.index_select(0, kept)
-    d_image, g_image = detected.image_index(device, kept), labelled.image_index(device)
-    d_group, g_group = group_numbers((d_labels, g_labels), (d_image, g_image), (lowest, highest), len(preds))
-    return Batch(
-        Detections(_to_xywh(d_boxes, d_format), d_labels, d_image, scores, d_group, given_as),
-        GroundTruth(g_xywh, g_labels, g_image, crowd, area, g_group),
-        image_ids,
-        image_sizes,
-        (lowest, highest),
-        sized,
+    return checked_batch(
+        Detected(detected, d_boxes, d_format, d_labels, scores, given_as),
+        Labelled(labelled, g_boxes, g_format, g_xywh, g_labels, crowd, area),
+        Images(image_ids, image_sizes, sized),
+        box_format,
+        min_score,
     )
 
 
-class _Side:
+class _Side(Side):
     """One of the two arguments on its way into flat tensors."""
 
     def __init__(self, name: str, images: Sequence[ImageDict], things: Things) -> None:
@@ -279,19 +236,18 @@ class _Side:
         known = isinstance(image_id, int) and image_id != NO_ID
         return f"{name} (image_id {image_id})" if known else name
 
+    def given(self, index: int, key: str, place: int) -> Any:
+        """The value, or row, of one box."""
+        return self.images[index][key][place].tolist()
+
+    def size_given(self, index: int) -> Any:
+        """What stands under `image_size`."""
+        return self.images[index].get("image_size")
+
     def plain_ids(self) -> list[Any]:
         """What stands under `image_id`; Python's integers where it is one, in memory of the host, of any type."""
         values = _optional(self.images, "image_id")
         return values if set(map(type, values)) == {int} else list(map(_plain_id, values))
-
-    def image_index(self, device: torch.device, kept: Tensor | None = None) -> Tensor:
-        """``(n,)`` int64: the position of each box's image; of those at the places `kept` only, if given."""
-        counts = host_tensor(self.counts, torch.int64).to(device)
-        size = sum(self.counts)
-        if kept is not None:
-            counts, size = first_places(kept, counts.cumsum(0)), len(kept)
-            counts[1:] -= counts[:-1].clone()
-        return as_tensor(repeated(as_array(counts), size))
 
     def boxes(self, box_format: BoxFormat) -> tuple[Tensor, BoxFormat]:
         """``(n, 4)`` float32 or float64 boxes, and their format: as given, unless a batch mixes dtypes.
@@ -309,11 +265,9 @@ class _Side:
                     )
         boxes = self._cat("boxes", self._boxes, (4,), _NUMBERS)
         if len(set(map(_DTYPE, self._boxes))) > 1 and box_format != "xywh":
-            own = [
-                _to_xywh(_exact(b), box_format) for b, size in zip(self._boxes, self._box_sizes, strict=True) if size
-            ]
+            own = [to_xywh(exact(b), box_format) for b, size in zip(self._boxes, self._box_sizes, strict=True) if size]
             return torch.cat(own) if own else boxes, "xywh"
-        return _exact(boxes), box_format
+        return exact(boxes), box_format
 
     def scores(self) -> tuple[Tensor, Tensor | None]:
         """``(n,)`` floating point and, where a batch mixes dtypes, that of each, see :class:`Detections`."""
@@ -323,11 +277,11 @@ class _Side:
             return scores, None
         # joined in float64: float16 and bfloat16 have no common dtype but by rounding none of them in a wider one
         places = [SCORE_DTYPES.index(dtype) if number else 0 for dtype, number in zip(dtypes, self.counts, strict=True)]
-        exact = torch.cat(
+        exact_scores = torch.cat(
             [s.double().reshape(-1) for s, number in zip(self._values("scores"), self.counts, strict=True) if number]
         )
-        return exact, host_tensor(places, torch.int64).to(scores.device).index_select(
-            0, self.image_index(scores.device)
+        return exact_scores, host_tensor(places, torch.int64).to(scores.device).index_select(
+            0, self.image_index(scores.device, len(exact_scores))
         )
 
     def labels(self) -> Tensor:
@@ -516,7 +470,7 @@ def _image_sizes(labelled: _Side, detected: _Side, device: torch.device) -> tupl
                 height = width = math.nan
             if not (0 < height < math.inf and 0 < width < math.inf):
                 raise ValueError(
-                    f"{_sized(labelled, detected, index).at(index, 'image_size')} must be (height, width) in pixels,"
+                    f"{sized_by(labelled, detected, index).at(index, 'image_size')} must be (height, width) in pixels,"
                     f" both above 0, but is {size!r}."
                 )
             rows[index] = height, width
@@ -526,128 +480,3 @@ def _image_sizes(labelled: _Side, detected: _Side, device: torch.device) -> tupl
 def _image_size(side: _Side, index: int) -> Any:
     size = side.images[index].get("image_size")
     return getattr(side._boxes[index], "canvas_size", None) if size is None else size
-
-
-def _sized(labelled: _Side, detected: _Side, index: int) -> _Side:
-    """The side that gives the size of an image."""
-    return detected if labelled.images[index].get("image_size") is None else labelled
-
-
-def _exact(boxes: Tensor) -> Tensor:
-    """Boxes in a dtype in which their differences are as good as pycocotools': float32 and float64 as they are."""
-    return boxes if boxes.dtype in _PARTS_OF_COMPLEX else boxes.double()
-
-
-def _to_xywh(boxes: Tensor, box_format: BoxFormat) -> Tensor:
-    """``(n, 4)`` float64 xywh, converted in the boxes' own dtype first."""
-    if box_format == "xyxy":
-        boxes = boxes.clone(memory_format=torch.contiguous_format)
-        first, second = _corners(boxes)
-        second -= first  # writes widths and heights over it
-    elif box_format == "cxcywh":
-        from torchvision.ops import box_convert  # here: the other formats do not need torchvision
-
-        boxes = box_convert(boxes, box_format, "xywh")
-    return boxes.double()
-
-
-def _extent(boxes: Tensor, box_format: BoxFormat) -> Tensor:
-    """``(n, 2)`` widths and heights."""
-    if box_format != "xyxy":
-        return boxes[:, 2:]
-    first, second = _corners(boxes)
-    return _as_real(second - first)
-
-
-def _corners(boxes: Tensor) -> tuple[Tensor, ...]:
-    """The two corners of ``(n, 4)`` xyxy boxes, ``(n,)`` complex: with one number a corner they take half the time.
-
-    Of half precision, of which there are no complex numbers to speak of, ``(n, 2)``.
-    """
-    corners = boxes.view(len(boxes), 2, 2)
-    return (torch.view_as_complex(corners) if boxes.dtype in _PARTS_OF_COMPLEX else corners).unbind(1)
-
-
-def _as_real(corners: Tensor) -> Tensor:
-    return torch.view_as_real(corners) if corners.is_complex() else corners
-
-
-def _limits(floats: Sequence[Tensor], integers: Sequence[Tensor]) -> tuple[list[tuple[float, float]], tuple[int, int]]:
-    """The lowest and highest of each column of floats, and of all int64 together, in one transfer to the host.
-
-    1 and 1 of an empty column; a NaN among values makes both NaN.
-    """
-    float_limits, integer_limits = (
-        [limit for column in columns for limit in (column.aminmax() if column.numel() else [column.new_ones(())] * 2)]
-        for columns in (floats, integers)
-    )
-    bits = torch.stack(float_limits).double().view(torch.int64)
-    host = torch.cat((bits, torch.stack(integer_limits))).cpu()
-    limits, found = host[: len(bits)].view(torch.float64).tolist(), host[len(bits) :].tolist()
-    return list(zip(limits[::2], limits[1::2], strict=True)), (min(found), max(found))
-
-
-def _check_units(*sides: tuple[_Side, Tensor]) -> None:
-    """Say so where the boxes of one side look like shares of the image, and those of the other like pixels."""
-    shares = [_look_normalised(boxes) for _, boxes in sides]
-    if any(shares) and not all(shares):
-        _warn_of_units(sides[shares.index(True)][0].name)
-
-
-def _look_normalised(boxes: Tensor) -> bool:
-    """Whether all lie in [0, 1], and not only in the corners of it, where boxes that are none are put."""
-    within = bool(len(boxes)) and bool(((boxes >= 0) & (boxes <= 1)).all())
-    return within and bool((boxes != boxes.round()).any())
-
-
-@cache
-def _warn_of_units(side: str) -> None:
-    other = "target" if side == "preds" else "preds"
-    warnings.warn(
-        f"The boxes of `{side}` all lie in [0, 1], those of `{other}` do not: these look normalised. Give both in"
-        " pixels: multiply the boxes by the width and height of the image.",
-        InputWarning,
-        stacklevel=2,
-    )
-
-
-def _refuse(
-    detected: _Side, labelled: _Side, d_boxes: Tensor, g_boxes: Tensor, scores: Tensor, area: Tensor, crowd: Tensor,
-    image_sizes: Tensor, box_format: BoxFormat, formats: tuple[BoxFormat, BoxFormat],
-) -> None:  # fmt: skip
-    """Name the first value that makes no sense, its image and the remedy."""
-
-    def sound_boxes(boxes: Tensor, box_format: BoxFormat) -> Tensor:
-        extent = _extent(boxes, box_format)
-        return boxes.isfinite().all(1) & ((extent >= 0) & (extent.double() <= _MOST_EXTENT)).all(1)
-
-    def box(boxes: Tensor) -> str:
-        order = "x1 <= x2 and y1 <= y2" if box_format == "xyxy" else "a width and height of at least 0"
-        most = min(_MOST_EXTENT, torch.finfo(boxes.dtype).max)
-        return f"a box in {box_format} format has finite numbers, {order}, and is at most {most:g} wide and high"
-
-    score = "a score lies in [0, 1]; pass logits through a sigmoid or softmax first"
-    checks = [
-        (detected, "boxes", sound_boxes(d_boxes, formats[0]), box(d_boxes)),
-        (labelled, "boxes", sound_boxes(g_boxes, formats[1]), box(g_boxes)),
-        (detected, "scores", (scores >= 0) & (scores <= 1), score),
-        (labelled, "iscrowd", (crowd == 0) | (crowd == 1), "an object is a crowd (1) or not (0)"),
-        (labelled, "area", (area >= 0) & area.isfinite(), "an area is finite and at least 0, in square pixels"),
-    ]
-    for side, key, sound, remedy in checks:
-        if not sound.all():
-            position = int((~sound).nonzero()[0])
-            index = int(side.image_index(torch.device("cpu"))[position])
-            value = side.images[index][key][position - sum(side.counts[:index])].tolist()
-            if key == "boxes" and _look_normalised(d_boxes if side is detected else g_boxes):
-                remedy += (
-                    ". All of them lie in [0, 1]: if they are normalised, check their format, and multiply them by"
-                )
-                remedy += " the width and height of the image"
-            raise ValueError(f"{side.at(index, key)} holds {value}: {remedy}.")
-    index = int(((image_sizes <= 0) | image_sizes.isinf()).any(1).nonzero()[0])
-    side = _sized(labelled, detected, index)
-    raise ValueError(
-        f"{side.at(index, 'image_size')} must be (height, width) in pixels, both above 0, but is"
-        f" {side.images[index]['image_size']}."
-    )

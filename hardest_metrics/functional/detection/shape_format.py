@@ -4,15 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hardest_metrics.functional.detection.boxes import Batch
+from hardest_metrics.functional.detection.checking import BoxFormat, check_box_format
 from hardest_metrics.functional.detection.geometry import IouType
 from hardest_metrics.functional.detection.keypoint_packing import Sigmas, checked_sigmas
-from hardest_metrics.functional.detection.packing import (
-    BoxFormat,
-    ImageDict,
-    check_box_format,
-    check_iou_type,
-    pack,
-)
+from hardest_metrics.functional.detection.packing import ImageDict, check_iou_type, pack
 
 #: COCO's number of detections that count, per image and label.
 _MOST, _MOST_OF_KEYPOINTS = 100, 20

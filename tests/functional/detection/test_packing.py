@@ -9,8 +9,9 @@ from torch import Tensor
 from torchvision.ops import box_convert
 
 from hardest_metrics.functional import pack
-from hardest_metrics.functional.detection import packing
-from hardest_metrics.functional.detection.packing import BoxFormat, no_labels
+from hardest_metrics.functional.detection import checking
+from hardest_metrics.functional.detection.checking import BoxFormat
+from hardest_metrics.functional.detection.packing import no_labels
 from hardest_metrics.input_warning import InputWarning
 
 PIXELS = torch.tensor([[48.0, 40, 90, 90], [10, 10, 20, 30]])
@@ -28,7 +29,7 @@ def image(boxes: Tensor, **more: Any) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def not_warned_yet() -> None:
-    packing._warn_of_units.cache_clear()
+    checking._warn_of_units.cache_clear()
 
 
 @pytest.mark.parametrize("box_format", ["xyxy", "xywh", "cxcywh"])
