@@ -10,9 +10,17 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 from torchvision.models import get_model
-from torchvision.models.detection import FCOS, FasterRCNN, KeypointRCNN, MaskRCNN, RetinaNet
+from torchvision.models.detection import (
+    FCOS,
+    FasterRCNN,
+    KeypointRCNN,
+    MaskRCNN,
+    RetinaNet,
+    faster_rcnn,
+    keypoint_rcnn,
+    mask_rcnn,
+)
 from torchvision.models.detection.anchor_utils import AnchorGenerator, DefaultBoxGenerator
-from torchvision.models.detection import faster_rcnn, keypoint_rcnn, mask_rcnn
 from torchvision.models.detection.ssd import SSD
 from torchvision.ops import MultiScaleRoIAlign
 
@@ -63,6 +71,7 @@ def _two_stage(family: type[FasterRCNN]) -> FasterRCNN:
 
 def small_mask_rcnn() -> nn.Module:
     """With a head for masks of few channels."""
+    torch.manual_seed(0)
     model: Any = _with_shapes(
         MaskRCNN, mask_roi_pool=_pool(), mask_head=_Masked.MaskRCNNHeads(32, (8,), 1),
         mask_predictor=_Masked.MaskRCNNPredictor(8, 8, N_CLASSES),
@@ -74,6 +83,7 @@ def small_mask_rcnn() -> nn.Module:
 
 def small_keypoint_rcnn() -> nn.Module:
     """With a head for keypoints of few channels."""
+    torch.manual_seed(0)
     return _with_shapes(
         KeypointRCNN, keypoint_roi_pool=_pool(), keypoint_head=_Posed.KeypointRCNNHeads(32, (8,)),
         keypoint_predictor=_Posed.KeypointRCNNPredictor(8, 17),
@@ -85,7 +95,6 @@ def _pool() -> Any:
 
 
 def _with_shapes(family: Any, **heads: Any) -> nn.Module:
-    torch.manual_seed(0)
     model: nn.Module = family(
         Backbone(), None, min_size=64, max_size=96, rpn_anchor_generator=_anchors(1), box_detections_per_img=6,
         box_roi_pool=MultiScaleRoIAlign(["0"], 7, 2), box_head=_Boxed.TwoMLPHead(32 * 7 * 7, 16),

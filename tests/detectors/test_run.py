@@ -4,12 +4,13 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from pycocotools import mask as coco_mask
 from torch import Tensor
 from torchvision.ops import box_convert
 
-from hardest_metrics import TotalFalse
 from hardest_metrics.data import read_annotations, read_detections, read_hardest_detections
 from hardest_metrics.data.lock import alone
 from hardest_metrics.detectors import Detected, WithLogits, detect
@@ -164,7 +165,9 @@ def small_rcnn(monkeypatch: pytest.MonkeyPatch, model: Any, weights: Path) -> An
 def test_masks_and_keypoints_read_back_are_what_the_detector_gave(
     iou_type: Any, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = small_rcnn(monkeypatch, small_mask_rcnn() if iou_type == "segm" else small_keypoint_rcnn(), tmp_path / "weights.pt")
+    model = small_rcnn(
+        monkeypatch, small_mask_rcnn() if iou_type == "segm" else small_keypoint_rcnn(), tmp_path / "weights.pt"
+    )
     data = tmp_path
     save_pictures(data / "images", 3)
     settings: dict[str, Any] = {"num_classes": N_CLASSES, "score_threshold": 0.15, "device": "cpu", "batch_size": 1}
@@ -175,22 +178,16 @@ def test_masks_and_keypoints_read_back_are_what_the_detector_gave(
     with torch.inference_mode():
         reference = [model([load_image(image) / 255])[0] for image in folder_images(data / "images")]
     found = read_detections(data / "out.json", images, iou_type=iou_type)
+    inside = 0
     for read, raw in zip(found, reference, strict=True):
         assert torch.equal(read["scores"], raw["scores"].double())
         if iou_type == "keypoints":
             assert torch.equal(read["keypoints"], raw["keypoints"].double())
-    target: list[dict[str, Any]] = [
-        {"masks": raw["masks"] > 0.5, "labels": raw["labels"], "image_id": number}
-        if iou_type == "segm"
-        else {"keypoints": raw["keypoints"], "labels": raw["labels"], "area": raw["scores"], "image_id": number}
-        for number, raw in enumerate(reference, start=1)
-    ]
-    if iou_type == "segm":  # of an empty mask nothing is like it
-        share = torch.cat([image["masks"].flatten(1).double().mean(1) for image in target])
-        assert 0 < float(share.min()) < float(share.max()) < 1
-    metric: Any = TotalFalse(iou_type=iou_type, box_format="xywh", score_threshold=0.15, iou_threshold=1.0)
-    metric.update(found, target)
-    assert metric.compute().hardness.sum() == 0
+        else:
+            decoded = np.stack([coco_mask.decode(mask) for mask in read["masks"]])
+            np.testing.assert_array_equal(decoded, (raw["masks"][:, 0] > 0.5).numpy())
+            inside += int(decoded.sum())
+    assert iou_type == "keypoints" or inside > 10
 
     detect(*given[:3], data / "boxes.json", **settings)
     assert {key for entry in json.loads((data / "boxes.json").read_text()) for key in entry} == {
