@@ -4,10 +4,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from pycocotools import mask as coco_mask
 from torch import Tensor
 from torchvision.ops import box_convert
 
@@ -16,6 +14,7 @@ from hardest_metrics.data.lock import alone
 from hardest_metrics.detectors import Detected, WithLogits, detect
 from hardest_metrics.detectors.image_files import folder_images, load_image
 from hardest_metrics.detectors.load import load_detector, read_weights
+from hardest_metrics.functional.detection.mask_packing import EncodedMasks
 from tests.detectors.small import MODEL, N_CLASSES, save_pictures, save_weights, small_keypoint_rcnn, small_mask_rcnn
 
 N_IMAGES = 7
@@ -184,9 +183,11 @@ def test_masks_and_keypoints_read_back_are_what_the_detector_gave(
         if iou_type == "keypoints":
             assert torch.equal(read["keypoints"], raw["keypoints"].double())
         else:
-            decoded = np.stack([coco_mask.decode(mask) for mask in read["masks"]])
-            np.testing.assert_array_equal(decoded, (raw["masks"][:, 0] > 0.5).numpy())
-            inside += int(decoded.sum())
+            masks, size = EncodedMasks.of([read], 0, "preds")
+            assert size is not None
+            dense = torch.stack([masks.dense(size, place) for place in range(len(masks))])
+            assert torch.equal(dense, raw["masks"][:, 0] > 0.5)
+            inside += int(dense.sum())
     assert iou_type == "keypoints" or inside > 10
 
     detect(*given[:3], data / "boxes.json", **settings)
