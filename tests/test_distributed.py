@@ -26,6 +26,7 @@ from hardest_metrics import (
     Ranking,
     TotalFalse,
 )
+from tests.functional.detection.shape_scenes import keypoint_scenes, mask_scenes
 from tests.scenes import BIG_ID, Batch, Scenery, false_alarms
 
 Result = TypeVar("Result")
@@ -142,6 +143,26 @@ def test_kinds_labels_and_confusions_are_those_of_one_process(
     expected = {**expected, "confusion": [column.tolist() for column in expected["confusion"]]}
     assert expected["confusion"][2][0] > 1
     assert processes(len(sizes), work) == [expected] * len(sizes)
+
+
+@pytest.mark.parametrize("iou_type", ["segm", "keypoints"])
+@pytest.mark.parametrize("sizes", [(6, 4), (10, 0)])
+def test_processes_rank_masks_and_keypoints_as_one_does(
+    processes: Processes[Any], sizes: tuple[int, ...], iou_type: Any
+) -> None:
+    preds, target = mask_scenes(10, seed=5) if iou_type == "segm" else keypoint_scenes(10, seed=5)
+    expected = TotalFalse("overlap", iou_type=iou_type, box_format="xywh")
+    expected.update(preds, target)
+
+    def work(rank: int) -> Any:
+        metric = TotalFalse("overlap", iou_type=iou_type, box_format="xywh")
+        start = sum(sizes[:rank])
+        for first in range(start, start + sizes[rank], 3):
+            batch = slice(first, min(first + 3, start + sizes[rank]))
+            metric.update(preds[batch], target[batch])
+        return [column.tolist() for column in metric.compute()]
+
+    assert processes(len(sizes), work) == [[column.tolist() for column in expected.compute()]] * len(sizes)
 
 
 def test_confusions_of_images_without_ids_are_refused_by_all_processes(processes: Processes[Any]) -> None:

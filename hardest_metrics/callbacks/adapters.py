@@ -4,6 +4,7 @@ Each adapter gives boxes, areas and pictures in the pixels of the image as it wa
 the network: an object's area decides what counts as small.
 """
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
 from types import SimpleNamespace
@@ -16,6 +17,8 @@ from torchvision.transforms.functional import InterpolationMode, resize
 
 from hardest_metrics.data.identity import image_number, posix
 from hardest_metrics.detection.inputs import Inputs, ToInputs
+from hardest_metrics.functional.detection.geometry import IouType
+from hardest_metrics.functional.detection.packing import check_iou_type
 
 _Size = tuple[float, float]  # height, width
 
@@ -27,7 +30,15 @@ class ImageProcessor(Protocol):
         """One dict an image: ``scores``, ``labels``, and ``boxes`` as corners in pixels of the target sizes."""
 
 
-def from_transformers(processor: ImageProcessor) -> ToInputs:
+class SegmentationProcessor(Protocol):
+    """Likewise of a model for instance segmentation, such as Mask2Former, MaskFormer or DETR with masks."""
+
+    @property
+    def post_process_instance_segmentation(self) -> Callable[..., Any]:
+        """One dict an image: a map of ids, or masks, as ``segmentation``, and what each is in ``segments_info``."""
+
+
+def from_transformers(processor: "ImageProcessor | SegmentationProcessor", iou_type: IouType = "bbox") -> ToInputs:
     """For detectors of `transformers`, where the step returns the model's outputs.
 
     Scores and labels are those of the processor, which knows whether the head is a softmax with a class for nothing or
@@ -39,8 +50,19 @@ def from_transformers(processor: ImageProcessor) -> ToInputs:
       ``area`` and ``iscrowd``, and where it makes them ``masks``. To predict, these may hold ``image_id`` and
       ``orig_size`` alone.
 
+    With ``iou_type="segm"`` detections have masks, of the size of the picture as it was, by the processor's
+    ``post_process_instance_segmentation``. Where it makes maps of ids alone, as DETR's does, masks do not overlap,
+    those that others cover are left out, and each pixel is some object's: such a model has to know backgrounds too.
+    The step returns all that the model does, or a dict of it. Labels may stand in the batch as ``mask_labels`` and
+    ``class_labels`` too, as Mask2Former's and MaskFormer's processors make them; ids and sizes these do not make: put
+    them into ``labels``, one dict an image.
+
     Args:
         processor: the model's, such as ``AutoImageProcessor.from_pretrained(name)``.
+        iou_type: ``"bbox"`` for boxes, ``"segm"`` for masks.
+
+    Raises:
+        ValueError: for keypoints.
 
     Example:
         >>> class Softmax:  # stands for a processor
@@ -57,19 +79,59 @@ def from_transformers(processor: ImageProcessor) -> ToInputs:
         >>> inputs.preds[0]["boxes"], inputs.images[0].shape
         (tensor([[ 0.,  0., 40., 30.]]), torch.Size([3, 30, 40]))
     """
+    check_iou_type(iou_type)
+    if iou_type == "keypoints":
+        raise ValueError("`iou_type` is 'keypoints', which this does not read: give a `to_inputs` of your own.")
 
     def to_inputs(outputs: Any, batch: Any) -> Inputs:
         if isinstance(outputs, Mapping):  # what models return is one, too
-            outputs = SimpleNamespace(logits=outputs["logits"], pred_boxes=outputs["pred_boxes"])
+            outputs = SimpleNamespace(**outputs)
         pixels, mask = batch["pixel_values"], batch.get("pixel_mask")
-        labels = batch["labels"] if "labels" in batch else [{}] * len(pixels)
+        labels = _labels_of_batch(batch, len(pixels))
         frames = _frames(labels, pixels, None if mask is None else mask == 0)
-        units = torch.tensor([frame.unit for frame in frames], dtype=torch.float32)
-        found = processor.post_process_object_detection(outputs, threshold=0.0, target_sizes=units)
+        reader: Any = processor
+        if iou_type == "segm":
+            found = _segments(reader, outputs, frames, (int(pixels.shape[-2]), int(pixels.shape[-1])))
+        else:
+            units = torch.tensor([frame.unit for frame in frames], dtype=torch.float32)
+            found = reader.post_process_object_detection(outputs, threshold=0.0, target_sizes=units)
         target = [_labelled(*pair, "class_labels") for pair in zip(labels, frames, strict=True)]
         return Inputs(found, target, _Pictures(pixels, frames))
 
     return to_inputs
+
+
+def _labels_of_batch(batch: Mapping[str, Any], number: int) -> list[Mapping[str, Any]]:
+    """One dict an image, with the masks and classes that stand beside ``labels``."""
+    labels: list[Mapping[str, Any]] = list(batch["labels"]) if "labels" in batch else [{}] * number
+    if "mask_labels" not in batch:
+        return labels
+    columns = zip(labels, batch["mask_labels"], batch["class_labels"], strict=True)
+    return [{**one, "masks": masks, "class_labels": classes} for one, masks, classes in columns]
+
+
+def _segments(
+    processor: SegmentationProcessor, outputs: Any, frames: "Sequence[_Frame]", whole: tuple[int, int]
+) -> list[dict[str, Tensor]]:
+    """Masks, scores and labels of each image, in pixels of the picture as it was: masks are of the padded image."""
+    read = processor.post_process_instance_segmentation
+    more = {"return_binary_maps": True} if "return_binary_maps" in inspect.signature(read).parameters else {}
+    sizes = [(round(whole[0] * frame.scale[0]), round(whole[1] * frame.scale[1])) for frame in frames]
+    found = []
+    for one, frame in zip(read(outputs, threshold=0.0, target_sizes=sizes, **more), frames, strict=True):
+        segments, masks = one["segments_info"], one["segmentation"]
+        if not segments:  # then there is a map whatever one asks for
+            masks = torch.zeros((0, *masks.shape[-2:]), dtype=torch.bool, device=masks.device)
+        elif masks.ndim == 2:
+            ids = masks.new_tensor([segment["id"] for segment in segments])
+            masks = masks == ids[:, None, None]
+        height, width = frame.original
+        found.append({
+            "masks": masks[:, :height, :width] > 0.5,
+            "scores": torch.tensor([segment["score"] for segment in segments], dtype=torch.float32),
+            "labels": torch.tensor([segment["label_id"] for segment in segments], dtype=torch.int64),
+        })  # fmt: skip
+    return found
 
 
 def from_rfdetr() -> ToInputs:
@@ -227,11 +289,13 @@ def _sizes(labels: Sequence[Mapping[str, Any]], key: str, default: list[list[int
 def _labelled(given: Mapping[str, Any], frame: _Frame, labels_key: str) -> dict[str, Any]:
     """Labels in pixels of the original, or of images without labels their ids and sizes."""
     target = {"image_size": frame.original} | {key: given[key] for key in ("image_id", "iscrowd") if key in given}
-    if "boxes" not in given:
+    if "boxes" not in given and "masks" not in given:
         return target
-    height, width = frame.unit
-    boxes = box_convert(given["boxes"], "cxcywh", "xyxy")
-    target |= {"boxes": boxes * boxes.new_tensor([width, height, width, height]), "labels": given[labels_key]}
+    target["labels"] = given[labels_key]
+    if "boxes" in given:
+        height, width = frame.unit
+        boxes = box_convert(given["boxes"], "cxcywh", "xyxy")
+        target["boxes"] = boxes * boxes.new_tensor([width, height, width, height])
     if "masks" in given:
         target["masks"] = frame.restored_masks(given["masks"])
     if "area" in given:  # it was resized with the picture

@@ -29,6 +29,11 @@ def parser() -> ArgumentParser:
         "--score-threshold", type=float, default=0.05, metavar="SCORE",
         help="keep detections of a higher score, in [0, 1] (default: %(default)s)",
     )  # fmt: skip
+    detector.add_argument(
+        "--iou-type", choices=["bbox", "segm", "keypoints"], default="bbox",
+        help="what is to be compared: segm: Mask R-CNN's masks are written too; keypoints: Keypoint R-CNN's"
+        " (default: %(default)s)",
+    )  # fmt: skip
     detector.add_argument("--device", metavar="NAME", help="where it runs: cpu, cuda, cuda:1 (default: a GPU, or cpu)")
     detector.add_argument(
         "--batch-size", type=int, default=4, metavar="N", help="images at a time (default: %(default)s)"

@@ -30,6 +30,7 @@ from hardest_metrics.cli.options import (
     boxes_in_words,
     ignored,
     labels_of,
+    name_sigmas,
     new_parser,
     query_settings,
     require_given,
@@ -122,6 +123,7 @@ def run(options: Namespace) -> int:
         annotations = read_annotations(options.annotations, options.split, ignored(options), options.iou_type)
         if not annotations.image_ids:
             raise ValueError(f"{options.annotations}: holds no images, so there is nothing to compare on.")
+        name_sigmas(options, annotations.categories)
         if options.weighting == "pixel":
             images = ImageSet(annotations, True, "")
             annotations = with_sizes(images, options, options.annotations, "another `weighting`").annotations
@@ -180,10 +182,6 @@ def _check(options: Namespace) -> None:
         raise ValueError(f"`detections` must be two files, the older first, but are {len(options.detections)}.")
     if not 1 <= options.top_k < 1 << 31:
         raise ValueError(f"`top_k` must be at least 1 and below 2^31, but is {options.top_k}.")
-    if options.report and options.iou_type != "bbox":
-        raise ValueError(
-            f"`report` shows boxes, but `iou_type` is {options.iou_type!r}: leave one out, and use `grid`."
-        )
     shapes_of(options)
     if options.max_worse is not None and options.max_worse < 0:
         raise ValueError(f"`max_worse` is a number of images, at least 0, but is {options.max_worse}.")
@@ -258,7 +256,10 @@ def _report(
 
     old, new = preds
     definition = f"{options.query}/{options.weighting}"
-    comparison = compare(annotations, {"new": new, "old": old}, query, [definition], estimators=[])
+    comparison = compare(
+        annotations, {"new": new, "old": old}, query, [definition], estimators=[],
+        iou_type=options.iou_type, sigmas=shapes_of(options)["sigmas"],
+    )  # fmt: skip
     rise = RankedBy("new", definition, "rise from old", found.ranking)
     comparison = replace(comparison, rankings=[rise, *comparison.rankings])
     detections = dict(zip(("Old detections", "New detections"), options.detections, strict=True))

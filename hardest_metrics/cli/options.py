@@ -124,9 +124,17 @@ def add_shape_options(group: Any) -> None:
         " and --max-detections is 20 unless given. Masks and keypoints need COCO files (default: %(default)s)",
     )  # fmt: skip
     group.add_argument(
-        "--sigmas", nargs="+", type=float, metavar="SIGMA",
-        help="how exactly each keypoint can be placed, a number for each (default: COCO's 17)",
+        "--sigmas", nargs="+", type=_number_or_file, metavar="SIGMA",
+        help="how exactly each keypoint can be placed, a number for each; or FILE.json, with such a list by category,"
+        ' its name or id: {"person": [...], "3": [...]} (default: COCO\'s 17)',
     )  # fmt: skip
+
+
+def _number_or_file(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def shapes_of(options: Namespace) -> dict[str, Any]:
@@ -137,9 +145,53 @@ def shapes_of(options: Namespace) -> dict[str, Any]:
     """
     from hardest_metrics.functional.detection.shape_format import ShapeFormat
 
+    sigmas = _sigmas_by_category(options)
     settings = {"box_format": "xywh", "iou_type": options.iou_type, "sigmas": options.sigmas}
+    if sigmas is not None:  # of names it is not known yet which labels they are
+        settings["sigmas"] = dict(enumerate(sigmas.values()))
     ShapeFormat(**settings)
     return settings
+
+
+def name_sigmas(options: Namespace, categories: Mapping[int, str]) -> None:
+    """Put sigmas by label where a file has them by category, once it is known what categories there are.
+
+    Raises:
+        ValueError: if the file has another category.
+    """
+    by_category = _sigmas_by_category(options)
+    if by_category is None:
+        return
+    sigmas: dict[int, Any] = {}
+    for category, values in by_category.items():
+        labels = [label for label, name in categories.items() if category in (name, str(label))]
+        if len(labels) != 1:
+            which = "several" if labels else "none"
+            known = ", ".join(f"{name} ({label})" for label, name in categories.items())
+            raise ValueError(
+                f"`sigmas` {options.sigmas[0]} has {category!r}, but {which} of the categories of the annotations is"
+                f" called so, or has such an id: {known}."
+            )
+        sigmas[labels[0]] = values
+    options.sigmas = sigmas
+
+
+def _sigmas_by_category(options: Namespace) -> dict[str, Any] | None:
+    """What the file holds that is given for sigmas; None where they are numbers, or by label already."""
+    given = options.sigmas
+    if not isinstance(given, list) or not any(isinstance(value, str) for value in given):
+        return None
+    from hardest_metrics.data.json_file import load_json
+
+    if len(given) > 1:
+        text = next(value for value in given if isinstance(value, str))
+        raise ValueError(f"`sigmas` must be numbers, or one JSON file alone, but {text!r} is among {len(given)}.")
+    content = load_json(given[0])
+    if not isinstance(content, dict) or not content:
+        raise ValueError(
+            f'`sigmas` {given[0]}: holds no list of numbers by category, such as {{"person": [0.1, 0.2]}}.'
+        )
+    return content
 
 
 def add_object_options(group: Any) -> None:

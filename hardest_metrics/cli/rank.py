@@ -36,6 +36,7 @@ from hardest_metrics.cli.options import (
     boxes_in_words,
     ignored,
     labels_of,
+    name_sigmas,
     new_parser,
     query_settings,
     require_given,
@@ -150,6 +151,7 @@ def run(options: Namespace) -> None:
         advance = partial(progress.advance, bar)
         images, preds, members = _read(options)
         annotations = images.annotations
+        name_sigmas(options, annotations.categories)
         query = Query(**settings, labels=labels_of(options, annotations))
         progress.reset(bar, description="ranking", total=len(preds))
         matched = options.estimator not in UNCERTAINTIES

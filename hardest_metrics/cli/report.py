@@ -16,15 +16,18 @@ from hardest_metrics.cli.options import (
     PROGRAM,
     add_box_options,
     add_ignore_options,
+    add_shape_options,
     add_split_option,
     as_options,
     check_n_samples,
     check_names,
     ignored,
     labels_of,
+    name_sigmas,
     new_parser,
     query_settings,
     require_given,
+    shapes_of,
 )
 from hardest_metrics.cli.terminal import noted, printable, progress_bar, results_console
 from hardest_metrics.comparison.detectors import detector_names
@@ -83,6 +86,7 @@ def parser() -> ArgumentParser:
         " fills; overlap: the share of its box that true positives cover, each counted (default: none)",
     )  # fmt: skip
     add_box_options(query)
+    add_shape_options(query)
 
     estimates = report.add_argument_group("without labels", "Estimates of what the query would say.")
     estimates.add_argument(
@@ -134,6 +138,9 @@ def _check(options: Namespace) -> dict[str, str]:
             f" {PROGRAM} report --help."
         )  # fmt: skip
     require_given(options, "report", ("detections", "out"))
+    shapes_of(options)
+    if options.estimators and options.iou_type != "bbox":
+        raise ValueError(f"`estimators` go by boxes, but `iou_type` is {options.iou_type!r}: leave one out.")
     inputs = [path for path in [options.annotations, *options.detections] if path]
     check_inputs(inputs)
     check_names(options.estimators, "estimators", estimate_named)
@@ -161,6 +168,7 @@ def _compare(
         raise ValueError(
             f"{options.annotations or options.detections[0]}: holds no images, so there is nothing to rank."
         )
+    name_sigmas(options, annotations.categories)
     kinds = reversed(DEFINITIONS) if ALL in options.query else options.query  # the page begins with both kinds
     weightings = WEIGHTINGS if ALL in options.weighting else options.weighting
     if "pixel" in weightings:
@@ -169,7 +177,7 @@ def _compare(
     comparison = compare(
         annotations,
         {
-            name: parse_detections(documents[path], path, annotations, ignored(options))
+            name: parse_detections(documents[path], path, annotations, ignored(options), options.iou_type)
             for name, path in detectors.items()
         },
         Query(**settings, labels=labels_of(options, annotations)),
@@ -179,6 +187,8 @@ def _compare(
         on_progress=lambda what, done, total: progress.update(
             bar, description=printable(what), completed=done, total=total
         ),
+        iou_type=options.iou_type,
+        sigmas=shapes_of(options)["sigmas"],
     )
     if not comparison.rankings:
         raise ValueError(f"`estimators` leave nothing to rank by: {' '.join(comparison.notes)}")
@@ -194,7 +204,9 @@ def _images(options: Namespace, documents: Mapping[str, Any]) -> ImageSet:
     if labelled and options.estimators and not Path(options.annotations).is_dir():
         labelled = bool(load_coco(options.annotations).get("annotations"))
     if labelled:
-        return ImageSet(read_annotations(options.annotations, options.split, ignored(options)), True, "")
+        return ImageSet(
+            read_annotations(options.annotations, options.split, ignored(options), options.iou_type), True, ""
+        )
     return unlabelled_images(options, documents)
 
 

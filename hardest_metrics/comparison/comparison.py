@@ -1,11 +1,12 @@
 """The values that a comparison consists of."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hardest_metrics.data.annotations import Annotations
 from hardest_metrics.functional.detection.matching import Query
 from hardest_metrics.functional.detection.packing import ImageDict
+from hardest_metrics.functional.detection.shape_format import ShapeFormat
 from hardest_metrics.ranking import Ranking
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Comparison:
             then one of each of :data:`hardest_metrics.functional.agreement.MEASURES`), in the order of `rankings`
             without those by labels; empty without labels.
         notes: what a reader should know: which estimates are missing and why, and what makes little sense.
+        shapes: what was compared, and how boxes are given.
     """
 
     annotations: Annotations
@@ -54,6 +56,7 @@ class Comparison:
     rankings: list[RankedBy]
     agreement: "pd.DataFrame"
     notes: tuple[str, ...] = ()
+    shapes: ShapeFormat = field(default_factory=lambda: ShapeFormat("xywh"))
 
     def __repr__(self) -> str:
         n_images, detectors = len(self.annotations.image_ids), ", ".join(self.detections)

@@ -20,8 +20,11 @@ from hardest_metrics.data.annotations import Annotations
 from hardest_metrics.detection.box_errors import BoxErrors
 from hardest_metrics.detection.naming import DEFINITIONS, make_estimator
 from hardest_metrics.functional.agreement import MEASURES
+from hardest_metrics.functional.detection.geometry import IouType
+from hardest_metrics.functional.detection.keypoint_packing import Sigmas
 from hardest_metrics.functional.detection.matching import Query
 from hardest_metrics.functional.detection.packing import ImageDict
+from hardest_metrics.functional.detection.shape_format import ShapeFormat
 from hardest_metrics.input_warning import quietly
 from hardest_metrics.metric import HardnessMetric
 from hardest_metrics.names import WEIGHTINGS
@@ -59,6 +62,8 @@ def compare(
     seed: int = 0,
     kept: Kept | None = None,
     on_progress: Callable[[str, int, int], None] = lambda what, done, total: None,
+    iou_type: IouType = "bbox",
+    sigmas: Sigmas | None = None,
 ) -> Comparison:
     """Rank images by their labels and by estimates that need none, and say how far the estimates can be trusted.
 
@@ -79,6 +84,9 @@ def compare(
         seed: of estimators that draw samples.
         kept: where rankings of earlier calls are, and where those of this one go; None to keep none.
         on_progress: told what is done next, how many steps are done and how many there are.
+        iou_type: what is compared: ``"bbox"``, ``"segm"`` or ``"keypoints"``, see :class:`~hardest_metrics.TotalFalse`.
+            Estimates are of boxes alone.
+        sigmas: of keypoints.
 
     Raises:
         TypeError, ValueError: if an argument makes no sense.
@@ -109,9 +117,9 @@ def compare(
             definitions = [name for name in definitions if not name.endswith(_BY_PIXELS)]
             images = "1 image has" if unsized == 1 else f"{unsized} images have"
             notes.append(f"pixel weighting: left out, as {images} no width and height.")
-    run = _Run(
-        annotations, dict(detections), query or Query(), tuple(dict.fromkeys(definitions)), n_samples, seed, kept
-    )
+    shapes = ShapeFormat("xywh", iou_type, sigmas)
+    query = query or Query(max_detections=shapes.most_detections(None))
+    run = _Run(annotations, dict(detections), query, tuple(dict.fromkeys(definitions)), n_samples, seed, kept, shapes)
     wanted = [estimate_named(name) for name in dict.fromkeys(ESTIMATES if estimators is None else estimators)]
     by_labels: list[Estimate | None] = [None] if run.labelled else []
     steps = [(detector, estimate) for detector in run.detections for estimate in (*by_labels, *wanted)]
@@ -137,6 +145,7 @@ def compare(
             *(f"{', '.join(dict.fromkeys(of))}: left out, as {why}" for why, of in left_out.items()),
             *run.warnings(),
         ),
+        shapes,
     )
 
 
@@ -153,6 +162,7 @@ class _Run:
     n_samples: int
     seed: int
     kept: Kept | None
+    shapes: ShapeFormat
     folds: dict[tuple[str, str], list[Fold]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -182,6 +192,8 @@ class _Run:
 
     def _obstacle(self, detector: str, estimate: Estimate) -> str | None:
         """Why the data do not allow an estimate, None if they do."""
+        if self.shapes.iou_type != "bbox":
+            return f"estimates are of boxes, but {self.shapes.iou_type} are compared."
         if estimate.of_committee and len(self.detections) < 2:
             return "the committee that judges a detector is all others, and there is but one."
         if estimate.of_logits and any("logits" not in image for image in self.detections[detector]):
@@ -239,6 +251,8 @@ class _Run:
             "query": asdict(self.query),
             "estimate": estimate.name if estimate else LABELS,
         }
+        if self.shapes.iou_type != "bbox":
+            parts["shapes"] = self.shapes.settings
         if estimate is None or not estimate.of_any_query:
             parts["definition"] = definition
         if estimate is not None and estimate.of_committee:
@@ -287,7 +301,7 @@ class _Run:
         query = query or self.query
         return DEFINITIONS[kind](
             cast(Any, weighting), query.score_threshold, query.iou_threshold, query.labels, query.area_range,
-            query.max_detections, box_format="xywh",
+            query.max_detections, box_format="xywh", iou_type=self.shapes.iou_type, sigmas=self.shapes.sigmas,
         )  # fmt: skip
 
     def _estimator(

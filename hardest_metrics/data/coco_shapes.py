@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from hardest_metrics.data.json_file import Entries, is_integer, is_number
 from hardest_metrics.functional.detection.geometry import IouType
@@ -108,4 +110,23 @@ def lists_per_image(values: Sequence[Any], rows: NDArray[np.int64], images: int)
     found: list[list[Any]] = [[] for _ in range(images)]
     for row, value in zip(rows.tolist(), values, strict=True):
         found[row].append(value)
+    return found
+
+
+def rles_of(masks: Tensor) -> list[dict[str, Any]]:
+    """Masks as they stand under ``segmentation`` in COCO's files: RLEs with ``size`` and ``counts``, a string.
+
+    Args:
+        masks: ``(n, H, W)`` bool.
+
+    Example:
+        >>> rles_of(torch.tensor([[[False, True], [False, True]]]))
+        [{'size': [2, 2], 'counts': '22'}]
+    """
+    from pycocotools import mask as coco
+
+    found = []
+    for mask in masks.to(torch.uint8).cpu().numpy():
+        rle = coco.encode(np.asfortranarray(mask))
+        found.append({"size": [int(extent) for extent in rle["size"]], "counts": rle["counts"].decode("ascii")})
     return found

@@ -13,6 +13,8 @@ from torchvision.models import detection, get_model, list_models
 from torchvision.models.detection.generalized_rcnn import GeneralizedRCNN
 
 from hardest_metrics.data.json_file import PathLike
+from hardest_metrics.functional.detection.geometry import IouType
+from hardest_metrics.functional.detection.packing import check_iou_type
 
 # The files of COCO weights, named as torchvision names them by the start of their SHA-256, that come from a time when
 # batch normalisation in detectors had no epsilon. torchvision takes it away when it downloads them itself.
@@ -71,25 +73,38 @@ def read_weights(path: PathLike) -> Weights:
 
 
 def load_detector(
-    name: str, weights: Weights, num_classes: int | None = None, score_threshold: float = 0.05
+    name: str,
+    weights: Weights,
+    num_classes: int | None = None,
+    score_threshold: float = 0.05,
+    iou_type: IouType = "bbox",
 ) -> nn.Module:
-    """A torchvision detector in evaluation mode, for its boxes, labels and scores alone.
+    """A torchvision detector in evaluation mode, for its boxes, labels and scores.
 
-    Masks and keypoints, which take most of the time of detectors that have them, are left out.
+    Masks and keypoints, which take most of the time of detectors that have them, are left out unless asked for.
 
     Args:
         name: one of ``torchvision.models.list_models(module=torchvision.models.detection)``.
         weights: of this detector.
         num_classes: the classes it was made with, background included; by default :func:`default_num_classes`.
         score_threshold: only detections of a score above it are given, in [0, 1].
+        iou_type: ``"segm"`` for masks, ``"keypoints"`` for these as well.
 
     Raises:
-        ValueError: when torchvision has no such detector, or the weights are not for it; the message names those that
-            differ.
+        ValueError: when torchvision has no such detector, it gives no masks or keypoints, or the weights are not for
+            it; the message names those that differ.
     """
     if not 0 <= score_threshold <= 1:
         raise ValueError(f"`score_threshold` must be in [0, 1], but is {score_threshold}.")
+    check_iou_type(iou_type)
     model = _build(name, default_num_classes(name) if num_classes is None else num_classes)
+    heads: Any = getattr(model, "roi_heads", None)
+    gives = {"bbox": True, "segm": heads and heads.has_mask(), "keypoints": heads and heads.has_keypoint()}
+    if not gives[iou_type]:
+        raise ValueError(
+            f"`iou_type` is {iou_type!r}, which {name} does not give: Mask R-CNN gives masks, and Keypoint R-CNN"
+            " keypoints."
+        )
     _load(model, name, weights)
     if weights.sha256[:8] in _WITHOUT_EPSILON:
         for module in model.modules():
@@ -98,7 +113,10 @@ def load_detector(
     postprocessing: Any = model
     if isinstance(model, GeneralizedRCNN):
         postprocessing = model.roi_heads
-        postprocessing.mask_predictor = postprocessing.keypoint_predictor = None
+        if iou_type != "segm":
+            postprocessing.mask_predictor = None
+        if iou_type != "keypoints":
+            postprocessing.keypoint_predictor = None
     postprocessing.score_thresh = score_threshold
     return model.eval()
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torchvision.ops import box_convert
 
 from hardest_metrics.data.atomic import atomic_write, remove_unfinished
+from hardest_metrics.data.coco_shapes import rles_of
 from hardest_metrics.data.digest import content_digest
 from hardest_metrics.data.json_file import PathLike
 from hardest_metrics.data.lock import alone
@@ -20,6 +21,7 @@ from hardest_metrics.detectors.image_files import ImageFile, coco_images, folder
 from hardest_metrics.detectors.load import default_num_classes, device_named, load_detector, read_weights
 from hardest_metrics.detectors.part_file import PartFile
 from hardest_metrics.detectors.with_logits import WithLogits
+from hardest_metrics.functional.detection.geometry import IouType
 
 _EXPORTED = ("boxes", "labels", "scores", "logits")
 
@@ -50,6 +52,7 @@ def detect(
     logits: PathLike | None = None,
     num_classes: int | None = None,
     score_threshold: float = 0.05,
+    iou_type: IouType = "bbox",
     batch_size: int = 4,
     device: str | None = None,
     progress: Progress | None = None,
@@ -74,6 +77,8 @@ def detect(
             :class:`WithLogits` besides boxes (corners), labels and scores.
         num_classes: the classes the detector was made with, background included; by default 91, 2 for Keypoint R-CNN.
         score_threshold: only detections of a score above it are kept, in [0, 1].
+        iou_type: ``"segm"`` for Mask R-CNN's masks in `out` as well, as RLEs of what lies above 0.5; ``"keypoints"``
+            for Keypoint R-CNN's, x, y and 1 each.
         batch_size: images at a time.
         device: where to run, such as ``"cuda:1"``; by default the GPU, if there is one.
         progress: shows how far it is.
@@ -93,7 +98,7 @@ def detect(
     if num_classes is None:
         num_classes = default_num_classes(model)
     loaded = read_weights(weights)
-    detector = load_detector(model, loaded, num_classes, score_threshold).to(place)
+    detector = load_detector(model, loaded, num_classes, score_threshold, iou_type).to(place)
     settings = {
         "model": model,
         "weights": f"sha256:{loaded.sha256}",
@@ -102,6 +107,8 @@ def detect(
         "device": place.type,
         "logits": "yes" if logits else "no",
     }
+    if iou_type != "bbox":
+        settings["iou_type"] = iou_type
     with alone(written, _refuse), PartFile(f"{out}.part", settings) as part:
         for folder in {path.parent for path in written}:
             remove_unfinished(folder)
@@ -171,9 +178,19 @@ def _detect_batch(detector: nn.Module, pixels: Sequence[Tensor], device: torch.d
     except torch.cuda.OutOfMemoryError as error:
         raise ValueError(f"{len(pixels)} images do not fit into the GPU. Lower `batch_size`.") from error
     return [
-        {"size": image.shape[-2:]} | {key: _numbers(found[key]) for key in _EXPORTED if key in found}
+        {"size": image.shape[-2:]} | {key: _numbers(found[key]) for key in _EXPORTED if key in found} | _shapes(found)
         for image, found in zip(pixels, detections, strict=True)
     ]
+
+
+def _shapes(found: dict[str, Tensor]) -> dict[str, Any]:
+    """Masks and keypoints, where there are some, as COCO's results have them."""
+    shapes: dict[str, Any] = {}
+    if "masks" in found:
+        shapes["segmentation"] = rles_of(found["masks"][:, 0] > 0.5)
+    if "keypoints" in found:
+        shapes["keypoints"] = _numbers(found["keypoints"].flatten(1))
+    return shapes
 
 
 def _numbers(values: Tensor) -> list[Any]:
@@ -191,8 +208,12 @@ def _images(part: PartFile) -> Iterator[dict[str, Any]]:
 def _coco_results(file: ImageFile, image: dict[str, Any]) -> Iterator[dict[str, Any]]:
     boxes = box_convert(torch.tensor(image["boxes"], dtype=torch.float32).reshape(-1, 4), "xyxy", "xywh").tolist()
     scores = torch.tensor(image["scores"], dtype=torch.float32).tolist()
-    for label, box, score in zip(image["labels"], boxes, scores, strict=True):
-        yield {"image_id": file.image_id, "category_id": label, "bbox": box, "score": score}
+    shapes = {key: image[key] for key in ("segmentation", "keypoints") if key in image}
+    if "keypoints" in shapes:
+        shapes["keypoints"] = torch.tensor(shapes["keypoints"], dtype=torch.float32).tolist()
+    for place, (label, box, score) in enumerate(zip(image["labels"], boxes, scores, strict=True)):
+        entry = {"image_id": file.image_id, "category_id": label, "bbox": box, "score": score}
+        yield entry | {key: of[place] for key, of in shapes.items()}
 
 
 def _write_array(path: PathLike, entries: Iterable[Any]) -> int:

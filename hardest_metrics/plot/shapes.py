@@ -9,14 +9,8 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from hardest_metrics.functional.detection.geometry import Geometry
-from hardest_metrics.functional.detection.keypoints import Keypoints
+from hardest_metrics.functional.detection.keypoints import COCO_LIMBS, Keypoints
 from hardest_metrics.functional.detection.masks import Masks
-
-#: Which of COCO's 17 keypoints of a person are joined, counted from 0.
-_LIMBS = (
-    (15, 13), (13, 11), (16, 14), (14, 12), (11, 12), (5, 11), (6, 12), (5, 6), (5, 7), (6, 8), (7, 9), (8, 10),
-    (1, 2), (0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 6),
-)  # fmt: skip
 
 _OPACITY = 0.4  # of a mask, of 1
 
@@ -86,7 +80,7 @@ def _draw_skeleton(picture: Image.Image, points: Tensor, visible: Tensor, line: 
     """Labelled points, and where they are COCO's of a person what joins them."""
     draw = ImageDraw.Draw(picture)
     at, seen = [(float(x), float(y)) for x, y in points.tolist()], visible.tolist()
-    limbs = _LIMBS if len(at) == 17 else ()
+    limbs = COCO_LIMBS if len(at) == 17 else ()
     for start, end in limbs:
         if seen[start] and seen[end]:
             for part in _dashes(at[start], at[end], line.dash):

@@ -1,4 +1,4 @@
-"""The boxes of a page: what became of each, packed into few bytes."""
+"""The boxes of a page, and the masks or keypoints in them: what became of each, packed into few bytes."""
 
 from collections.abc import Sequence
 from enum import IntEnum
@@ -13,8 +13,10 @@ from hardest_metrics.functional.detection.boxes import Batch
 from hardest_metrics.functional.detection.hardness import named_weighting, weighed
 from hardest_metrics.functional.detection.kinds import error_kinds
 from hardest_metrics.functional.detection.matching import Matches, Outcome, Query, match
-from hardest_metrics.functional.detection.packing import ImageDict, no_labels, pack
+from hardest_metrics.functional.detection.packing import ImageDict, no_labels
+from hardest_metrics.functional.detection.shape_format import ShapeFormat
 from hardest_metrics.functional.detection.weighting import WeightingName
+from hardest_metrics.report.lines import Lines, lines_of
 
 #: Detections below the query's score threshold that are shown of an image: those of highest score.
 MOST_BELOW = 20
@@ -54,6 +56,9 @@ class ShownBoxes(NamedTuple):
         objects: ``(n,)`` int64, which object of its image a box is, or found, in the order of the labels; -1 for none.
         counts: ``(N,)`` int64, boxes an image.
         weights: by weighting, ``(k,)`` float64 of the boxes that are errors, in their order.
+        least_sizes: ``(N, 2)`` float64, width and height of each image that hold its boxes, at least 1; that of its
+            masks, where there are some.
+        lines: what is drawn of the mask, or the keypoints, in each box; None of boxes alone.
     """
 
     xyxy: Tensor
@@ -64,12 +69,19 @@ class ShownBoxes(NamedTuple):
     objects: Tensor
     counts: Tensor
     weights: dict[WeightingName, Tensor]
+    least_sizes: Tensor
+    lines: Lines | None
 
-    def extents(self) -> Tensor:
-        """``(N, 2)`` float64: the least width and height of each image that hold its boxes, at least 1."""
-        image = torch.arange(len(self.counts)).repeat_interleave(self.counts)
-        extents = torch.ones(len(self.counts), 2, dtype=torch.float64)
-        return extents.scatter_reduce_(0, image[:, None].expand(-1, 2), self.xyxy[:, 2:], "amax")
+    @classmethod
+    def joined(cls, parts: "Sequence[ShownBoxes]") -> "ShownBoxes":
+        """Those of several, at least one, in their order; all weighed alike."""
+        columns = ("xyxy", "scores", "labels", "kinds", "causes", "objects", "counts", "least_sizes")
+        lines = [part.lines for part in parts if part.lines is not None]
+        return cls(
+            **{name: torch.cat([getattr(part, name) for part in parts]) for name in columns},
+            weights={name: torch.cat([part.weights[name] for part in parts]) for name in parts[0].weights},
+            lines=Lines.joined(lines) if lines else None,
+        )
 
     def packed(self, sizes: Tensor, labels: Tensor) -> NDArray[np.uint16]:
         """``(9, n)``: left, top, right, bottom in units of 1/:data:`SCALE`; score; label's place; kind; cause; object.
@@ -91,6 +103,7 @@ def shown_boxes(
     target: Sequence[ImageDict] | None,
     query: Query,
     weightings: Sequence[WeightingName] = (),
+    shapes: ShapeFormat | None = None,
 ) -> ShownBoxes:
     """What became of the boxes of each image.
 
@@ -102,6 +115,7 @@ def shown_boxes(
         target: one dict an image, likewise; None where there are no labels.
         query: which boxes count.
         weightings: by which errors are weighed.
+        shapes: what is compared; None for boxes.
 
     Example:
         >>> pred = {
@@ -113,7 +127,8 @@ def shown_boxes(
         >>> [Kind(kind).name for kind in shown_boxes([pred], [missed], Query()).kinds.tolist()]
         ['FALSE_POSITIVE', 'BELOW_THRESHOLD', 'FALSE_NEGATIVE']
     """
-    batch = pack(preds, no_labels(len(preds)) if target is None else target, "xywh")
+    shapes = ShapeFormat("xywh") if shapes is None else shapes
+    batch = shapes.pack(preds, no_labels(len(preds)) if target is None else target)
     detections, objects = batch.detections, batch.ground_truth
     below = detections.scores < query.lowest_score
     found = _unjudged(batch, query) if target is None else _judged(batch, query, weightings)
@@ -129,8 +144,20 @@ def shown_boxes(
 
     kinds = joined(*found.kinds)
     is_error = (kinds == Kind.FALSE_POSITIVE) | (kinds == Kind.FALSE_NEGATIVE)
+    xyxy = joined(detections.xyxy, objects.xyxy)
+    of_image = image.index_select(0, by_image)
+    least_sizes = torch.ones(len(batch), 2, dtype=torch.float64)
+    least_sizes.scatter_reduce_(0, of_image[:, None].expand(-1, 2), xyxy[:, 2:], "amax")
+    lines = None
+    if shapes.iou_type != "bbox":
+        sizes = batch.image_sizes.flip(1)
+        if shapes.iou_type == "segm":
+            least_sizes = torch.where(sizes.isnan(), least_sizes, sizes)
+        found_shapes = detections.geometry.take(shown)
+        both = found_shapes.joined([found_shapes, objects.geometry.take(lost)]).take(by_image)
+        lines = lines_of(both, least_sizes[of_image, 0])
     return ShownBoxes(
-        xyxy=joined(detections.xyxy, objects.xyxy),
+        xyxy=xyxy,
         scores=joined(detections.scores.double(), torch.full((len(objects),), torch.nan, dtype=torch.float64)),
         labels=joined(detections.labels, objects.labels),
         kinds=kinds,
@@ -138,6 +165,8 @@ def shown_boxes(
         objects=joined(*found.objects),
         counts=image.bincount(minlength=len(batch)),
         weights={name: joined(*weights)[is_error] for name, weights in found.weights.items()},
+        least_sizes=least_sizes,
+        lines=lines,
     )
 
 

@@ -16,12 +16,21 @@ from hardest_metrics import __version__
 from hardest_metrics.comparison import LABELS, Comparison, RankedBy
 from hardest_metrics.data.digest import content_digest
 from hardest_metrics.data.json_file import PathLike
-from hardest_metrics.functional.detection.matching import Query
+from hardest_metrics.functional.detection.keypoint_packing import checked_sigmas
 from hardest_metrics.functional.detection.weighting import WeightingName
 from hardest_metrics.names import WEIGHTINGS
-from hardest_metrics.report.boxes import MOST_BELOW, shown_boxes
+from hardest_metrics.report.boxes import MOST_BELOW, ShownBoxes, shown_boxes
+from hardest_metrics.report.lines import limbs_of
 from hardest_metrics.report.probabilities import reliabilities
 from hardest_metrics.report.words import words_for
+
+_BATCH_SIZE = 256  # images whose boxes are matched at a time
+
+_SIMILARITIES = {
+    "bbox": ("IoU threshold", "least intersection over union of a match"),
+    "segm": ("IoU threshold", "least intersection over union of the masks of a match"),
+    "keypoints": ("OKS threshold", "least object keypoint similarity of a match"),
+}
 
 
 def facts_of(
@@ -65,7 +74,7 @@ def facts_of(
         "notes": list(comparison.notes),
         "threshold": comparison.query.lowest_score,
         "mostBelow": MOST_BELOW,
-        "query": _in_words(comparison.query, annotations.categories),
+        "query": _in_words(comparison, annotations.categories),
         "settings": list(settings.items()),
         "versions": _versions(),
         "inputs": [[Path(file).name, digest] for file, digest in inputs.items()],
@@ -84,16 +93,22 @@ def boxes_of(comparison: Comparison, order: Sequence[int], sizes: Sequence[tuple
     target = [annotations.target[i] for i in order]
     labelled = all(image.get("boxes") is not None for image in target)
     weightings = _weightings(comparison)
-    shown = [
-        shown_boxes([preds[i] for i in order], target if labelled else None, comparison.query, weightings)
-        for preds in comparison.detections.values()
-    ]
+    shown = []
+    for preds in comparison.detections.values():
+        parts = []
+        for start in range(0, len(order), _BATCH_SIZE):
+            batch = slice(start, start + _BATCH_SIZE)
+            of_batch = [preds[i] for i in order[batch]], target[batch] if labelled else None
+            parts.append(shown_boxes(*of_batch, comparison.query, weightings, comparison.shapes))
+        shown.append(ShownBoxes.joined(parts))
     labels = torch.cat([boxes.labels for boxes in shown]).unique()
-    extents = torch.stack([boxes.extents() for boxes in shown]).amax(0)
+    extents = torch.stack([boxes.least_sizes for boxes in shown]).amax(0)
     known = torch.tensor([sizes[i] or (math.nan, math.nan) for i in order], dtype=torch.float64).flip(1)
     widths_and_heights = torch.where(known.isnan(), extents.ceil(), known)
     return {
         "labelled": labelled,
+        "shapes": None if comparison.shapes.iou_type == "bbox" else comparison.shapes.iou_type,
+        "limbs": limbs_of(comparison.shapes.iou_type, checked_sigmas(comparison.shapes.sigmas)),
         "sizes": widths_and_heights.long().flatten().tolist(),
         "labels": _label_names(labels.tolist(), annotations.categories),
         "detectors": [
@@ -102,6 +117,7 @@ def boxes_of(comparison: Comparison, order: Sequence[int], sizes: Sequence[tuple
                 "counts": _base64(boxes.counts.numpy().astype("<u4")),
                 "boxes": _base64(boxes.packed(widths_and_heights, labels)),
                 "weights": {name: _base64(of.numpy().astype("<f4")) for name, of in boxes.weights.items()},
+                "lines": boxes.lines and boxes.lines.packed(widths_and_heights.repeat_interleave(boxes.counts, 0)),
             }
             for name, boxes in zip(comparison.detections, shown, strict=True)
         ],
@@ -151,12 +167,14 @@ def _agreement(comparison: Comparison) -> dict[str, Any]:
     return {"columns": [str(column) for column in table.columns], "rows": rows}
 
 
-def _in_words(query: Query, categories: Mapping[int, str]) -> list[tuple[str, str]]:
+def _in_words(comparison: Comparison, categories: Mapping[int, str]) -> list[tuple[str, str]]:
+    query = comparison.query
     area = "all" if query.area_range is None else query.area_range
     labels = None if query.labels is None else [categories.get(label, str(label)) for label in query.labels]
+    name, means = _SIMILARITIES[comparison.shapes.iou_type]
     return [
         ("Score threshold", f"{query.lowest_score:g}: detections of a lower score take no part"),
-        ("IoU threshold", f"{query.iou_threshold:g}: least intersection over union of a match"),
+        (name, f"{query.iou_threshold:g}: {means}"),
         ("Labels that count", "all" if labels is None else ", ".join(labels)),
         ("Areas that count", area if isinstance(area, str) else "{:g} to {:g} px²".format(*area)),
         ("Most detections", f"{query.max_detections} per image and label, those of highest score"),

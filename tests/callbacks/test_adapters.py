@@ -216,6 +216,92 @@ def test_a_run_of_transformers_shows_its_hardest_images(tmp_path: Path) -> None:
     assert next((tmp_path / "out").rglob("*.csv")).read_text().count("\n") == 3
 
 
+# transformers, masks
+
+
+def masks_of_boxes(index: int) -> Tensor:
+    """Ellipses in the boxes of an image."""
+    height, width = SIZES[index]
+    y, x = torch.arange(height)[:, None], torch.arange(width)
+    return torch.stack(
+        [
+            ((x - left - w / 2) / (w / 2)) ** 2 + ((y - top - h / 2) / (h / 2)) ** 2 <= 1
+            for left, top, w, h in BOXES[index]
+        ]
+    )
+
+
+def segmenter(name: str) -> tuple[Any, dict[str, Any], dict[str, Tensor]]:
+    """A processor of `transformers`, its batch of padded images, and what a model that has learnt everything gives."""
+    hf = package("transformers")
+    queries, classes = 8, 3
+    logits = torch.full((2, queries, classes + 1), -12.0)
+    logits[..., -1] = 12
+    if name == "Detr":
+        processor = hf.DetrImageProcessor(size={"shortest_edge": 96, "longest_edge": 192})
+        batch = dict(processor(images=pictures(), annotations=annotations(), return_tensors="pt"))
+    else:
+        processor = getattr(hf, f"{name}ImageProcessor")(
+            size={"shortest_edge": 96, "longest_edge": 192}, size_divisor=32, ignore_index=255
+        )
+        maps, names = [], []
+        for index, labels in enumerate(LABELS):
+            ids = torch.full(SIZES[index], 255)
+            for number, mask in enumerate(masks_of_boxes(index), start=1):
+                ids[mask] = number
+            maps.append(ids.numpy())
+            names.append(dict(enumerate(labels, start=1)))
+        batch = dict(processor(
+            images=pictures(), segmentation_maps=maps, instance_id_to_semantic_id=names, return_tensors="pt"
+        ))  # fmt: skip
+        batch["labels"] = [{"image_id": i, "orig_size": size} for i, size in zip(IDS, SIZES, strict=True)]
+    whole = batch["pixel_values"].shape[-2:]
+    masks = torch.full((2, queries, *whole), -12.0)
+    for index, labels in enumerate(LABELS):
+        inside = batch["pixel_mask"][index].bool()
+        filled = int(inside.any(1).sum()), int(inside.any(0).sum())
+        shrunk = torch.nn.functional.interpolate(masks_of_boxes(index)[None].float(), filled, mode="nearest")[0] > 0.5
+        masks[index, : len(labels), : filled[0], : filled[1]][shrunk] = 12
+        logits[index, torch.arange(len(labels)), torch.tensor(labels)] = 12.0
+        logits[index, : len(labels), -1] = -12
+    if name == "Detr":
+        for index, one in enumerate(batch["labels"]):
+            one["masks"] = masks[index, : len(LABELS[index])] > 0
+        # its map gives each pixel to an object, so that it needs one for what is none
+        masks[:, -1] = -masks[:, :-1].amax(1)
+        logits[:, -1, 1], logits[:, -1, -1] = 12, -12
+        return processor, batch, {"logits": logits, "pred_masks": masks}
+    return processor, batch, {"class_queries_logits": logits, "masks_queries_logits": masks}
+
+
+@pytest.mark.parametrize("name", ["Detr", "MaskFormer", "Mask2Former"])
+def test_masks_of_transformers_go_back_to_the_images_as_they_were(name: str) -> None:
+    processor, batch, learnt = segmenter(name)
+    to_inputs = from_transformers(processor, iou_type="segm")
+    inputs = to_inputs(learnt, batch)
+    assert inputs.target is not None
+    for index, (found, target) in enumerate(zip(inputs.preds, inputs.target, strict=True)):
+        assert found["masks"].shape[1:] == target["masks"].shape[1:] == SIZES[index]
+        for mask, label in zip(masks_of_boxes(index), LABELS[index], strict=True):
+            for side in (found, target):
+                alike = (side["masks"] & mask).sum((1, 2)) / (side["masks"] | mask).sum((1, 2))
+                assert float(alike[side["labels"] == label].max()) > 0.85
+    settings: dict[str, Any] = {"iou_type": "segm", "iou_threshold": 0.8}
+    assert hardness(inputs, **settings) == ([1, 1] if name == "Detr" else [0, 0])
+
+    logits, masks = learnt  # by their names
+    nothing = {logits: torch.full_like(learnt[logits], -12.0), masks: torch.full_like(learnt[masks], -12.0)}
+    nothing[logits][..., -1] = 12
+    lost = to_inputs(nothing, batch)
+    assert [one["masks"].shape for one in lost.preds] == [(0, *size) for size in SIZES]
+    assert hardness(lost, **settings) == [2, 1]
+
+
+def test_transformers_of_keypoints_are_refused() -> None:
+    with pytest.raises(ValueError, match="'keypoints', which this does not read"):
+        from_transformers(SimpleNamespace(), iou_type="keypoints")
+
+
 # rfdetr
 
 

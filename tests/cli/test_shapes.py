@@ -1,9 +1,11 @@
 """`rank` and `diff` of masks and keypoints."""
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -11,6 +13,7 @@ from PIL import Image
 from hardest_metrics.data import read_annotations, read_detections
 from hardest_metrics.functional import total_false
 from tests.cli.commands import Run, ranking_of
+from tests.cli.test_report import data_of
 from tests.functional.detection.shape_scenes import keypoint_scenes, mask_scenes, rle_of
 
 
@@ -85,6 +88,40 @@ def test_by_label_ranks_every_class(files: tuple[str, list[Any]], tmp_path: Path
     assert "class 1" in shown
 
 
+@pytest.mark.parametrize("files", ["keypoints"], indirect=True)
+def test_sigmas_are_given_by_category_in_a_file(tmp_path: Path, run: Run, files: tuple[str, list[Any]]) -> None:
+    _, given = files
+    rank = ["rank", *given, "--detections", tmp_path / "r.json", "--out", tmp_path / "o.json", "--sigmas"]
+    sigmas = {1: [0.2] * 17, 2: [0.01] * 17, 3: [0.05] * 17}
+    names = {"class 1": sigmas[1], "2": sigmas[2], "class 3": sigmas[3]}
+    (tmp_path / "s.json").write_text(json.dumps(names))
+    settings: dict[str, Any] = {"iou_type": "keypoints"}
+    annotations = read_annotations(tmp_path / "a.json", **settings)
+    preds = read_detections(tmp_path / "r.json", annotations, **settings)
+    expected = total_false(preds, annotations.target, "none", "xywh", sigmas=sigmas, max_detections=20, **settings)
+    assert run(*rank, tmp_path / "s.json")[0] == 0
+    found = dict(ranking_of(tmp_path / "o.json"))
+    assert [found[image] for image in annotations.image_ids] == pytest.approx(expected.tolist())
+    both = ["--detections", tmp_path / "old.json", tmp_path / "r.json", "--sigmas", tmp_path / "s.json"]
+    assert run("diff", *given, *both, "--report", tmp_path / "d.html")[0] == 0
+    assert run("report", *given, *both, "--out", tmp_path / "r.html")[0] == 0
+    hardness = np.frombuffer(base64.b64decode(data_of(tmp_path / "r.html")["rankings"][1]["hardness"]), "<f4")
+    assert hardness.tolist() == expected.tolist()
+
+    for content, message in (
+        ({"zebra": [0.1] * 17}, "has 'zebra', but none of the categories"),
+        ({"class 1": [0.1] * 17}, "of which --sigmas has none"),
+        ({"class 1": "x"}, "must be a finite number above 0 for each keypoint"),
+        ([0.1] * 17, "holds no list of numbers by category"),
+    ):
+        (tmp_path / "bad.json").write_text(json.dumps(content))
+        code, _, error = run(*rank, tmp_path / "bad.json")
+        assert (code, error.count("\n")) == (2, 1)
+        assert message in error
+    assert "among 2" in run(*rank, "0.1", "x.json")[2]
+    assert run(*rank, tmp_path / "none.json")[0] == 2
+
+
 def test_what_does_not_go_together_is_refused_in_a_line(files: tuple[str, list[Any]], tmp_path: Path, run: Run) -> None:
     iou_type, given = files
     rank = ["rank", *given, "--detections", tmp_path / "r.json"]
@@ -94,9 +131,33 @@ def test_what_does_not_go_together_is_refused_in_a_line(files: tuple[str, list[A
         ([*rank, "--estimator", "score_sampling"], "--estimator goes by boxes"),
         ([*rank[:-3], other, *rank[-2:]], f"has no '{'keypoints' if iou_type == 'segm' else 'segmentation'}'"),
         ([*rank, "--sigmas", 1, 2], "2 --sigmas" if iou_type == "keypoints" else "--sigmas are of keypoints"),
-        ([*diff, "--report", tmp_path / "d.html"], "--report shows boxes"),
+        (
+            ["report", *diff[1:], "--out", tmp_path / "d.html", "--estimators", "score_sampling"],
+            "--estimators go by boxes",
+        ),
     ):
         code, _, error = run(*command)
         assert code == 2
         assert message in error
         assert error.count("\n") == 1
+
+
+def test_pages_rank_and_draw_what_is_compared(files: tuple[str, list[Any]], tmp_path: Path, run: Run) -> None:
+    iou_type, given = files
+    both = ["--detections", tmp_path / "old.json", tmp_path / "r.json"]
+    code, _, _ = run("rank", *given, "--detections", tmp_path / "r.json", "--out", tmp_path / "o.json")
+    assert code == 0
+    code, _, _ = run("report", *given, *both, "--out", tmp_path / "r.html", "--weighting", "none", "overlap")
+    assert code == 0
+    data = data_of(tmp_path / "r.html")
+    hardness = np.frombuffer(base64.b64decode(data["rankings"][2]["hardness"]), "<f4")
+    assert dict(zip(map(int, data["ids"]), hardness.tolist(), strict=True)) == dict(ranking_of(tmp_path / "o.json"))
+    assert (data["shapes"], len(data["limbs"])) == (iou_type, 19 if iou_type == "keypoints" else 0)
+    assert dict(data["query"])["Most detections"].startswith("20 " if iou_type == "keypoints" else "100 ")
+    for detector in data["detectors"]:
+        counts = np.frombuffer(base64.b64decode(detector["lines"]["counts"]), "<u2")
+        assert len(counts) == np.frombuffer(base64.b64decode(detector["counts"]), "<u4").sum()
+
+    code, _, _ = run("diff", *given, *both, "--report", tmp_path / "d.html")
+    assert code == 0
+    assert [one["estimator"] for one in data_of(tmp_path / "d.html")["rankings"]] == ["rise from old", *["labels"] * 2]

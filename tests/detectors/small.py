@@ -4,13 +4,22 @@ import io
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
 from torchvision.models import get_model
-from torchvision.models.detection import FCOS, FasterRCNN, MaskRCNN, RetinaNet
+from torchvision.models.detection import (
+    FCOS,
+    FasterRCNN,
+    KeypointRCNN,
+    MaskRCNN,
+    RetinaNet,
+    faster_rcnn,
+    keypoint_rcnn,
+    mask_rcnn,
+)
 from torchvision.models.detection.anchor_utils import AnchorGenerator, DefaultBoxGenerator
 from torchvision.models.detection.ssd import SSD
 from torchvision.ops import MultiScaleRoIAlign
@@ -20,6 +29,9 @@ MODEL = "ssdlite320_mobilenet_v3_large"
 
 _Anchors: Any = AnchorGenerator  # torchvision leaves both untyped
 _Retina: Any = RetinaNet
+_Boxed: Any = faster_rcnn
+_Masked: Any = mask_rcnn
+_Posed: Any = keypoint_rcnn
 
 
 class Backbone(nn.Sequential):
@@ -55,6 +67,40 @@ def _two_stage(family: type[FasterRCNN]) -> FasterRCNN:
         Backbone(), N_CLASSES, min_size=64, max_size=96, rpn_anchor_generator=_anchors(1), box_score_thresh=0.1,
         box_roi_pool=MultiScaleRoIAlign(["0"], 7, 2), box_detections_per_img=30 if family is FasterRCNN else 6, **pools,
     )  # fmt: skip
+
+
+def small_mask_rcnn() -> nn.Module:
+    """With a head for masks of few channels."""
+    torch.manual_seed(0)
+    model: Any = _with_shapes(
+        MaskRCNN, mask_roi_pool=_pool(), mask_head=_Masked.MaskRCNNHeads(32, (8,), 1),
+        mask_predictor=_Masked.MaskRCNNPredictor(8, 8, N_CLASSES),
+    )  # fmt: skip
+    with torch.no_grad():
+        model.roi_heads.mask_predictor.mask_fcn_logits.weight.mul_(100)  # else no pixel, or all, is inside
+    return cast(nn.Module, model)
+
+
+def small_keypoint_rcnn() -> nn.Module:
+    """With a head for keypoints of few channels."""
+    torch.manual_seed(0)
+    return _with_shapes(
+        KeypointRCNN, keypoint_roi_pool=_pool(), keypoint_head=_Posed.KeypointRCNNHeads(32, (8,)),
+        keypoint_predictor=_Posed.KeypointRCNNPredictor(8, 17),
+    )  # fmt: skip
+
+
+def _pool() -> Any:
+    return MultiScaleRoIAlign(["0"], 14, 2)
+
+
+def _with_shapes(family: Any, **heads: Any) -> nn.Module:
+    model: nn.Module = family(
+        Backbone(), None, min_size=64, max_size=96, rpn_anchor_generator=_anchors(1), box_detections_per_img=6,
+        box_roi_pool=MultiScaleRoIAlign(["0"], 7, 2), box_head=_Boxed.TwoMLPHead(32 * 7 * 7, 16),
+        box_predictor=_Boxed.FastRCNNPredictor(16, N_CLASSES), **heads,
+    )  # fmt: skip
+    return model.eval()
 
 
 def _ssd() -> SSD:

@@ -1,3 +1,4 @@
+import copy
 import json
 import os
 from pathlib import Path
@@ -13,7 +14,8 @@ from hardest_metrics.data.lock import alone
 from hardest_metrics.detectors import Detected, WithLogits, detect
 from hardest_metrics.detectors.image_files import folder_images, load_image
 from hardest_metrics.detectors.load import load_detector, read_weights
-from tests.detectors.small import MODEL, N_CLASSES, save_pictures, save_weights
+from hardest_metrics.functional.detection.mask_packing import EncodedMasks
+from tests.detectors.small import MODEL, N_CLASSES, save_pictures, save_weights, small_keypoint_rcnn, small_mask_rcnn
 
 N_IMAGES = 7
 
@@ -147,3 +149,53 @@ def test_bad_arguments_are_refused_before_anything_is_written(data: Path) -> Non
         with pytest.raises(ValueError, match="`logits` another name"):
             run(data, logits=data / name)
     assert sorted(data.rglob("*")) == before
+
+
+def small_rcnn(monkeypatch: pytest.MonkeyPatch, model: Any, weights: Path) -> Any:
+    """A small Mask or Keypoint R-CNN in place of torchvision's, and its weights in a file."""
+    torch.save(model.state_dict(), weights)
+    monkeypatch.setattr("hardest_metrics.detectors.load.get_model", lambda *_, **__: copy.deepcopy(model))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("iou_type", "name"), [("segm", "maskrcnn_resnet50_fpn"), ("keypoints", "keypointrcnn_resnet50_fpn")]
+)
+def test_masks_and_keypoints_read_back_are_what_the_detector_gave(
+    iou_type: Any, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = small_rcnn(
+        monkeypatch, small_mask_rcnn() if iou_type == "segm" else small_keypoint_rcnn(), tmp_path / "weights.pt"
+    )
+    data = tmp_path
+    save_pictures(data / "images", 3)
+    settings: dict[str, Any] = {"num_classes": N_CLASSES, "score_threshold": 0.15, "device": "cpu", "batch_size": 1}
+    given = name, data / "weights.pt", data / "images", data / "out.json"
+    assert detect(*given, iou_type=iou_type, **settings, logits=data / "logits.json").n_detections > 5
+    images = read_annotations(data / "out.images.json")
+    model.roi_heads.score_thresh = 0.15
+    with torch.inference_mode():
+        reference = [model([load_image(image) / 255])[0] for image in folder_images(data / "images")]
+    found = read_detections(data / "out.json", images, iou_type=iou_type)
+    inside = 0
+    for read, raw in zip(found, reference, strict=True):
+        assert torch.equal(read["scores"], raw["scores"].double())
+        if iou_type == "keypoints":
+            assert torch.equal(read["keypoints"], raw["keypoints"].double())
+        else:
+            masks, size = EncodedMasks.of([read], 0, "preds")
+            assert size is not None
+            dense = torch.stack([masks.dense(size, place) for place in range(len(masks))])
+            assert torch.equal(dense, raw["masks"][:, 0] > 0.5)
+            inside += int(dense.sum())
+    assert iou_type == "keypoints" or inside > 10
+
+    detect(*given[:3], data / "boxes.json", **settings)
+    assert {key for entry in json.loads((data / "boxes.json").read_text()) for key in entry} == {
+        "image_id", "category_id", "bbox", "score",
+    }  # fmt: skip
+
+
+def test_shapes_that_a_detector_does_not_give_are_refused(data: Path) -> None:
+    with pytest.raises(ValueError, match=f"`iou_type` is 'segm', which {MODEL} does not give"):
+        run(data, iou_type="segm")

@@ -1,9 +1,14 @@
+from typing import Any
+
+import pytest
 import torch
 
 from hardest_metrics import FalseNegatives, FalsePositives, TotalFalse
 from hardest_metrics.functional import Kind as ErrorKind
 from hardest_metrics.functional import Outcome, Query, match, pack
-from hardest_metrics.report.boxes import MOST_BELOW, NO_OBJECT, NO_SCORE, SCALE, Kind, shown_boxes
+from hardest_metrics.functional.detection.shape_format import ShapeFormat
+from hardest_metrics.report.boxes import MOST_BELOW, NO_OBJECT, NO_SCORE, SCALE, Kind, ShownBoxes, shown_boxes
+from tests.functional.detection.shape_scenes import keypoint_scenes, mask_scenes
 from tests.report.conftest import one_image
 from tests.scenes import Scenery
 
@@ -55,7 +60,7 @@ def test_boxes_are_packed_in_parts_of_their_image_and_cut_at_its_edges() -> None
 
 def test_the_extent_of_an_image_of_unknown_size_holds_its_boxes() -> None:
     preds = [one_image([([50.0, 10, 100, 10], 1), ([0.0, 0, 5, 60], 1)], [0.9, 0.9]), one_image([], [])]
-    assert shown_boxes(preds, None, Query()).extents().tolist() == [[150, 60], [1, 1]]
+    assert shown_boxes(preds, None, Query()).least_sizes.tolist() == [[150, 60], [1, 1]]
 
 
 def test_weights_of_errors_add_up_to_the_hardness_of_their_image() -> None:
@@ -84,3 +89,34 @@ def test_detections_and_missed_objects_say_which_object_of_their_image_they_are_
     boxes = shown_boxes([one_image([right], [0.9]), one_image([right], [0.9])], target, Query())
     assert boxes.kinds.tolist() == [Kind.TRUE_POSITIVE, Kind.FALSE_NEGATIVE] * 2
     assert boxes.objects.tolist() == [1, 0, 0, 1]
+
+
+@pytest.mark.parametrize("iou_type", ["segm", "keypoints"])
+def test_masks_and_keypoints_are_judged_as_such_and_drawn_in_their_boxes(iou_type: Any) -> None:
+    preds, target = mask_scenes(12, seed=3) if iou_type == "segm" else keypoint_scenes(12, seed=3)
+    shapes = ShapeFormat("xywh", iou_type)
+    query = Query(0.3)
+    boxes = shown_boxes(preds, target, query, ["overlap"], shapes)
+    metric = TotalFalse("overlap", score_threshold=0.3, max_detections=100, box_format="xywh", iou_type=iou_type)
+    metric.update(preds, target)
+    image = torch.arange(12).repeat_interleave(boxes.counts)
+    is_error = (boxes.kinds == Kind.FALSE_POSITIVE) | (boxes.kinds == Kind.FALSE_NEGATIVE)
+    added_up = torch.zeros(12, dtype=torch.float64).index_add_(0, image[is_error], boxes.weights["overlap"])
+    ranking = metric.compute()
+    torch.testing.assert_close(added_up[ranking.image_ids - 1].float(), ranking.hardness)
+
+    assert boxes.lines is not None
+    assert len(boxes.lines.counts) == len(boxes.xyxy)
+    box = torch.arange(len(boxes.xyxy)).repeat_interleave(boxes.lines.counts)
+    x = boxes.lines.points[:, 0].split(boxes.lines.lengths.tolist())
+    for part, place in enumerate(box.tolist()):
+        inside = x[part][~x[part].isnan()]
+        left, right = boxes.xyxy[place, 0] - 1e-6, boxes.xyxy[place, 2] + 1e-6
+        if iou_type == "segm" or boxes.scores[place] >= 0:  # objects have boxes of their own
+            assert bool(((inside >= left) & (inside <= right)).all())
+
+    parts = [shown_boxes(preds[i : i + 5], target[i : i + 5], query, ["overlap"], shapes) for i in (0, 5, 10)]
+    joined = ShownBoxes.joined(parts)
+    assert joined.kinds.tolist() == boxes.kinds.tolist()
+    assert joined.lines is not None
+    torch.testing.assert_close(joined.lines.points, boxes.lines.points, equal_nan=True)

@@ -3,15 +3,17 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import compress
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from hardest_metrics.functional.detection.boxes import Batch
 from hardest_metrics.functional.detection.checking import BoxFormat
 from hardest_metrics.functional.detection.keypoints import COCO_SIGMAS, Keypoints
-from hardest_metrics.functional.detection.packing import ImageDict, join, pack
+from hardest_metrics.functional.detection.packing import ImageDict, Things, join, pack_boxes
 from hardest_metrics.functional.detection.shape_packing import Side, areas_of, of_lowest_score
 
 #: How exactly each keypoint can be placed: of objects of all labels, or by label.
@@ -80,7 +82,7 @@ def pack_keypoints(
             )
     boxed_preds = detected.with_boxes(_boxes(detected, found, in_preds, box_format))
     boxed_target = labelled.with_boxes(_boxes(labelled, objects, in_target, box_format))
-    batch = pack(boxed_preds, boxed_target, box_format)
+    batch = pack_boxes(boxed_preds, boxed_target, box_format, things=Things("object", "objects"))
     detections, kept = of_lowest_score(batch, min_score)
     found = found.index_select(0, batch.detections.scored(min_score))
     visible = objects[..., 2] > 0
@@ -102,15 +104,15 @@ def pack_keypoints(
 def _joined_points(side: Side, width: int) -> tuple[Tensor, list[int]]:
     """``(n, K, 3)`` float64 of all images: x, y, and visibility, 1 where it is not given; how many each image has."""
     values = [_checked_points(side, index, width) for index in range(len(side.images))]
-    filled = [value for value in values if len(value)]
+    counts = [value.shape[0] for value in values]
+    filled = list(compress(values, counts))
     if len({(value.dtype, value.shape[2], value.device) for value in filled}) > 1:  # what differs is widened first
         filled = [_with_visibility(value.cpu().double()) for value in filled]
     if not filled:
-        return torch.empty(0, width, 3, dtype=torch.float64), [0] * len(values)
+        return torch.empty(0, width, 3, dtype=torch.float64), counts
     points = _with_visibility(join(filled).as_subclass(Tensor).detach().cpu().double())
-    counts = list(map(len, values))
-    finite = points.isfinite().flatten(1).all(1)
-    if not bool(finite.all()):
+    if not np.isfinite(points.numpy()).all():
+        finite = points.isfinite().flatten(1).all(1)
         index = int(torch.searchsorted(torch.tensor(counts).cumsum(0), int(finite.int().argmin()), right=True))
         raise ValueError(
             f"{side.at(index, 'keypoints')} holds a number that is not finite: a keypoint that is not known has"
@@ -144,17 +146,22 @@ def _with_visibility(points: Tensor) -> Tensor:
 
 def _boxes(side: Side, points: Tensor, counts: Sequence[int], box_format: BoxFormat) -> list[Tensor]:
     """``(n, 4)`` of each image: boxes as given, else around all points of each object."""
-    low, high = points[..., :2].amin(1), points[..., :2].amax(1)
+    # point by point, across and down: along the first dimension the least are found in a tenth of the time
+    by_point = points.numpy().transpose(1, 2, 0)[:, :2].copy()
+    low, high = torch.from_numpy(by_point.min(0).T), torch.from_numpy(by_point.max(0).T)
     second = high if box_format == "xyxy" else high - low
     extents = torch.cat(((low + high) / 2 if box_format == "cxcywh" else low, second), dim=1).split(counts)
     boxes = []
     for index, (image, extent) in enumerate(zip(side.images, extents, strict=True)):
         given = image.get("boxes")
-        if isinstance(given, Tensor) and len(given) != len(extent):
+        if not isinstance(given, Tensor):
+            boxes.append(extent)
+            continue
+        if given.shape[:1] != extent.shape[:1]:
             raise ValueError(
                 f"{side.at(index, 'keypoints')} are of {len(extent)} objects, but there are {len(given)} 'boxes'."
             )
-        boxes.append(given.cpu() if isinstance(given, Tensor) else extent)
+        boxes.append(given.cpu())
     return boxes
 
 

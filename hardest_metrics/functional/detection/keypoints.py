@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +17,16 @@ COCO_SIGMAS = tuple(
     for tenfold in (.26, .25, .25, .35, .35, .79, .79, .72, .72, .62, .62, 1.07, 1.07, .87, .87, .89, .89)
 )  # fmt: skip
 
+#: Which of COCO's 17 keypoints of a person are joined, counted from 0.
+COCO_LIMBS = (
+    (15, 13), (13, 11), (16, 14), (14, 12), (11, 12), (5, 11), (6, 12), (5, 6), (5, 7), (6, 8), (7, 9), (8, 10),
+    (1, 2), (0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 6),
+)  # fmt: skip
+
 Floats = NDArray[np.float64]
+
+#: Pairs whose keypoints are compared in one go: what fits into the host's caches.
+_PAIRS_AT_ONCE = 1 << 10
 
 
 @dataclass(frozen=True)
@@ -85,7 +93,8 @@ class _Similarity:
     """
 
     def __init__(self, objects: Keypoints, detected: Keypoints) -> None:
-        self._points, self._detected = objects.points.numpy(), detected.points.numpy()
+        # across and down apart: rows of numbers that lie beside each other
+        self._points, self._detected = _columns(objects.points), _columns(detected.points)
         self._variances = objects.variances.numpy()
         self._scale = objects.scale.numpy() + np.spacing(1)
         visible = objects.visible.numpy()
@@ -101,24 +110,41 @@ class _Similarity:
         number = self._number[obj]
         for points in np.unique(number).tolist():
             pairs = (number == points).nonzero()[0]
-            similarity[pairs] = self._of_as_many(obj[pairs], det[pairs], points)
+            for start in range(0, len(pairs), _PAIRS_AT_ONCE):
+                some = pairs[start : start + _PAIRS_AT_ONCE]
+                similarity[some] = self._of_as_many(obj[some], det[some], points)
         return similarity
 
     def _of_as_many(self, obj: NDArray[np.int64], det: NDArray[np.int64], number: int) -> Floats:
-        difference: Floats
-        variances: Any = self._variances[obj]
         if number == 0:  # how far points are outside a box three times as large as the object's
-            found = self._detected[det]
-            difference = np.maximum(0, self._low[obj][:, None] - found) + np.maximum(
-                0, found - self._high[obj][:, None]
-            )
-        elif number == self._points.shape[1]:
-            difference = self._detected[det] - self._points[obj]
+            apart = [self._outside(axis, obj, det) for axis in (0, 1)]
+        elif number == self._variances.shape[1]:
+            apart = [found[det] - labelled[obj] for found, labelled in zip(self._detected, self._points, strict=True)]
         else:
             point = self._labelled[self._first[obj][:, None] + np.arange(number)]
-            difference = self._detected[det[:, None], point] - self._points[obj[:, None], point]
-            variances = self._variances[obj[:, None], point]
-        squares = difference[..., 0] ** 2 + difference[..., 1] ** 2
-        exponent = squares / variances / self._scale[obj][:, None] / 2
-        similarity: Floats = np.exp(-exponent).sum(1) / exponent.shape[1]
+            of_det, of_obj = (det[:, None], point), (obj[:, None], point)
+            apart = [
+                found[of_det] - labelled[of_obj] for found, labelled in zip(self._detected, self._points, strict=True)
+            ]
+        exponent, squares = apart
+        exponent *= exponent
+        squares *= squares
+        exponent += squares
+        exponent /= self._variances[obj if number in (0, self._variances.shape[1]) else of_obj]
+        exponent /= self._scale[obj][:, None]
+        exponent /= 2
+        similarity: Floats = np.exp(np.negative(exponent, out=exponent), out=exponent).sum(1)
+        similarity /= exponent.shape[1]
         return similarity
+
+    def _outside(self, axis: int, obj: NDArray[np.int64], det: NDArray[np.int64]) -> Floats:
+        found = self._detected[axis][det]
+        low, high = self._low[obj, axis, None], self._high[obj, axis, None]
+        outside: Floats = np.maximum(0, low - found) + np.maximum(0, found - high)
+        return outside
+
+
+def _columns(points: Tensor) -> tuple[Floats, Floats]:
+    """``(n, K)`` each: x and y of ``(n, K, 2)`` points."""
+    x, y = points.numpy().transpose(2, 0, 1).copy()
+    return x, y

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hardest_metrics.functional.detection.boxes import Batch
 from hardest_metrics.functional.detection.masks import Masks
-from hardest_metrics.functional.detection.packing import ImageDict, pack
+from hardest_metrics.functional.detection.packing import ImageDict, Things, pack_boxes
 from hardest_metrics.functional.detection.pixel_runs import (
     Integers,
     Runs,
@@ -45,7 +45,7 @@ def pack_masks(preds: Sequence[ImageDict], target: Sequence[ImageDict], min_scor
         side.with_boxes([torch.zeros(masks.number, 4) for masks in of_side])
         for side, of_side in zip((detected, labelled), given, strict=True)
     )
-    batch = pack(boxed_preds, boxed_target, "xywh")
+    batch = pack_boxes(boxed_preds, boxed_target, "xywh", things=Things("mask", "masks"))
     detections, kept = of_lowest_score(batch, min_score)
     sizes = [
         _size_of_both(of_preds, of_target, size)

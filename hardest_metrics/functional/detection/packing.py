@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from itertools import chain, compress, repeat
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -147,12 +147,33 @@ def pack(
         from hardest_metrics.functional.detection.keypoint_packing import pack_keypoints
 
         return pack_keypoints(preds, target, box_format, min_score, sigmas)
-    detected = _Side("preds", preds)
-    labelled = _Side("target", target)
+    return pack_boxes(preds, target, box_format, min_score)
+
+
+class Things(NamedTuple):
+    """What messages call that of which an image has some."""
+
+    one: str
+    several: str
+
+
+_BOXES = Things("box", "boxes")
+
+
+def pack_boxes(
+    preds: Sequence[ImageDict],
+    target: Sequence[ImageDict],
+    box_format: BoxFormat,
+    min_score: float = 0.0,
+    things: Things = _BOXES,
+) -> Batch:
+    """What :func:`pack` does with boxes: those of detections and objects, or what stands in for masks."""
+    detected = _Side("preds", preds, things)
+    labelled = _Side("target", target, things)
     if len(preds) != len(target):
         raise ValueError(
             f"`preds` holds {len(preds)} images and `target` {len(target)}: pass one dict an image in both,"
-            " with empty tensors for an image without boxes."
+            f" with empty tensors for an image without {things.several}."
         )
     image_ids = _image_ids(labelled, detected)
     labelled.image_ids = detected.image_ids = image_ids
@@ -181,11 +202,12 @@ def pack(
 class _Side(Side):
     """One of the two arguments on its way into flat tensors."""
 
-    def __init__(self, name: str, images: Sequence[ImageDict]) -> None:
+    def __init__(self, name: str, images: Sequence[ImageDict], things: Things) -> None:
         if isinstance(images, Mapping | str) or not isinstance(images, Sequence):
             raise TypeError(f"`{name}` must be a list with one dict an image, but is a {type(images).__name__}.")
         self.name = name
         self.images = images
+        self.things = things
         self.image_ids: Tensor | None = None
         if set(map(type, images)) - {dict}:
             for index, image in enumerate(images):
@@ -284,7 +306,9 @@ class _Side(Side):
         try:
             return torch.tensor(value, device=device) if isinstance(value, list) else value
         except (RuntimeError, TypeError, ValueError):
-            raise TypeError(f"{self.at(index, key)} must hold one number a box, but is {str(value)[:60]}.") from None
+            raise TypeError(
+                f"{self.at(index, key)} must hold one number for each {self.things.one}, but is {str(value)[:60]}."
+            ) from None
 
     def _values(self, key: str) -> list[Any]:
         try:
@@ -292,7 +316,8 @@ class _Side(Side):
         except KeyError:
             index = next(i for i, image in enumerate(self.images) if key not in image)
             raise ValueError(
-                f"{self.at(index)} lacks the key '{key}': add it, with an empty tensor if the image has no boxes."
+                f"{self.at(index)} lacks the key '{key}': add it, with an empty tensor if the image has no"
+                f" {self.things.several}."
             ) from None
 
     def _sizes(self, key: str, values: list[Any]) -> list[int]:
@@ -336,8 +361,8 @@ class _Side(Side):
             if value.shape != shape and not (value.numel() == 0 and shape[0] == 0):
                 wanted = f"({'n' if key == 'boxes' else shape[0]}, {'4' if width else ''})".replace(", )", ",)")
                 raise ValueError(
-                    f"{self.at(index, key)} must have shape {wanted}, one {'row' if width else 'value'} a box,"
-                    f" but has {tuple(value.shape)}."
+                    f"{self.at(index, key)} must have shape {wanted}, one {'row' if width else 'value'} for each"
+                    f" {self.things.one}, but has {tuple(value.shape)}."
                 )
         devices = sorted({str(value.device) for value in values})
         if len(devices) > 1:

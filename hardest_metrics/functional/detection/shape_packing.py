@@ -29,7 +29,8 @@ class Side:
 
     def __init__(self, name: str, images: Sequence[ImageDict], key: str) -> None:
         self.name, self.images, self.key = name, images, key
-        if isinstance(images, Mapping | str) or not all(isinstance(image, Mapping) for image in images):
+        unusual = isinstance(images, Mapping | str) or set(map(type, images)) - {dict}
+        if unusual and (isinstance(images, Mapping | str) or not all(isinstance(one, Mapping) for one in images)):
             raise TypeError(f"`{name}` must be a list with one dict an image, but is a {type(images).__name__}.")
 
     def value(self, index: int) -> Any:
@@ -66,7 +67,7 @@ class Side:
 
 
 def _on_host(value: Any) -> Any:
-    return value.cpu() if isinstance(value, Tensor) else value
+    return value.cpu() if isinstance(value, Tensor) and not value.is_cpu else value
 
 
 def of_lowest_score(batch: Batch, min_score: float) -> tuple[Detections, list[Tensor]]:

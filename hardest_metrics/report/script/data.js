@@ -44,6 +44,11 @@ export function lazily(make) {
   };
 }
 
+export const THINGS = {
+  segm: { one: "mask", many: "masks" }, keypoints: { one: "skeleton", many: "skeletons" },
+}[data.shapes] ?? { one: "box", many: "boxes" };
+export const titleOfThings = THINGS.many[0].toUpperCase() + THINGS.many.slice(1);
+
 const BOX = ["left", "top", "right", "bottom", "score", "label", "kind", "cause", "object"];
 
 /**
@@ -57,7 +62,8 @@ export const boxesOf = lazily((detector) => {
   const boxes = Object.fromEntries(BOX.map((name, i) => [name, all.subarray(i * n, (i + 1) * n)]));
   const weights = Object.fromEntries(Object.entries(given.weights).map(
     ([weighting, values]) => [weighting, new Float32Array(decoded(values))]));
-  given.counts = given.boxes = given.weights = null; // held twice, they would take twice the memory
+  const drawn = given.lines && linesOf(given.lines);
+  given.counts = given.boxes = given.weights = given.lines = null; // held twice, they would take twice the memory
   const errors = new Uint32Array(n), there = new Set();
   let error = 0;
   for (let image = 0; image < N; image++) {
@@ -69,8 +75,38 @@ export const boxesOf = lazily((detector) => {
     }
     firstError[image + 1] = error;
   }
-  return { ...boxes, first, errors: errors.slice(0, error), firstError, weights, there };
+  return { ...boxes, first, errors: errors.slice(0, error), firstError, weights, there, drawn };
 });
+
+const POINT_SCALE = 8192, NOT_LABELLED = -32768; // as report/lines.py packs them
+const starts = (counts) => {
+  const first = new Uint32Array(counts.length + 1);
+  counts.forEach((count, i) => { first[i + 1] = first[i] + count; });
+  return first;
+};
+
+/** Of masks or keypoints: `points`, `firstPoint` of each polygon or object, `firstPart` of each box. */
+function linesOf(given) {
+  const counts = (name) => new Uint16Array(decoded(given[name]));
+  return {
+    points: new Int16Array(decoded(given.points)), firstPoint: starts(counts("lengths")),
+    firstPart: starts(counts("counts")),
+  };
+}
+
+/** Polygons of a mask, or one list of keypoints, as [x, y] in the coordinates of boxes; null where one is not there. */
+export function pointsOf({ drawn }, box) {
+  const { points, firstPoint, firstPart } = drawn, parts = [];
+  const inBoxes = (i) => Math.round(points[i] * SCALE / POINT_SCALE);
+  for (let part = firstPart[box]; part < firstPart[box + 1]; part++) {
+    const those = [];
+    for (let i = 2 * firstPoint[part]; i < 2 * firstPoint[part + 1]; i += 2) {
+      those.push(points[i] === NOT_LABELLED ? null : [inBoxes(i), inBoxes(i + 1)]);
+    }
+    parts.push(those);
+  }
+  return parts;
+}
 
 /** Hardness by a ranking of all boxes, NaN of images that it does not have. */
 export const wholeHardness = lazily((ranking) => new Float32Array(decoded(data.rankings[ranking].hardness)));

@@ -1,7 +1,7 @@
 // One image: by one detector, or by two side by side.
 import {
   boxesOf, called, data, definitionsOf, findRanking, nameOf, rankingsOf, unique, LISTED_IN_ORDER, NO_SCORE, SCALE,
-  SCORE_UNITS,
+  SCORE_UNITS, THINGS, titleOfThings,
 } from "./data.js";
 import { at, element, grouped, lines, number, plural, signed, swatch, wide } from "./dom.js";
 import { DRAWN_IN_ORDER, labelAndScore, newFrame, outcomeOf, outline, verdictOfOther } from "./frame.js";
@@ -63,7 +63,7 @@ const keyOf = (image, detector) => [image, detector, state.beside < 0].join(" ")
 function renderPicture(figure, image, { detector, boxes, shown, verdict }) {
   const frame = figure.querySelector(".frame"), drawing = frame.querySelector("svg"), linesOf = new Map();
   const whose = state.beside < 0 ? "" : ` by ${nameOf(detector)}`;
-  frame.setAttribute("aria-label", `${data.names[image]} with ${plural(shown.length, "box", "boxes")}${whose}`);
+  frame.setAttribute("aria-label", `${data.names[image]} with ${plural(shown.length, THINGS.one, THINGS.many)}${whose}`);
   for (const kind of DRAWN_IN_ORDER) {
     for (const box of shown.filter((box) => boxes.kind[box] === kind)) {
       linesOf.set(box, lines(kind, outline(boxes, box), verdict(box) === "only here" ? " sole" : ""));
@@ -179,6 +179,7 @@ export function renderDialog() {
 }
 
 export function buildDetail() {
+  at("things").textContent = titleOfThings;
   at("rank-list").addEventListener("click", (event) => {
     const index = event.target.closest("button")?.dataset.ranking;
     if (index === undefined) return;

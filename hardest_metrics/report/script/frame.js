@@ -1,6 +1,6 @@
 // Pictures with boxes on them.
 import {
-  boxesOf, data, BELOW, CAUSES, FN, FP, IGNORED, KINDS, NO_SCORE, SCALE, SCORE_UNITS, TP, UNJUDGED,
+  boxesOf, data, pointsOf, BELOW, CAUSES, FN, FP, IGNORED, KINDS, NO_SCORE, SCALE, SCORE_UNITS, TP, UNJUDGED,
 } from "./data.js";
 import { element, lines, svgElement } from "./dom.js";
 import { missedIn, shownBoxes } from "./shown.js";
@@ -8,8 +8,24 @@ import { sides } from "./state.js";
 
 export const DRAWN_IN_ORDER = [IGNORED, BELOW, UNJUDGED, TP, FN, FP]; // errors on top
 
-export const outline = ({ left, top, right, bottom }, box) =>
+const rectangle = ({ left, top, right, bottom }, box) =>
   `M${left[box]} ${top[box]}H${right[box]}V${bottom[box]}H${left[box]}Z`;
+const move = (point) => `M${point.join(" ")}`;
+
+/** Limbs whose ends are there, and dots, which are lines of no length. */
+function skeleton(points, limbs) {
+  const joined = limbs.map((ends) => ends.map((end) => points[end])).filter((ends) => ends.every(Boolean));
+  return [...joined.map(([from, to]) => `${move(from)}L${to.join(" ")}`), ...points.filter(Boolean).map((point) =>
+    `${move(point)}h0`)].join("");
+}
+
+/** What is drawn of a box: the mask or the skeleton in it where there is one, else itself. */
+export function outline(boxes, box) {
+  const parts = boxes.drawn ? pointsOf(boxes, box) : [];
+  const drawn = data.shapes === "keypoints" ? parts.map((points) => skeleton(points, data.limbs)) :
+    parts.map((points) => `M${points.join("L")}Z`);
+  return drawn.join("") || rectangle(boxes, box);
+}
 
 /** A picture, or an empty canvas of its shape, under an empty drawing. */
 export function newFrame(image) {
@@ -25,7 +41,7 @@ export function newFrame(image) {
     frame.append(element("span", { class: "lack" }, `No picture: ${data.problems[image]}`));
   }
   frame.append(svgElement("svg", {
-    class: "boxes", viewBox: `0 0 ${SCALE} ${SCALE}`, preserveAspectRatio: "none", "aria-hidden": "true",
+    class: `boxes ${data.shapes ?? ""} ${data.limbs.length ? "" : "dots"}`, viewBox: `0 0 ${SCALE} ${SCALE}`, preserveAspectRatio: "none", "aria-hidden": "true",
   }));
   return frame;
 }

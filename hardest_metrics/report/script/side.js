@@ -1,6 +1,7 @@
 // What one chooses and filters by, with counts of what is shown.
 import {
   alphabet, called, CAUSES, COUNTED, data, boxesOf, definitionsOf, estimatorsOf, KINDS, LISTED_IN_ORDER, N, nameOf,
+  titleOfThings,
 } from "./data.js";
 import { at, element, grouped, number, plural, setText, swatch } from "./dom.js";
 import { order, searched } from "./order.js";
@@ -78,6 +79,7 @@ function newToggle(dataName, value, marks, text, title = "") {
 }
 
 function buildFilters() {
+  at("filters").querySelector("h2").textContent = titleOfThings;
   const there = new Set(data.detectors.flatMap((_, detector) => [...boxesOf(detector).there]));
   for (const kind of LISTED_IN_ORDER.filter((kind) => COUNTED.includes(kind) || there.has(kind))) {
     at("kinds").append(newToggle("kind", kind, [swatch(kind)], KINDS[kind].many));

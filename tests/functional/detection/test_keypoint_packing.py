@@ -97,3 +97,10 @@ def test_sigmas_that_make_no_sense_are_refused(sigmas: Any) -> None:
 def test_a_label_without_sigmas_is_refused() -> None:
     with pytest.raises(ValueError, match=r"`target\[0\]` \(image_id 7\) has an object of label 1.*add them"):
         pack([_found()], [_labelled()], iou_type="keypoints", sigmas={2: SIGMAS})
+
+
+def test_messages_about_what_goes_with_keypoints_speak_of_objects() -> None:
+    with pytest.raises(ValueError, match=r"\['labels'\].* one value for each object, but"):
+        pack([_found(labels=torch.ones(2).long())], [_labelled()], iou_type="keypoints", sigmas=SIGMAS)
+    with pytest.raises(TypeError, match=r"\['iscrowd'\].* one number for each object, but"):
+        pack([_found()], [_labelled(iscrowd=["x"])], iou_type="keypoints", sigmas=SIGMAS)

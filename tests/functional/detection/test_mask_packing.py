@@ -181,3 +181,14 @@ def test_no_images_and_empty_ones_are_fine() -> None:
     nothing = {"masks": torch.empty(0, 28, 28), "scores": torch.empty(0), "labels": torch.empty(0).long()}
     batch = packed([nothing, {**nothing, "masks": []}], [_one(DENSE > 0), {**nothing, "masks": torch.empty(0)}])
     assert match(batch.detections, batch.ground_truth, Query()).ground_truth.tolist() == [2]
+
+
+def test_messages_about_what_goes_with_masks_speak_of_masks() -> None:
+    (pred, *_), (image, *_) = mask_scenes(2, seed=0)
+    few = {**pred, "scores": torch.ones(len(pred["scores"]) + 1)}
+    with pytest.raises(ValueError, match=r"\['scores'\].* one value for each mask, but"):
+        packed([few], [image])
+    with pytest.raises(ValueError, match="without masks"):
+        packed([pred], [])
+    with pytest.raises(ValueError, match="if the image has no masks"):
+        packed([{key: pred[key] for key in ("masks", "scores")}], [image])
