@@ -7,14 +7,14 @@ from pathlib import Path
 os.environ["MPLBACKEND"] = "Agg"
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent)]  # this checkout, and what stands beside this file
+sys.path.insert(0, str(Path(__file__).parents[1]))  # this checkout, whatever is installed
 
-import pictures
-import reference
 from sphinx.application import Sphinx
 
 import hardest_metrics
+from docs import pictures, reference
+
+HERE = Path(__file__).parent
 
 project = "hardest_metrics"
 author = "hardest_metrics contributors"

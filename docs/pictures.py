@@ -140,7 +140,7 @@ def _large(pixels: Tensor) -> Tensor:
 def shrunk(path: Path, width: int, colours: int = 128) -> Image.Image:
     """A picture at most so wide, and of so few colours that it loads fast."""
     with Image.open(path) as file:
-        picture = file.convert("RGB")
+        picture: Image.Image = file.convert("RGB")
     if picture.width > width:
         size = (width, round(picture.height * width / picture.width))
         picture = picture.resize(size, Image.Resampling.LANCZOS)

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from pkgutil import walk_packages
 from types import ModuleType
 from typing import Any
 
@@ -15,6 +16,8 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.nodes import make_refnode
+
+import hardest_metrics
 
 #: In the order of the table of contents. A name that stands in several belongs to the one named first here.
 MODULES = [
@@ -55,11 +58,36 @@ def homes() -> dict[str, dict[str, Any]]:
 
 
 def _documented(value: Any, seen: set[int]) -> bool:
-    return id(value) in seen and (callable(value) or isinstance(value, ModuleType))
+    return id(value) in seen and (callable(value) or _is_module(value))
+
+
+def check_complete() -> None:
+    """Refuse a public name that would be on no page, such as that of a new package which is missing above."""
+    exported = {f"{name}.{public}" for name in _packages() for public in public_names(importlib.import_module(name))}
+    described = {id(value) for names in homes().values() for value in names.values()}
+    missing = [path for path in sorted(exported) if id(_value(path)) not in described and not _is_module(_value(path))]
+    if missing:
+        raise RuntimeError(f"no page of docs/reference.py describes {', '.join(missing)}: add the package to MODULES")
+
+
+def _packages() -> list[str]:
+    """All packages that export something, however deep."""
+    found = walk_packages(hardest_metrics.__path__, "hardest_metrics.")
+    return ["hardest_metrics", *(module.name for module in found if module.ispkg)]
+
+
+def _value(path: str) -> Any:
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
+def _is_module(value: Any) -> bool:
+    return isinstance(value, ModuleType)
 
 
 def write_pages(folder: Path) -> None:
     """Write a page for each module, and one that lists them; those that have not changed are left alone."""
+    check_complete()
     folder.mkdir(exist_ok=True)
     pages = {f"{name}.rst": _page(name, names) for name, names in homes().items()}
     pages["index.rst"] = _index()
@@ -115,7 +143,9 @@ def _comment(package: str, name: str, value: Any) -> list[str]:
 
 def _index() -> str:
     toctree = ["", ".. toctree::", "   :maxdepth: 1", "", *(f"   {name}" for name in MODULES)]
-    return "\n".join(["Reference", "=========", "", "A page a package; each name stands where it belongs.", *toctree, ""])
+    return "\n".join(
+        ["Reference", "=========", "", "A page a package; each name stands where it belongs.", *toctree, ""]
+    )
 
 
 @cache
