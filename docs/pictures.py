@@ -15,7 +15,7 @@ if __name__ == "__main__":
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageFilter, ImageOps
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
@@ -148,15 +148,19 @@ def shrunk(path: Path, width: int, colours: int = 128) -> Image.Image:
 
 
 def for_readme(path: Path) -> None:
-    """The hardest images with what became of each box, small enough to be kept."""
+    """The hardest images with what became of each box, small enough to be kept: of few greys, so that boxes stand out."""
     with TemporaryDirectory() as temporary:
         work = Path(temporary)
         files = write_coco(work / "digits", 40)
+        for file in files.images.iterdir():
+            with Image.open(file) as opened:
+                grey = opened.convert("L").filter(ImageFilter.MedianFilter(5))
+            ImageOps.posterize(grey, 3).save(file)
         run(
             *("rank", "--annotations", files.annotations, "--detections", files.detections, "--images", files.images),
-            *("--top-k", 3, "--kinds", "--grid", work / "hardest.png"),
+            *("--top-k", 6, "--kinds", "--grid", work / "hardest.png"),
         )
-        shrunk(work / "hardest.png", 900, colours=24).save(path, optimize=True)
+        shrunk(work / "hardest.png", 640, colours=128).save(path, optimize=True)
 
 
 if __name__ == "__main__":

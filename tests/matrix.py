@@ -90,14 +90,14 @@ def tried(which: str, wheel: Path, folder: Path) -> bool:
 def main() -> None:
     """Try both, or the one that is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("which", nargs="*", choices=["lowest", "newest", []], help="default: both")
+    parser.add_argument("--only", choices=["lowest", "newest"], help="default: both")
     parser.add_argument("--keep", type=Path, help="a folder for the environments, which are removed otherwise")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="matrix-") as temporary:
         base = options.keep or Path(temporary)
         wheel = build(base / "dist")
         failed = []
-        for which in options.which or ("lowest", "newest"):
+        for which in [options.only] if options.only else ["lowest", "newest"]:
             print(f"\n== {which} versions", flush=True)
             if not tried(which, wheel, base / which):
                 failed.append(which)
