@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from torchvision.io import write_png
+from PIL import Image
 
 from examples.detector.digits import DigitScenes
 
@@ -57,7 +57,7 @@ def write_coco(folder: Path, n_scenes: int = 60) -> Files:
     for number in range(n_scenes):
         picture, target = scenes[number]
         id_, name = number + 1, f"{number + 1:03}.png"
-        write_png(picture, str(files.images / name))
+        Image.fromarray(picture.permute(1, 2, 0).numpy()).save(files.images / name)
         height, width = target["image_size"]
         images.append({"id": id_, "file_name": name, "width": width, "height": height})
         boxes, labels = target["boxes"].numpy().astype(float), target["labels"].numpy()
