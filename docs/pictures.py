@@ -148,7 +148,7 @@ def shrunk(path: Path, width: int, colours: int = 128) -> Image.Image:
 
 
 def for_readme(path: Path) -> None:
-    """The hardest images with what became of each box, small enough to be kept: of few greys, so that boxes stand out."""
+    """The hardest images with what became of each box, small enough to be kept: in few greys."""
     with TemporaryDirectory() as temporary:
         work = Path(temporary)
         files = write_coco(work / "digits", 40)
