@@ -12,7 +12,7 @@ WORKERS ?= logical
 # Idle OpenMP threads sleep instead of spinning, which would slow down everything else that runs.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help demo test lint types check format bench clean
+.PHONY: help demo test lint types check format bench docs dist matrix clean
 
 help:
 	@echo "make demo     train a small detector and show which images stay hard"
@@ -22,6 +22,9 @@ help:
 	@echo "make check    lint, types and test"
 	@echo "make format   format, and mend what the linter can mend"
 	@echo "make bench    measure speed and memory against all peers; ARGS=--quick to try"
+	@echo "make docs     build the site into docs/_build/html, and check its links"
+	@echo "make dist     build sdist and wheel into dist/"
+	@echo "make matrix   try the wheel with the lowest and the newest dependencies; downloads some 10 GB"
 	@echo "make clean    remove .venv, caches and outputs"
 	@echo "All but clean build .venv when needed; another interpreter: make PYTHON=python3.12 ..."
 
@@ -47,8 +50,18 @@ format: $(STAMP)
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks $(ARGS)
 
+docs: $(VENV)/.docs
+	$(BIN)/python -m sphinx -M html docs docs/_build --jobs auto --fail-on-warning --keep-going --quiet
+	$(BIN)/python -m docs.check_links docs/_build/html
+
+dist: $(STAMP)
+	$(BIN)/python -m build
+
+matrix: $(STAMP)
+	$(BIN)/python -m tests.matrix $(ARGS)
+
 clean:
-	rm -rf $(VENV) build dist out .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist out docs/_build docs/_pictures docs/reference .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp is written last: an interrupted or failed installation is taken up again next time.
@@ -61,6 +74,10 @@ $(STAMP): pyproject.toml
 	$(PIP) install -e ".[dev]"
 	@touch $@
 	@echo "$(VENV) is ready."
+
+$(VENV)/.docs: $(STAMP)
+	$(PIP) install -e ".[docs]"
+	@touch $@
 
 $(VENV)/.bench: $(STAMP)
 	$(PIP) install -e ".[bench]"
