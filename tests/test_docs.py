@@ -3,7 +3,6 @@
 import ast
 import re
 import shlex
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -13,19 +12,6 @@ from hardest_metrics.cli import program
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = [DOCS / "index.md", *sorted((DOCS / "guides").glob("*.md"))]
 
-#: Pages of what comes with shards and tasks.
-WITH_SHARDS = {"labelling_tools", "ten_million_images"}
-SHOWN = [
-    pytest.param(
-        page,
-        marks=pytest.mark.skipif(
-            page.stem in WITH_SHARDS and find_spec("hardest_metrics.shards") is None,
-            reason="needs hardest_metrics.shards",
-        ),
-    )
-    for page in PAGES
-]
-
 #: Recipes that need what nobody has to have.
 FOREIGN = {"datumaro"}
 
@@ -34,7 +20,7 @@ def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
 
 
-@pytest.mark.parametrize("page", SHOWN, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_python_shown_is_python_and_imports_what_exists(page: Path) -> None:
     for code in blocks(page, "python"):
         imports = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Import | ast.ImportFrom)]
@@ -44,7 +30,7 @@ def test_python_shown_is_python_and_imports_what_exists(page: Path) -> None:
                 exec(ast.unparse(node), {})
 
 
-@pytest.mark.parametrize("page", SHOWN, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_command_lines_shown_are_understood(page: Path) -> None:
     for block in blocks(page, "console"):
         for line in block.replace("\\\n", " ").splitlines():
