@@ -1,6 +1,6 @@
 """Pictures of the site, made when it is built from digits that scikit-learn brings, by the commands that guides show.
 
-``python docs/pictures.py --readme docs/hardest.png`` makes the one picture that is kept, for the README.
+``python docs/pictures.py --readme docs/hardest.jpg`` makes the one picture that is kept, for the README.
 """
 
 import argparse
@@ -15,7 +15,7 @@ if __name__ == "__main__":
 
 import numpy as np
 import torch
-from PIL import Image, ImageFilter, ImageOps
+from PIL import Image
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
@@ -43,7 +43,8 @@ def make_all(folder: Path) -> None:
         of_a_classifier(work)
         of_queries(work)
         for name in NAMES:
-            shrunk(work / f"{name}.png", 1100).save(folder / f"{name}.png", optimize=True)
+            # of few colours, so that it loads fast
+            shrunk(work / f"{name}.png", 1100).quantize(128).save(folder / f"{name}.png", optimize=True)
 
 
 def of_detectors(files: Files, work: Path) -> None:
@@ -137,33 +138,29 @@ def _large(pixels: Tensor) -> Tensor:
     return (255 * (1 - picture)).round().to(torch.uint8)
 
 
-def shrunk(path: Path, width: int, colours: int = 128) -> Image.Image:
-    """A picture at most so wide, and of so few colours that it loads fast."""
+def shrunk(path: Path, width: int) -> Image.Image:
+    """A picture at most so wide."""
     with Image.open(path) as file:
         picture: Image.Image = file.convert("RGB")
     if picture.width > width:
         size = (width, round(picture.height * width / picture.width))
         picture = picture.resize(size, Image.Resampling.LANCZOS)
-    return picture.quantize(colours, dither=Image.Dither.NONE)
+    return picture
 
 
 def for_readme(path: Path) -> None:
-    """The hardest images with what became of each box, small enough to be kept: in few greys."""
+    """The hardest images with what became of each box, as JPEG: small enough to be kept."""
     with TemporaryDirectory() as temporary:
         work = Path(temporary)
         files = write_coco(work / "digits", 40)
-        for file in files.images.iterdir():
-            with Image.open(file) as opened:
-                grey = opened.convert("L").filter(ImageFilter.MedianFilter(5))
-            ImageOps.posterize(grey, 3).save(file)
         run(
             *("rank", "--annotations", files.annotations, "--detections", files.detections, "--images", files.images),
             *("--top-k", 6, "--kinds", "--grid", work / "hardest.png"),
         )
-        shrunk(work / "hardest.png", 640, colours=128).save(path, optimize=True)
+        shrunk(work / "hardest.png", 800).save(path, quality=65, optimize=True)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--readme", type=Path, required=True, metavar="FILE.png")
+    parser.add_argument("--readme", type=Path, required=True, metavar="FILE.jpg")
     for_readme(parser.parse_args().readme)
