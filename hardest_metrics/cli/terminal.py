@@ -48,7 +48,8 @@ def noted() -> Iterator[list[str]]:
 def progress_bar() -> Progress:
     """Progress while it lasts; nothing where nobody looks."""
     terminal = Console(stderr=True)
-    return Progress(console=terminal, disable=not terminal.is_terminal, transient=True)
+    terminal.quiet = not terminal.is_terminal  # rich before 15 ends a bar that is disabled with an empty line
+    return Progress(console=terminal, disable=terminal.quiet, transient=True)
 
 
 def add_columns(table: Table, names: Sequence[str], texts: Collection[str] = (), left: Collection[str] = ()) -> None:
