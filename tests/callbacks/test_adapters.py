@@ -353,6 +353,49 @@ def test_rfdetr_is_read_when_it_validates_and_when_it_predicts(tmp_path: Path) -
     assert hardness(to_inputs(found, batch), iou_threshold=0.99, area_range="small") == [0, 0]
 
 
+def test_rfdetr_s_masks_are_those_of_the_picture_as_it_was(tmp_path: Path) -> None:
+    config, module_model = package("rfdetr.config"), package("rfdetr.training.module_model")
+    tensors = package("rfdetr.utilities.tensors")
+    torch.manual_seed(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        settings = config.RFDETRSegNanoConfig(
+            pretrain_weights=None, num_classes=3, device="cpu", dec_layers=1, num_queries=8, num_select=8,
+            resolution=96, positional_encoding_size=8,
+        )  # fmt: skip
+        training = config.SegmentationTrainConfig(
+            dataset_dir=str(tmp_path), output_dir=str(tmp_path), compute_val_loss=False
+        )
+        module = module_model.RFDETRModelModule(settings, training).eval()
+        samples = tensors.NestedTensor(torch.rand(2, 3, 96, 96), torch.zeros(2, 96, 96, dtype=torch.bool))
+        targets = rfdetr_targets()
+        for one in targets:
+            one["masks"] = torch.zeros(len(one["labels"]), 96, 96, dtype=torch.bool)
+            for mask, box in zip(one["masks"], box_convert(one["boxes"], "cxcywh", "xyxy") * 96, strict=True):
+                left, top, right, bottom = box.round().int().tolist()
+                mask[top:bottom, left:right] = True
+            del one["area"]
+        batch = samples, targets
+        with torch.no_grad():
+            validated = module.validation_step(batch, 0)
+    to_inputs = from_rfdetr()
+    inputs = to_inputs(validated, batch)
+    check_target(inputs)
+    assert all(tuple(one["masks"].shape[-2:]) == size for one, size in zip(inputs.target or [], SIZES, strict=True))
+    assert all(map(np.isfinite, hardness(inputs, score_threshold=0.0, iou_type="segm")))
+    # its own postprocessing of perfect outputs finds everything
+    logits, boxes, masks = torch.full((2, 8, 4), -12.0), torch.full((2, 8, 4), 0.5), torch.full((2, 8, 96, 96), -9.0)
+    for index, one in enumerate(targets):
+        number = len(one["labels"])
+        logits[index, torch.arange(number), one["labels"]] = 6.0
+        boxes[index, :number] = one["boxes"]
+        masks[index, :number] = one["masks"] * 18.0 - 9
+    sizes = torch.stack([one["orig_size"] for one in targets])
+    found = module.postprocess({"pred_logits": logits, "pred_boxes": boxes, "pred_masks": masks}, sizes)
+    perfect = to_inputs({"results": found, "targets": targets}, batch)
+    assert hardness(perfect, iou_threshold=0.9, iou_type="segm") == [0, 0]
+
+
 # ultralytics
 
 
