@@ -3,6 +3,7 @@
 import asyncio
 import os
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ def test_it_runs_and_shows_what_it_says(notebook: Any) -> None:
         warnings.simplefilter("ignore")  # of the kernel's packages
         client = NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(NOTEBOOK.parent)}})
         environment = {**os.environ, "MPLBACKEND": "module://matplotlib_inline.backend_inline"}  # the tests' own is Agg
-        asyncio.run(client.async_execute(env=environment))
+        with ThreadPoolExecutor(1) as thread:  # a browser that other tests drive has a loop running in this one
+            thread.submit(asyncio.run, client.async_execute(env=environment)).result()
     shown = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     kinds = [kind for output in shown for kind in output.get("data", {})]
     assert kinds.count("image/png") == 2  # the grid and the plot of kinds
