@@ -305,6 +305,22 @@ def test_transformers_of_keypoints_are_refused() -> None:
 # rfdetr
 
 
+def rfdetr(folder: Path, settings: str, training: str, **more: Any) -> tuple[Any, Any]:
+    """A small Lightning module of its own, and two images for it."""
+    config, module_model = package("rfdetr.config"), package("rfdetr.training.module_model")
+    tensors = package("rfdetr.utilities.tensors")
+    torch.manual_seed(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        small = getattr(config, settings)(
+            pretrain_weights=None, num_classes=3, device="cpu", dec_layers=1, num_queries=8, num_select=8,
+            resolution=96, **more,
+        )  # fmt: skip
+        to_train = getattr(config, training)(dataset_dir=str(folder), output_dir=str(folder), compute_val_loss=False)
+        module = module_model.RFDETRModelModule(small, to_train).eval()
+    return module, tensors.NestedTensor(torch.rand(2, 3, 96, 96), torch.zeros(2, 96, 96, dtype=torch.bool))
+
+
 def rfdetr_targets() -> list[dict[str, Tensor]]:
     """As its data sets give them: a share of the picture; areas of the picture as it was resized to 96 x 96."""
     targets = []
@@ -321,19 +337,10 @@ def rfdetr_targets() -> list[dict[str, Tensor]]:
 
 
 def test_rfdetr_is_read_when_it_validates_and_when_it_predicts(tmp_path: Path) -> None:
-    config, module_model = package("rfdetr.config"), package("rfdetr.training.module_model")
-    tensors = package("rfdetr.utilities.tensors")
-    torch.manual_seed(0)
+    module, samples = rfdetr(tmp_path, "RFDETRNanoConfig", "TrainConfig", positional_encoding_size=6)
+    batch = samples, rfdetr_targets()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        settings = config.RFDETRNanoConfig(
-            pretrain_weights=None, num_classes=3, device="cpu", dec_layers=1, num_queries=8, num_select=8,
-            resolution=96, positional_encoding_size=6,
-        )  # fmt: skip
-        training = config.TrainConfig(dataset_dir=str(tmp_path), output_dir=str(tmp_path), compute_val_loss=False)
-        module = module_model.RFDETRModelModule(settings, training).eval()
-        samples = tensors.NestedTensor(torch.rand(2, 3, 96, 96), torch.zeros(2, 96, 96, dtype=torch.bool))
-        batch = samples, rfdetr_targets()
         with torch.no_grad():
             validated, predicted = module.validation_step(batch, 0), module.predict_step(batch, 0)
     to_inputs = from_rfdetr()
@@ -354,28 +361,17 @@ def test_rfdetr_is_read_when_it_validates_and_when_it_predicts(tmp_path: Path) -
 
 
 def test_rfdetr_s_masks_are_those_of_the_picture_as_it_was(tmp_path: Path) -> None:
-    config, module_model = package("rfdetr.config"), package("rfdetr.training.module_model")
-    tensors = package("rfdetr.utilities.tensors")
-    torch.manual_seed(0)
+    module, samples = rfdetr(tmp_path, "RFDETRSegNanoConfig", "SegmentationTrainConfig", positional_encoding_size=8)
+    targets = rfdetr_targets()
+    for one in targets:
+        one["masks"] = torch.zeros(len(one["labels"]), 96, 96, dtype=torch.bool)
+        for mask, box in zip(one["masks"], box_convert(one["boxes"], "cxcywh", "xyxy") * 96, strict=True):
+            left, top, right, bottom = box.round().int().tolist()
+            mask[top:bottom, left:right] = True
+        del one["area"]
+    batch = samples, targets
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        settings = config.RFDETRSegNanoConfig(
-            pretrain_weights=None, num_classes=3, device="cpu", dec_layers=1, num_queries=8, num_select=8,
-            resolution=96, positional_encoding_size=8,
-        )  # fmt: skip
-        training = config.SegmentationTrainConfig(
-            dataset_dir=str(tmp_path), output_dir=str(tmp_path), compute_val_loss=False
-        )
-        module = module_model.RFDETRModelModule(settings, training).eval()
-        samples = tensors.NestedTensor(torch.rand(2, 3, 96, 96), torch.zeros(2, 96, 96, dtype=torch.bool))
-        targets = rfdetr_targets()
-        for one in targets:
-            one["masks"] = torch.zeros(len(one["labels"]), 96, 96, dtype=torch.bool)
-            for mask, box in zip(one["masks"], box_convert(one["boxes"], "cxcywh", "xyxy") * 96, strict=True):
-                left, top, right, bottom = box.round().int().tolist()
-                mask[top:bottom, left:right] = True
-            del one["area"]
-        batch = samples, targets
         with torch.no_grad():
             validated = module.validation_step(batch, 0)
     to_inputs = from_rfdetr()
