@@ -9,7 +9,7 @@ import pytest
 import torch
 from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 
 from hardest_metrics import Ranking, Summary
 from tests.scenes import BIG_ID
@@ -120,6 +120,8 @@ MAPPED: dict[str, tuple[Callable[[Tensor], Any], Callable[[Tensor], Any]]] = {
 @pytest.mark.parametrize("kind", MAPPED)
 @pytest.mark.parametrize("tree", [False, True])
 def test_functions_that_give_something_else_than_vectors_can_be_mapped(kind: str, tree: bool) -> None:
+    if tree and tree_leaves(RANKING) == [RANKING]:
+        pytest.skip("to this torch's trees a class derived from a named tuple is a leaf")
     function, expected = MAPPED[kind]
     results = {"epoch": [RANKING]}
     mapped: Any = tree_map(function, results) if tree else apply_to_collection(results, Tensor, function)

@@ -23,13 +23,6 @@ def without_autocast() -> Iterator[None]:
     """Leave dtypes as they are: what is compared and added up here must stay exact."""
     with ExitStack() as stack:
         for device_type in ("cpu", "cuda"):
-            if _casts(device_type):
+            if torch.is_autocast_enabled(device_type):
                 stack.enter_context(torch.autocast(device_type, enabled=False))
         yield
-
-
-def _casts(device_type: str) -> bool:
-    try:
-        return torch.is_autocast_enabled(device_type)
-    except TypeError:  # torch 2.3
-        return torch.is_autocast_cpu_enabled() if device_type == "cpu" else torch.is_autocast_enabled()

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +55,13 @@ def scenes(number: int = 12, first_id: int = 0, batch_size: int = 4) -> DataLoad
 def detections(target: dict[str, Any], epoch: int = 0) -> dict[str, Tensor]:
     """Some of an image's objects, found more or less, and some that are not there."""
     generator = torch.Generator().manual_seed(target["image_id"] % 2**40 + 1000 * epoch)
-    found = torch.rand(len(target["labels"]), generator=generator) < 0.8
+    # drawn in one precision, whatever a trainer's is: older torch draws other numbers in half precision
+    draw = partial(torch.rand, generator=generator, dtype=torch.float32)
+    found = draw(len(target["labels"])) < 0.8
     false = torch.randint(8, 80, (int(torch.randint(0, 3, (1,), generator=generator)), 4), generator=generator) / 4
     false[:, 2:] += false[:, :2]
     boxes = torch.cat((target["boxes"][found].float(), false))
-    scores = torch.rand(len(boxes), generator=generator) * 0.6 + 0.4
+    scores = (draw(len(boxes)) * 0.6 + 0.4).to(torch.get_default_dtype())
     labels = torch.cat((target["labels"][found], torch.ones(len(false), dtype=torch.int64)))
     return {"boxes": boxes, "scores": scores, "labels": labels}
 
