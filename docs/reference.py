@@ -137,7 +137,7 @@ def _comment(package: str, name: str, value: Any) -> list[str]:
             found = ModuleAnalyzer.for_module(module)
             found.analyze()
             if ("", name) in found.attr_docs:
-                return found.attr_docs["", name]
+                return list(found.attr_docs["", name])
     return []
 
 
