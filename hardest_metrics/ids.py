@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from hardest_metrics.data.identity import Identifier, named_numbers
 from hardest_metrics.functional.ids import NO_ID
+from hardest_metrics.numbering import Identifier, named_numbers
 
 #: Numbers, or text, of which :func:`~hardest_metrics.data.image_number` makes numbers; None without.
 ImageIds = Tensor | Sequence[Identifier] | None

@@ -15,10 +15,11 @@ from torch import Tensor
 from torchvision.ops import box_convert, clip_boxes_to_image
 from torchvision.transforms.functional import InterpolationMode, resize
 
-from hardest_metrics.data.identity import image_number, posix
+from hardest_metrics.data.identity import posix
 from hardest_metrics.detection.inputs import Inputs, ToInputs
 from hardest_metrics.functional.detection.geometry import IouType
 from hardest_metrics.functional.detection.packing import check_iou_type
+from hardest_metrics.numbering import image_number
 
 _Size = tuple[float, float]  # height, width
 

@@ -83,12 +83,8 @@ def writers(
     names = [annotations.categories[label] for label in sorted(annotations.categories)]
     names += [box.label for task in tasks for box in task.boxes]
     prefix = LOCAL_FILES if options.tasks_url is None else options.tasks_url
-    write = partial(_write, partial(write_labelling_tasks, tasks), list(dict.fromkeys(names)), prefix)
-    return dict.fromkeys(options.tasks, write)
-
-
-def _write(write: Callable[..., None], names: list[str], prefix: str, path: str) -> None:
-    write(path, names, prefix)
+    known = list(dict.fromkeys(names))
+    return {path: partial(write_labelling_tasks, tasks, categories=known, url_prefix=prefix) for path in options.tasks}
 
 
 def _boxes(

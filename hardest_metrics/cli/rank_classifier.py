@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from hardest_metrics.data import ImageNames
-    from hardest_metrics.data.identity import Identifier
+    from hardest_metrics.numbering import Identifier
     from hardest_metrics.summary import Summary
 
 #: Options of the command that a classifier's images have.
@@ -120,8 +120,8 @@ def _read(options: Namespace) -> "tuple[_Images, Tensor]":
     import torch
 
     from hardest_metrics.data import ImageNames
-    from hardest_metrics.data.identity import named_numbers
     from hardest_metrics.data.logits_file import in_order_of, read_labels, read_logits
+    from hardest_metrics.numbering import named_numbers
 
     read = read_logits(options.logits)
     number = len(read.logits)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from hardest_metrics.data.embeddings import LabelTable
-    from hardest_metrics.data.identity import Identifier
     from hardest_metrics.functional.retrieval import QueryScores
+    from hardest_metrics.numbering import Identifier
     from hardest_metrics.retrieval import RetrievalMetric
 
 
@@ -178,7 +178,7 @@ class _Ranked:
     def __init__(self, queries: "LabelTable", rows: "Tensor", scores: "Tensor") -> None:
         import torch
 
-        from hardest_metrics.data.identity import numbers_of
+        from hardest_metrics.numbering import numbers_of
         from hardest_metrics.ranking import Ranking
 
         self._queries = queries

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from hardest_metrics.functional.detection.arrow import gathered
-from hardest_metrics.functional.detection.boxes import Batch
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -65,14 +64,10 @@ def hardness_rows(table: "pa.Table | pa.RecordBatch", metrics: Any) -> "pa.Table
     starts = range(0, len(table), _AT_ONCE) if each_alone and len(table) else (0,)
     for start in starts:
         piece = table.slice(start, _AT_ONCE) if each_alone else table
-        for name, hardness in hardness_of(by_name, partial(_batch, piece)).items():
+        for name, hardness in hardness_of(by_name, partial(gathered, piece)).items():
             pieces[name].append(hardness)
     columns = {name: pa.array(torch.cat(parts).numpy()) for name, parts in pieces.items()}
     return pa.table({"image_id": table.column("image_id"), **columns})
-
-
-def _batch(table: Any, box_format: Any, min_score: float, labelled: bool) -> Batch:
-    return gathered(table, box_format, min_score, labelled)
 
 
 def _checked(metrics: Any) -> Mapping[str, Any]:

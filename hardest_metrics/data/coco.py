@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hardest_metrics.data.annotations import Annotations
 from hardest_metrics.data.coco_columns import annotation_columns
 from hardest_metrics.data.coco_shapes import lists_per_image, require_areas, shape_columns
-from hardest_metrics.data.identity import Identifier, KnownImages, numbers_of
+from hardest_metrics.data.identity import KnownImages
 from hardest_metrics.data.json_file import (
     Entries,
     Ignorable,
@@ -27,6 +27,7 @@ from hardest_metrics.data.json_file import (
 )
 from hardest_metrics.data.kinds import kind_of
 from hardest_metrics.functional.detection.geometry import IouType
+from hardest_metrics.numbering import Identifier, numbers_of
 
 _Size = tuple[int, int] | None
 

@@ -11,10 +11,11 @@ from hardest_metrics.data.annotations import Annotations
 from hardest_metrics.data.coco import labels_of, of_categories, per_image
 from hardest_metrics.data.coco_columns import result_columns
 from hardest_metrics.data.coco_shapes import shape_columns
-from hardest_metrics.data.identity import Identifier, KnownImages, numbers_of
+from hardest_metrics.data.identity import KnownImages
 from hardest_metrics.data.json_file import Entries, Ignorable, PathLike, json_content, parsed
 from hardest_metrics.data.kinds import kind_of
 from hardest_metrics.functional.detection.geometry import IouType
+from hardest_metrics.numbering import Identifier, numbers_of
 
 
 def read_coco_results(

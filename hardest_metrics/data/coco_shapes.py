@@ -125,8 +125,5 @@ def rles_of(masks: Tensor) -> list[dict[str, Any]]:
     """
     from pycocotools import mask as coco
 
-    found = []
-    for mask in masks.to(torch.uint8).cpu().numpy():
-        rle = coco.encode(np.asfortranarray(mask))
-        found.append({"size": [int(extent) for extent in rle["size"]], "counts": rle["counts"].decode("ascii")})
-    return found
+    found = coco.encode(np.asfortranarray(masks.permute(1, 2, 0).to(torch.uint8).cpu().numpy()))
+    return [{"size": list(map(int, rle["size"])), "counts": rle["counts"].decode("ascii")} for rle in found]

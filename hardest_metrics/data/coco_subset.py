@@ -10,8 +10,8 @@ from torch import Tensor
 from hardest_metrics.data.annotations import Annotations
 from hardest_metrics.data.atomic import atomic_write
 from hardest_metrics.data.coco import coco_section, distinct_ids, load_coco
-from hardest_metrics.data.identity import numbers_of
 from hardest_metrics.data.json_file import PathLike
+from hardest_metrics.numbering import numbers_of
 
 
 def write_coco_subset(annotations_path: PathLike, image_ids: Iterable[int] | Tensor, path: PathLike) -> None:

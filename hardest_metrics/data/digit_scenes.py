@@ -8,9 +8,9 @@ import torch
 from hardest_metrics.data.annotations import Annotations
 from hardest_metrics.data.digest import read_bytes
 from hardest_metrics.data.folder import images_called, visible_files
-from hardest_metrics.data.identity import numbers_of
 from hardest_metrics.data.json_file import MOST_EXTENT, PathLike
 from hardest_metrics.data.table import is_integer_text, number_of
+from hardest_metrics.numbering import numbers_of
 
 _FORM = "label,xmin,ymin,xmax,ymax: a whole label of at least 0, and four finite numbers"
 

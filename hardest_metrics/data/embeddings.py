@@ -9,9 +9,9 @@ from torch import Tensor
 
 from hardest_metrics.data.array_file import read_array
 from hardest_metrics.data.hierarchical import level_of
-from hardest_metrics.data.identity import Identifier
 from hardest_metrics.data.json_file import PathLike
 from hardest_metrics.data.table import FILE_COLUMNS, ID_COLUMNS, Table
+from hardest_metrics.numbering import Identifier
 
 
 @dataclass(frozen=True, eq=False)

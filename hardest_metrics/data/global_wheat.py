@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from hardest_metrics.data.annotations import Annotations
 from hardest_metrics.data.coco import per_image
 from hardest_metrics.data.folder import images_called
-from hardest_metrics.data.identity import numbers_of
 from hardest_metrics.data.json_file import MOST_EXTENT, PathLike, are_boxes, is_number
 from hardest_metrics.data.table import Table, number_of
+from hardest_metrics.numbering import numbers_of
 
 #: Columns by which the editions of 2021 and 2020 are known.
 COLUMNS_2021, COLUMNS_2020 = ("image_name", "BoxesString"), ("image_id", "bbox")

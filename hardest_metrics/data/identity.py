@@ -5,10 +5,7 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import PurePosixPath
 
-from hardest_metrics.numbering import Identifier as Identifier
-from hardest_metrics.numbering import image_number as image_number
-from hardest_metrics.numbering import named_numbers as named_numbers
-from hardest_metrics.numbering import numbers_of as numbers_of
+from hardest_metrics.numbering import Identifier
 
 
 def posix(name: str) -> str:

@@ -7,8 +7,8 @@ from hardest_metrics.data.annotations import Annotations
 from hardest_metrics.data.coco import category_names, coco_section, listed_images, load_coco
 from hardest_metrics.data.coco_results import coco_results, named_images
 from hardest_metrics.data.formats import is_csv, is_hardest_export, parse_detections, read_annotations
-from hardest_metrics.data.identity import Identifier, image_number, numbers_of
 from hardest_metrics.data.json_file import PathLike
+from hardest_metrics.numbering import Identifier, image_number, numbers_of
 
 
 def read_image_list(path: PathLike, split: str | None = None) -> Annotations:

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hardest_metrics.data.digest import read_bytes
-from hardest_metrics.data.identity import Identifier
 from hardest_metrics.data.kinds import not_json
 from hardest_metrics.input_warning import InputWarning
+from hardest_metrics.numbering import Identifier
 
 PathLike = str | os.PathLike[str]
 

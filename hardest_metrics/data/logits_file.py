@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from hardest_metrics.data.array_file import read_array
-from hardest_metrics.data.identity import Identifier, KnownImages
+from hardest_metrics.data.identity import KnownImages
 from hardest_metrics.data.json_file import PathLike
 from hardest_metrics.data.table import FILE_COLUMNS, ID_COLUMNS, Table
+from hardest_metrics.numbering import Identifier
 
 #: What a column of labels is called.
 _LABELS = ("label", "target")

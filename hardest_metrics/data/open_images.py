@@ -14,9 +14,9 @@ from hardest_metrics.data.annotations import Annotations
 from hardest_metrics.data.coco import per_image
 from hardest_metrics.data.digest import read_bytes
 from hardest_metrics.data.folder import images_called
-from hardest_metrics.data.identity import numbers_of
 from hardest_metrics.data.json_file import PathLike
 from hardest_metrics.data.table import Table
+from hardest_metrics.numbering import numbers_of
 
 #: Columns by which the format is known.
 COLUMNS = ("ImageID", "LabelName", "XMin", "XMax", "YMin", "YMax")

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hardest_metrics.data.digest import read_bytes
-from hardest_metrics.data.identity import Identifier
 from hardest_metrics.data.json_file import PathLike
+from hardest_metrics.numbering import Identifier
 
 #: What a column of ids, and one of file names, may be called.
 ID_COLUMNS, FILE_COLUMNS = ("image_id", "id", "index", "idx"), ("file_name", "file", "filename", "path")

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from hardest_metrics.adapter import Adapter, Examples, Kept
-from hardest_metrics.data.identity import image_number, named_numbers
 from hardest_metrics.detection.inputs import Inputs, has_shapes, inputs_of, not_found
 from hardest_metrics.functional.detection.mask_packing import EncodedMasks
 from hardest_metrics.functional.detection.matching import Query
 from hardest_metrics.functional.detection.packing import ImageDict
+from hardest_metrics.numbering import image_number, named_numbers
 from hardest_metrics.plot import detection_boxes, draw_grid, draw_image, outcome_boxes, tile_size
 
 if TYPE_CHECKING:

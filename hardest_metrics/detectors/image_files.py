@@ -16,8 +16,9 @@ from torch import Tensor
 
 from hardest_metrics.data.coco import coco_section, listed_images, load_coco
 from hardest_metrics.data.folder import IMAGE_SUFFIXES, images_called, is_inside, leads_out, visible_files
-from hardest_metrics.data.identity import Identifier, posix
+from hardest_metrics.data.identity import posix
 from hardest_metrics.data.json_file import PathLike
+from hardest_metrics.numbering import Identifier
 
 _MISSING = "no such file"
 

@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from hardest_metrics.data.identity import Identifier, named_numbers
 from hardest_metrics.data.json_file import PathLike
 from hardest_metrics.evaluators.probe import Recognition, Values, fingerprint_of
 from hardest_metrics.evaluators.processes import is_first, told
+from hardest_metrics.numbering import Identifier, named_numbers
 from hardest_metrics.ranking import Ranking
 from hardest_metrics.results import DataSet, Hardness, Result, Run, RunStore
 from hardest_metrics.results.run import canonical, peak_bytes

@@ -14,11 +14,11 @@ from hardest_metrics.collection import HardnessCollection
 from hardest_metrics.data.annotations import Annotations
 from hardest_metrics.data.coco import parse_coco_annotations
 from hardest_metrics.data.formats import read_annotations
-from hardest_metrics.data.identity import Identifier, numbers_of
 from hardest_metrics.data.json_file import Entries, PathLike
 from hardest_metrics.detection import FalseNegatives, FalsePositives, TotalFalse
 from hardest_metrics.evaluators.base import Evaluated, Evaluator, some
 from hardest_metrics.evaluators.probe import Values
+from hardest_metrics.numbering import Identifier, numbers_of
 from hardest_metrics.results import DataSet, Hardness, Result, RunStore
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
-from hardest_metrics.data.identity import Identifier
 from hardest_metrics.data.json_file import PathLike
 from hardest_metrics.evaluators.base import Evaluated, Evaluator, some
 from hardest_metrics.evaluators.labels import LabelSource, class_labels
 from hardest_metrics.evaluators.probe import Values
 from hardest_metrics.functional.classification.measures import Asked, measure
 from hardest_metrics.functional.classification.said import said_of
+from hardest_metrics.numbering import Identifier
 from hardest_metrics.results import DataSet, Hardness, Result, RunStore
 
 _LOSS, _RANK = Asked("cross_entropy"), Asked("label_rank")

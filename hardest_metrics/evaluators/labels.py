@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from hardest_metrics.data.digest import read_bytes
-from hardest_metrics.data.identity import Identifier
 from hardest_metrics.data.json_file import PathLike, is_integer, kind, load_json
 from hardest_metrics.data.logits_file import read_labels
 from hardest_metrics.input_warning import InputWarning
+from hardest_metrics.numbering import Identifier
 
 #: ImageNet's file of the classes of its validation images, a line each, and the file that says what they are.
 GROUND_TRUTH, META = "ILSVRC2012_validation_ground_truth.txt", "meta.mat"

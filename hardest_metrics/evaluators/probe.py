@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from hardest_metrics.data.identity import Identifier
 from hardest_metrics.evaluators.processes import is_first, of_first, told
+from hardest_metrics.numbering import Identifier
 from hardest_metrics.results import DataSet, Run, RunStore
 
 #: What was said of an image: ``(rows, numbers)`` of floating point.

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hardest_metrics.data.identity import Identifier
+from hardest_metrics.numbering import Identifier
 
 
 class Flips(NamedTuple):

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from hardest_metrics.data.identity import named_numbers
 from hardest_metrics.data.json_file import PathLike
 from hardest_metrics.data.ranking_file import ImageNames
+from hardest_metrics.numbering import named_numbers
 from hardest_metrics.ranking import Ranking
 from hardest_metrics.results.flips import Flips, flips
 from hardest_metrics.results.run import DataSet, Result, Run, canonical

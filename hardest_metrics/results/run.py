@@ -16,8 +16,8 @@ import torchmetrics
 from numpy.typing import NDArray
 
 from hardest_metrics import __version__
-from hardest_metrics.data.identity import Identifier
 from hardest_metrics.data.json_file import is_identifier
+from hardest_metrics.numbering import Identifier
 
 #: Values of some images by their key, ``(rows, numbers)`` of floating point each, by which a run is recognised.
 Probe = Mapping[Identifier, NDArray[Any]]

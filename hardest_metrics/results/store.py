@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hardest_metrics.data.identity import named_numbers
 from hardest_metrics.data.ranking_file import ImageNames
+from hardest_metrics.numbering import named_numbers
 from hardest_metrics.ranking import Ranking
 from hardest_metrics.results.database import opened, transaction
 from hardest_metrics.results.run import DataSet, Hardness, Probe, Result, Run, canonical

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 _PARQUET, _JSON_LINES = (".parquet",), (".jsonl", ".ndjson")
 
-#: Images read at once.
-_AT_ONCE = 8192
+#: Images read at once: no more than are measured at once, so that memory stays small.
+_AT_ONCE = 2560
 
 #: Under which a file of rows says what it was made of, and by which version of its form.
 _MARK, _FORM = b"hardest_metrics.rows", 1

@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hardest_metrics.data.identity import image_number
 from hardest_metrics.evaluators import ImageNetEvaluator
+from hardest_metrics.numbering import image_number
 from hardest_metrics.results import DataSet, Hardness, NotComparableError, Result, Run, RunStore, regress
 from tests.keyed import Golden, saved, small_run
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -116,13 +117,14 @@ class _Similarity:
         return similarity
 
     def _of_as_many(self, obj: NDArray[np.int64], det: NDArray[np.int64], number: int) -> Floats:
+        of_obj: Any = obj
+        of_det: Any = det
+        if 0 < number < self._variances.shape[1]:
+            point = self._labelled[self._first[obj][:, None] + np.arange(number)]
+            of_obj, of_det = (obj[:, None], point), (det[:, None], point)
         if number == 0:  # how far points are outside a box three times as large as the object's
             apart = [self._outside(axis, obj, det) for axis in (0, 1)]
-        elif number == self._variances.shape[1]:
-            apart = [found[det] - labelled[obj] for found, labelled in zip(self._detected, self._points, strict=True)]
         else:
-            point = self._labelled[self._first[obj][:, None] + np.arange(number)]
-            of_det, of_obj = (det[:, None], point), (obj[:, None], point)
             apart = [
                 found[of_det] - labelled[of_obj] for found, labelled in zip(self._detected, self._points, strict=True)
             ]
@@ -130,7 +132,7 @@ class _Similarity:
         exponent *= exponent
         squares *= squares
         exponent += squares
-        exponent /= self._variances[obj if number in (0, self._variances.shape[1]) else of_obj]
+        exponent /= self._variances[of_obj]
         exponent /= self._scale[obj][:, None]
         exponent /= 2
         similarity: Floats = np.exp(np.negative(exponent, out=exponent), out=exponent).sum(1)

@@ -29,8 +29,8 @@ class Side:
 
     def __init__(self, name: str, images: Sequence[ImageDict], key: str) -> None:
         self.name, self.images, self.key = name, images, key
-        unusual = isinstance(images, Mapping | str) or set(map(type, images)) - {dict}
-        if unusual and (isinstance(images, Mapping | str) or not all(isinstance(one, Mapping) for one in images)):
+        kinds = set(map(type, images))
+        if isinstance(images, Mapping | str) or not all(issubclass(kind, Mapping) for kind in kinds):
             raise TypeError(f"`{name}` must be a list with one dict an image, but is a {type(images).__name__}.")
 
     def value(self, index: int) -> Any:
