@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         HierarchicalImage,
         HierarchicalImages,
     )
+    from hardest_metrics.data.identity import image_number
     from hardest_metrics.data.image_list import read_image_list
     from hardest_metrics.data.inaturalist import INaturalist2018
     from hardest_metrics.data.indexed import Indexed
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from hardest_metrics.data.open_images import read_open_images_annotations
     from hardest_metrics.data.ranking_file import ImageNames, encode_ranking, write_ranking, write_rankings
     from hardest_metrics.data.voc import read_voc_annotations
-    from hardest_metrics.numbering import image_number
 
 __all__ = [
     "Annotations",

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import PurePosixPath
 
 from hardest_metrics.numbering import Identifier
+from hardest_metrics.numbering import image_number as image_number  # which this package exports
 
 
 def posix(name: str) -> str:
