@@ -43,8 +43,7 @@ def make_all(folder: Path) -> None:
         of_a_classifier(work)
         of_queries(work)
         for name in NAMES:
-            # of few colours, so that it loads fast
-            shrunk(work / f"{name}.png", 1100).quantize(128).save(folder / f"{name}.png", optimize=True)
+            shrunk(work / f"{name}.png", 1100).save(folder / f"{name}.png", optimize=True)
 
 
 def of_detectors(files: Files, work: Path) -> None:
