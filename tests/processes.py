@@ -25,14 +25,15 @@ class Child:
     def __init__(self, act: Callable[[], int], log: Path) -> None:
         log.mkdir(parents=True, exist_ok=True)
         self.log = log
+        # before it starts: it may be killed at once
+        out, err = (os.open(log / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC) for name in ("out", "err"))
         self.id = os.fork()
         if self.id == 0:
             code = 70
             try:
-                for stream, name in ((sys.stdout, "out"), (sys.stderr, "err")):
+                for stream, descriptor, number in ((sys.stdout, out, 1), (sys.stderr, err, 2)):
                     stream.flush()
-                    descriptor = os.open(log / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-                    os.dup2(descriptor, 1 if name == "out" else 2)
+                    os.dup2(descriptor, number)
                 sys.stdout, sys.stderr = (os.fdopen(number, "w") for number in (1, 2))
                 torch.set_num_threads(1)
                 code = act()
@@ -40,6 +41,8 @@ class Child:
                 sys.stderr.flush()
             finally:
                 os._exit(code)
+        os.close(out)
+        os.close(err)
 
     def kill(self) -> None:
         """End it at once, unless it has ended already."""
