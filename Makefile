@@ -15,7 +15,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 .PHONY: help demo test lint types check format bench docs dist matrix clean
 
 help:
-	@echo "make demo     train a small detector and show which images stay hard"
+	@echo "make demo     train a small detector, show which images stay hard, then what else there is"
 	@echo "make test     tests and doctests; choose some with ARGS=\"-k crowd\""
 	@echo "make lint     format and lint, checked"
 	@echo "make types    mypy"
@@ -30,6 +30,7 @@ help:
 
 demo: $(STAMP)
 	$(BIN)/python -m examples.demo
+	$(BIN)/hardest-metrics demo --out out/tour
 
 test: $(STAMP)
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 8 --dist worksteal $(ARGS)

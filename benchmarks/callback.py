@@ -24,9 +24,9 @@ from torchvision.models.detection import retinanet_resnet50_fpn
 
 from benchmarks.timing import Line, Seconds, Section, Spread, Task, compared, in_words, race
 from examples.detector.data import Batch, DigitData, collate
-from examples.detector.digits import DigitScenes
 from examples.detector.module import DetectorModule
 from hardest_metrics import HardestImages, TotalFalse
+from hardest_metrics.demo.digits import DigitScenes
 
 
 def validation(quick: bool) -> Section:

@@ -17,7 +17,7 @@ from examples.detector.data import DigitData
 from examples.detector.module import DetectorModule
 from hardest_metrics import HardestImages, TotalFalse
 
-EPOCHS = 8  # of 125 steps
+EPOCHS = 6  # of 125 steps
 OUT = Path("out/demo")
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from hardest_metrics import cli as cli
     from hardest_metrics import comparison as comparison
     from hardest_metrics import data as data
+    from hardest_metrics import demo as demo
     from hardest_metrics import detection as detection
     from hardest_metrics import detectors as detectors
     from hardest_metrics import evaluators as evaluators

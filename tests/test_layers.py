@@ -22,7 +22,7 @@ LAYERS: list[set[str]] = [
     {"results"},
     {"callbacks", "detectors", "evaluators"},
     {"comparison", "shards"},
-    {"report", "transfer"},
+    {"demo", "report", "transfer"},
     {"cli"},
     {"hardest_metrics"},
 ]

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from examples.detector.augment import Augment
-from examples.detector.digits import DigitScenes, Split
+from hardest_metrics.demo.digits import DigitScenes, Split
 
 Sample = tuple[Tensor, dict[str, Any]]
 Batch = tuple[Tensor, list[dict[str, Any]]]

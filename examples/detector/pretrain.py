@@ -8,9 +8,9 @@ import torch
 from lightning.pytorch import seed_everything
 from torch.nn import functional as F
 
-from examples.detector.digits import DigitScenes
 from examples.detector.module import SMALL_RESNET
 from hardest_metrics.data import atomic_write
+from hardest_metrics.demo.digits import DigitScenes
 
 
 def pretrain(path: Path, n_scenes: int = 2000, steps: int = 150, seed: int = 0) -> None:

@@ -15,8 +15,8 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from examples.detector.digits import DigitScenes, Split
-from examples.detector.digits import glyphs as handwritten
+from hardest_metrics.demo.digits import DigitScenes, Split
+from hardest_metrics.demo.digits import glyphs as handwritten
 
 Family = Literal["hand", "print", "segment", "letter", "shape"]
 

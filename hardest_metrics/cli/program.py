@@ -32,6 +32,7 @@ COMMANDS = {
     "history": "list the runs that were kept, and what papers claim",
     "regress": "tell what got worse from one run to another, as a gate",
     "diff": "tell what a detector gets wrong that an older one got right",
+    "demo": "show all of it on data that it makes itself",
 }
 
 

@@ -6,8 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from hardest_metrics.cli import program
+
 #: Runs the command in this process; gives exit code, stdout and stderr.
 Run = Callable[..., tuple[int, str, str]]
+
+#: Those that take data of one's own. `demo` makes its own and calls these, which takes too long to be tried everywhere.
+COMMANDS = [command for command in program.COMMANDS if command != "demo"]
 
 
 def rank(folder: Path) -> list[object]:

@@ -9,7 +9,7 @@ import pytest
 
 from hardest_metrics.cli import program
 from hardest_metrics.results import RunStore
-from tests.cli.commands import Run, save_embeddings
+from tests.cli.commands import COMMANDS, Run, save_embeddings
 from tests.detectors.small import MODEL, N_CLASSES, save_weights
 from tests.keyed import saved
 
@@ -86,14 +86,14 @@ def check(run: Run, arguments: list[str]) -> None:
         assert "[Errno" not in err, "numbers say nothing to most"
 
 
-@pytest.mark.parametrize("command", program.COMMANDS)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_option_with_bad_values_is_one_line_or_works(inputs: Path, run: Run, command: str) -> None:
     for arguments in bad_commands(command, 4):
         check(run, arguments)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("command", program.COMMANDS)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_option_with_every_bad_value_is_one_line_or_works(inputs: Path, run: Run, command: str) -> None:
     number = 0
     for arguments in bad_commands(command, None):

@@ -15,11 +15,10 @@ import torch
 from PIL import Image
 
 from hardest_metrics import cli
-from hardest_metrics.cli import program
 from hardest_metrics.comparison import figures
 from hardest_metrics.report import write
 from hardest_metrics.results import RunStore
-from tests.cli.commands import save_embeddings
+from tests.cli.commands import COMMANDS, save_embeddings
 from tests.detectors.small import MODEL, N_CLASSES, save_weights
 from tests.keyed import saved
 from tests.processes import Child, content, leftovers, needs_fork, seconds
@@ -165,9 +164,6 @@ def killed(command: str, inputs: Path, tmp_path: Path, kills: int) -> None:
     end = Child(run, tmp_path / "log").ended()
     assert (end.code, end.err, content(out), leftovers(out)) == (0, "", right, [])
     assert number >= kills // 4
-
-
-COMMANDS = list(program.COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torchvision.ops import box_iou
 
-from examples.detector.digits import INK, DigitScenes, cut, enlarge, glyphs
+from hardest_metrics.demo.digits import INK, DigitScenes, cut, enlarge, glyphs
 
 
 def test_the_splits_share_no_glyph_and_together_are_all() -> None:
@@ -65,7 +65,7 @@ def test_boxes_are_tight(monkeypatch: pytest.MonkeyPatch) -> None:
     def black(size: tuple[int, int], random: object) -> Tensor:
         return torch.zeros(3, *size)
 
-    monkeypatch.setattr("examples.detector.digits.background", black)
+    monkeypatch.setattr("hardest_metrics.demo.digits.background", black)
     scenes = DigitScenes("val", 30, n_digits=(1, 1), contrast=(0.9, 0.9))
     for image, target in scenes:  # type: ignore[attr-defined]
         ink = image.amax(0) >= 0.5 * INK * 0.9 * 255

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from examples.detector.digits import DigitScenes
+from hardest_metrics.demo.digits import DigitScenes
 
 #: Digits that are taken for each other.
 LOOK_ALIKES = {0: 6, 1: 7, 2: 3, 3: 8, 4: 9, 5: 6, 6: 0, 7: 1, 8: 3, 9: 4}
