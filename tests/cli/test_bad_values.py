@@ -88,7 +88,7 @@ def check(run: Run, arguments: list[str]) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_option_with_bad_values_is_one_line_or_works(inputs: Path, run: Run, command: str) -> None:
-    for arguments in bad_commands(command, 4):
+    for arguments in bad_commands(command, 2):
         check(run, arguments)
 
 
