@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from hardest_metrics.metric import HardnessMetric, Summary
     from hardest_metrics.ranking import Ranking
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "EL2N",

@@ -22,7 +22,7 @@ QUICK = [
     "tests/retrieval/test_measures.py", "tests/transferability/test_scores.py", "tests/callbacks/test_base.py",
     "tests/callbacks/test_hardest_images.py", "tests/callbacks/test_classification.py",
     "tests/callbacks/test_loggers.py", "tests/cli/test_rank.py", "tests/cli/test_program.py",
-    "tests/cli/test_retrieve.py", "tests/cli/test_rank_classifier.py",
+    "tests/cli/test_retrieve.py", "tests/cli/test_rank_classifier.py", "tests/cli/test_demo.py",
 ]  # fmt: skip
 
 
@@ -65,7 +65,7 @@ def build(folder: Path) -> Path:
 def tried(which: str, wheel: Path, folder: Path) -> bool:
     """Install a wheel into an environment of its own, and run the quick tests on it."""
     python = folder / "venv" / "bin" / "python"
-    venv.create(folder / "venv", with_pip=True)
+    venv.create(folder / "venv", with_pip=True, clear=True)
     constraints = folder / "constraints.txt"
     constraints.write_text("\n".join(lowest(wheel)) if which == "lowest" else "")
     pip: list[str | Path] = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]

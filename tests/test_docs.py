@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from hardest_metrics import __version__
 from hardest_metrics.cli import program
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -45,3 +46,10 @@ def test_pages_lead_to_pages_that_exist(page: Path) -> None:
         assert (page.parent / target).exists(), target
     (title,) = re.findall(r"^# (.+)", page.read_text(), re.MULTILINE)
     assert page.stem == "index" or f"guides/{page.stem}" in (DOCS / "index.md").read_text(), title
+
+
+def test_the_version_is_the_same_wherever_it_stands() -> None:
+    root = DOCS.parent
+    assert f"\nversion: {__version__}\n" in (root / "CITATION.cff").read_text()
+    headings = re.findall(r"^## \[(.+?)\]", (root / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[:2] == ["Unreleased", __version__]
