@@ -70,12 +70,12 @@ def _work(work: Callable[[int], Any], rank: int, world_size: int, store: Path, s
     try:
         dist.init_process_group("gloo", f"file://{store}", rank=rank, world_size=world_size, timeout=PATIENCE)
         result = work(rank)
-        dist.destroy_process_group()
     except BaseException as error:
         sender.send_bytes(pickle.dumps((False, f"{type(error).__name__}: {error}")))
     else:
         # pickled here: a process would share memory for its tensors, which ends with it
         sender.send_bytes(pickle.dumps((True, result)))
+        dist.destroy_process_group()  # last: of torch 2.4 it may wait for its own threads for ever
 
 
 def _result(rank: int, receiver: Connection) -> Any:
