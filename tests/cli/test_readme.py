@@ -14,7 +14,7 @@ from tests.keyed import saved
 README = Path(__file__).parents[2] / "README.md"
 
 #: They take longer, and are run by tests of their own: here they are understood.
-LONG = {"compare", "transfer"}
+LONG = {"compare", "demo", "transfer"}
 
 
 def test_commands_that_are_shown_run(coco: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
