@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from hardest_metrics.functional.detection.checking import BoxFormat
 from hardest_metrics.functional.detection.keypoints import COCO_SIGMAS, Keypoints
 from hardest_metrics.functional.detection.packing import ImageDict, Things, join, pack_boxes
 from hardest_metrics.functional.detection.shape_packing import Side, areas_of, of_lowest_score
+from hardest_metrics.functional.order import rows_at
 
 #: How exactly each keypoint can be placed: of objects of all labels, or by label.
 Sigmas = Sequence[float] | Mapping[int, Sequence[float]]
@@ -84,30 +84,32 @@ def pack_keypoints(
     boxed_target = labelled.with_boxes(_boxes(labelled, objects, in_target, box_format))
     batch = pack_boxes(boxed_preds, boxed_target, box_format, things=Things("object", "objects"))
     detections, kept = of_lowest_score(batch, min_score)
-    found = found.index_select(0, batch.detections.scored(min_score))
+    found = rows_at(found, kept) if len(kept) < len(found) else found
     visible = objects[..., 2] > 0
     shapes = Keypoints(
         objects[..., :2].contiguous(), visible, batch.ground_truth.area,
         _variances(labelled, batch, sigmas), batch.ground_truth.xywh,
     )  # fmt: skip
-    of_detections = Keypoints(
-        found[..., :2].contiguous(), torch.ones_like(found[..., 0], dtype=torch.bool), detections.box_area,
-        torch.ones_like(found[..., 0]), detections.xywh,
-    )  # fmt: skip
+    alike = found.new_ones(()).expand(found.shape[:2])  # what nobody looks at
+    of_detections = Keypoints(found[..., :2].contiguous(), alike.bool(), detections.box_area, alike, detections.xywh)
     return replace(
         batch,
-        detections=replace(detections, shapes=of_detections, area=areas_of(detected, kept, of_detections)),
+        detections=replace(detections, shapes=of_detections, area=areas_of(detected, batch, kept, of_detections)),
         ground_truth=replace(batch.ground_truth, shapes=shapes, ignored=_labelled_number(labelled, visible) == 0),
     )
 
 
 def _joined_points(side: Side, width: int) -> tuple[Tensor, list[int]]:
     """``(n, K, 3)`` float64 of all images: x, y, and visibility, 1 where it is not given; how many each image has."""
-    values = [_checked_points(side, index, width) for index in range(len(side.images))]
+    values = [_value(side, index) for index in range(len(side.images))]
     counts = [value.shape[0] for value in values]
-    filled = list(compress(values, counts))
-    if len({(value.dtype, value.shape[2], value.device) for value in filled}) > 1:  # what differs is widened first
-        filled = [_with_visibility(value.cpu().double()) for value in filled]
+    kinds = {(value.dtype, value.device, value.shape[1:]) for value in values}
+    filled = values
+    if len(kinds) > 1 or any(kind[2] not in ((width, 2), (width, 3)) for kind in kinds):
+        for index, value in enumerate(values):
+            _check_shape(side, index, value, width)
+        # what differs is widened first
+        filled = [_with_visibility(value.cpu().double()) for value in values if len(value)]
     if not filled:
         return torch.empty(0, width, 3, dtype=torch.float64), counts
     points = _with_visibility(join(filled).as_subclass(Tensor).detach().cpu().double())
@@ -121,15 +123,22 @@ def _joined_points(side: Side, width: int) -> tuple[Tensor, list[int]]:
     return points, counts
 
 
-def _checked_points(side: Side, index: int, width: int) -> Tensor:
-    """What an image has, if its shape is right."""
+def _value(side: Side, index: int) -> Tensor:
+    """What an image has, if it is a tensor of objects."""
     value = side.value(index)
     if not isinstance(value, Tensor):
         at = side.at(index, "keypoints")
         raise TypeError(f"{at} must be a tensor, but is a {type(value).__name__}: convert it with torch.as_tensor.")
+    if not value.ndim:
+        _check_shape(side, index, value, 0)
+    return value
+
+
+def _check_shape(side: Side, index: int, value: Tensor, width: int) -> None:
+    """Refuse another shape than that of objects of so many keypoints; none may have any."""
     shape = tuple(value.shape)
     if shape[:1] == (0,):
-        return value
+        return
     if len(shape) != 3 or shape[2] not in (2, 3):
         raise ValueError(f"{side.at(index, 'keypoints')} must have shape (n, K, 2) or (n, K, 3), but has {shape}.")
     if shape[1] != width:
@@ -137,7 +146,6 @@ def _checked_points(side: Side, index: int, width: int) -> Tensor:
             f"{side.at(index, 'keypoints')} holds {shape[1]} keypoints an object, but there are {width} `sigmas`:"
             " give one for each."
         )
-    return value
 
 
 def _with_visibility(points: Tensor) -> Tensor:
@@ -151,6 +159,8 @@ def _boxes(side: Side, points: Tensor, counts: Sequence[int], box_format: BoxFor
     low, high = torch.from_numpy(by_point.min(0).T), torch.from_numpy(by_point.max(0).T)
     second = high if box_format == "xyxy" else high - low
     extents = torch.cat(((low + high) / 2 if box_format == "cxcywh" else low, second), dim=1).split(counts)
+    if not any("boxes" in image for image in side.images):
+        return list(extents)
     boxes = []
     for index, (image, extent) in enumerate(zip(side.images, extents, strict=True)):
         given = image.get("boxes")

@@ -21,7 +21,7 @@ from hardest_metrics.functional.detection.pixel_runs import (
     runs_of_dense,
     united,
 )
-from hardest_metrics.functional.detection.shape_packing import Side, areas_of, of_lowest_score
+from hardest_metrics.functional.detection.shape_packing import Side, areas_of, of_lowest_score, own_places
 
 #: Pixels of dense masks that are turned into runs in one go, at most: 4 MB of them.
 _PIXELS_AT_ONCE = 1 << 22
@@ -51,7 +51,10 @@ def pack_masks(preds: Sequence[ImageDict], target: Sequence[ImageDict], min_scor
         _size_of_both(of_preds, of_target, size)
         for of_preds, of_target, size in zip(*given, batch.image_sizes.tolist(), strict=True)
     ]
-    encoded = [masks.encoded(size, chosen) for masks, size, chosen in zip(given[0], sizes, kept, strict=True)]
+    encoded = [
+        masks.encoded(size, chosen)
+        for masks, size, chosen in zip(given[0], sizes, own_places(batch, kept), strict=True)
+    ]
     extents = [(0, 0) if math.isnan(height) else (int(height), int(width)) for height, width in sizes]
     of_detections = Masks.of_runs(encoded, extents)
     objects = Masks.of_runs([masks.encoded(size) for masks, size in zip(given[1], sizes, strict=True)], extents)
@@ -61,7 +64,10 @@ def pack_masks(preds: Sequence[ImageDict], target: Sequence[ImageDict], min_scor
     return replace(
         batch,
         detections=replace(
-            detections, xywh=of_detections.xywh, shapes=of_detections, area=areas_of(detected, kept, of_detections)
+            detections,
+            xywh=of_detections.xywh,
+            shapes=of_detections,
+            area=areas_of(detected, batch, kept, of_detections),
         ),
         ground_truth=replace(batch.ground_truth, xywh=objects.xywh, shapes=objects, area=area),
         image_sizes=image_sizes,

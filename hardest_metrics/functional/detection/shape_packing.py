@@ -12,7 +12,7 @@ from hardest_metrics.functional.detection.packing import ImageDict, canvas_of
 from hardest_metrics.functional.ids import NO_ID
 
 #: What is checked as for boxes.
-_CHECKED = ("scores", "labels", "iscrowd", "image_id", "image_size")
+_CHECKED = ("scores", "labels", "iscrowd", "area", "image_id", "image_size")
 
 
 class Side:
@@ -54,33 +54,38 @@ class Side:
         return f"{name} (image_id {image_id})" if isinstance(image_id, int) and image_id != NO_ID else name
 
     def with_boxes(self, boxes: Sequence[Tensor]) -> list[ImageDict]:
-        """The dicts with other boxes, all in the host's memory; of the target also areas."""
-        checked = (*_CHECKED, "area") if self.name == "target" else _CHECKED
+        """The dicts with other boxes, and all that is checked in the host's memory."""
         return [
-            {
-                **canvas_of(image),
-                **{key: _on_host(image[key]) for key in checked if key in image},
-                "boxes": each,
-            }
+            {**canvas_of(image), **_on_host(image), "boxes": each}
             for image, each in zip(self.images, boxes, strict=True)
         ]
 
 
-def _on_host(value: Any) -> Any:
-    return value.cpu() if isinstance(value, Tensor) and not value.is_cpu else value
+def _on_host(image: ImageDict) -> ImageDict:
+    """What is checked as for boxes, in the host's memory; the image itself where it is there already."""
+    if getattr(image.get("labels"), "is_cpu", False):
+        return image
+    checked = {key: image[key] for key in _CHECKED if key in image}
+    return {key: value.cpu() if isinstance(value, Tensor) else value for key, value in checked.items()}
 
 
-def of_lowest_score(batch: Batch, min_score: float) -> tuple[Detections, list[Tensor]]:
-    """The detections of at least this score, and of each image ``(k,)`` int64 which of its own these are."""
+def of_lowest_score(batch: Batch, min_score: float) -> tuple[Detections, Tensor]:
+    """The detections of at least this score, and ``(k,)`` int64 which of all detections these are."""
     detections = batch.detections
     kept = detections.scored(min_score)
+    return detections if len(kept) == len(detections) else detections.take(kept), kept
+
+
+def own_places(batch: Batch, kept: Tensor) -> list[Tensor]:
+    """Of each image ``(k,)`` int64 which of its own detections are among those that are kept of all."""
+    detections = batch.detections
     counts = detections.image.bincount(minlength=len(batch))
     image = detections.image.index_select(0, kept)
     own = kept - (counts.cumsum(0) - counts).index_select(0, image)
-    return detections.take(kept), list(own.split(image.bincount(minlength=len(batch)).tolist()))
+    return list(own.split(image.bincount(minlength=len(batch)).tolist()))
 
 
-def areas_of(side: Side, kept: Sequence[Tensor], shapes: Geometry) -> Tensor | None:
+def areas_of(side: Side, batch: Batch, kept: Tensor, shapes: Geometry) -> Tensor | None:
     """``(n,)`` float64 areas that predictions give themselves, the shapes' own where they do not; None if none does.
 
     Raises:
@@ -88,9 +93,9 @@ def areas_of(side: Side, kept: Sequence[Tensor], shapes: Geometry) -> Tensor | N
     """
     if not any("area" in image for image in side.images):
         return None
-    parts = []
+    places, parts = own_places(batch, kept), []
     for index, (image, own, area) in enumerate(
-        zip(side.images, kept, shapes.area.split([len(own) for own in kept]), strict=True)
+        zip(side.images, places, shapes.area.split([len(own) for own in places]), strict=True)
     ):
         if "area" in image:
             number = len(image["scores"])
