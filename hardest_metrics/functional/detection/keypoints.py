@@ -94,8 +94,7 @@ class _Similarity:
     """
 
     def __init__(self, objects: Keypoints, detected: Keypoints) -> None:
-        # across and down apart: rows of numbers that lie beside each other
-        self._points, self._detected = _columns(objects.points), _columns(detected.points)
+        self._points, self._detected = objects.points.numpy(), detected.points.numpy()
         self._variances = objects.variances.numpy()
         self._scale = objects.scale.numpy() + np.spacing(1)
         visible = objects.visible.numpy()
@@ -117,36 +116,23 @@ class _Similarity:
         return similarity
 
     def _of_as_many(self, obj: NDArray[np.int64], det: NDArray[np.int64], number: int) -> Floats:
-        of_obj: Any = obj
-        of_det: Any = det
         if 0 < number < self._variances.shape[1]:
-            point = self._labelled[self._first[obj][:, None] + np.arange(number)]
-            of_obj, of_det = (obj[:, None], point), (det[:, None], point)
-        if number == 0:  # how far points are outside a box three times as large as the object's
-            apart = [self._outside(axis, obj, det) for axis in (0, 1)]
+            of_obj: Any = obj[:, None], self._labelled[self._first[obj][:, None] + np.arange(number)]
+            found, variances = self._detected[det[:, None], of_obj[1]], self._variances[of_obj]
         else:
-            apart = [
-                found[of_det] - labelled[of_obj] for found, labelled in zip(self._detected, self._points, strict=True)
-            ]
-        exponent, squares = apart
-        exponent *= exponent
-        squares *= squares
-        exponent += squares
-        exponent /= self._variances[of_obj]
+            of_obj = obj
+            found, variances = self._detected.take(det, axis=0), self._variances.take(obj, axis=0)
+        if number == 0:  # how far points are outside a box three times as large as the object's
+            low, high = self._low[obj, None], self._high[obj, None]
+            apart = np.maximum(0, low - found) + np.maximum(0, found - high)
+        else:
+            apart = found
+            apart -= self._points[of_obj]
+        apart *= apart
+        exponent: Floats = apart[..., 0] + apart[..., 1]
+        exponent /= variances
         exponent /= self._scale[obj][:, None]
         exponent /= 2
         similarity: Floats = np.exp(np.negative(exponent, out=exponent), out=exponent).sum(1)
         similarity /= exponent.shape[1]
         return similarity
-
-    def _outside(self, axis: int, obj: NDArray[np.int64], det: NDArray[np.int64]) -> Floats:
-        found = self._detected[axis][det]
-        low, high = self._low[obj, axis, None], self._high[obj, axis, None]
-        outside: Floats = np.maximum(0, low - found) + np.maximum(0, found - high)
-        return outside
-
-
-def _columns(points: Tensor) -> tuple[Floats, Floats]:
-    """``(n, K)`` each: x and y of ``(n, K, 2)`` points."""
-    x, y = points.numpy().transpose(2, 0, 1).copy()
-    return x, y
