@@ -1,7 +1,7 @@
 """From lists of dicts with masks, in any of the field's forms, to a checked batch of runs of pixels."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -23,8 +23,8 @@ from hardest_metrics.functional.detection.pixel_runs import (
 )
 from hardest_metrics.functional.detection.shape_packing import Side, areas_of, of_lowest_score, own_places
 
-#: Pixels of dense masks that are turned into runs in one go, at most: 4 MB of them.
-_PIXELS_AT_ONCE = 1 << 22
+#: Pixels of dense masks that are turned into runs in one go, at most: 8 MB of them.
+_PIXELS_AT_ONCE = 1 << 23
 
 #: Corners of polygons are nearer to the image than this: each pixel of their outline takes memory.
 _FARTHEST = 1e6
@@ -192,17 +192,23 @@ class _GivenMasks:
             masks = self._value.masks
             return (masks if chosen is None else masks.take(chosen)).runs
         height, width = map(int, size)
-        places = torch.arange(number) if chosen is None else chosen
         if isinstance(self._value, Tensor):
             step = max(1, _PIXELS_AT_ONCE // (height * width))
-            parts = [self._dense_part(part) for part in places.split(step)]
+            parts = list(map(self._dense_runs, self._dense_parts(chosen, step)))
             return parts[0] if len(parts) == 1 else Runs(*map(np.concatenate, zip(*parts, strict=True)))
-        return row_by_row(self._listed(places.tolist(), height, width), height, width)
+        places = range(number) if chosen is None else chosen.tolist()
+        return row_by_row(self._listed(places, height, width), height, width)
 
-    def _dense_part(self, chosen: Tensor) -> Runs:
-        first, number = int(chosen[0]), len(chosen)
-        beside = int(chosen[-1]) - first + 1 == number  # then nothing need be copied
-        masks = self._value[first : first + number] if beside else self._value[chosen.to(self._value.device)]
+    def _dense_parts(self, chosen: Tensor | None, step: int) -> Iterator[Tensor]:
+        """All masks, or some of them, so many at a time; nothing is copied of those that follow on each other."""
+        first, last = (0, self.number - 1) if chosen is None else (int(chosen[0]), int(chosen[-1]))
+        if chosen is None or last - first + 1 == len(chosen):
+            yield from self._value[first : last + 1].split(step)
+        else:
+            for part in chosen.to(self._value.device).split(step):
+                yield self._value[part]
+
+    def _dense_runs(self, masks: Tensor) -> Runs:
         if masks.is_floating_point():
             low, high = (float(limit) for limit in masks.aminmax()) if masks.numel() else (0.0, 1.0)
             if not (low >= 0 and high <= 1):  # of a NaN neither
@@ -213,7 +219,7 @@ class _GivenMasks:
             masks = masks > 0.5
         elif masks.dtype not in (torch.bool, torch.uint8):
             masks = masks != 0
-        return runs_of_dense(masks.cpu().numpy().reshape(number, -1))
+        return runs_of_dense(masks.cpu().numpy().reshape(len(masks), -1))
 
     def _listed(self, numbers: Sequence[int], height: int, width: int) -> Runs:
         """Runs column by column, of RLEs and polygons."""

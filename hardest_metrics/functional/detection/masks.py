@@ -109,8 +109,9 @@ class _Index:
         bounds, counts = masks.bounds.numpy(), masks.counts.numpy()
         self._stride = int(bounds.max(initial=0)) + 1
         offset = repeated(counts, len(bounds)) * self._stride
-        self._start, self._end = bounds[:, 0] + offset, bounds[:, 1] + offset
-        self._before = np.concatenate(([0], (self._end - self._start).cumsum()))  # pixels of all runs before
+        self._start, end = bounds[:, 0] + offset, bounds[:, 1] + offset
+        # of the runs that begin before a pixel: where the last one ends, and the pixels of all
+        self._end, self._before = (np.concatenate(([0], ends)) for ends in (end, (end - self._start).cumsum()))
 
     def shared(self, masks: Masks, i: Integers, j: Integers) -> NDArray[np.float64]:
         """``(p,)`` float64: pixels that mask `i` of these and mask `j` of those indexed share.
@@ -132,6 +133,6 @@ class _Index:
     def _upto(self, pixel: Integers) -> Integers:
         """How many pixels of all masks come before each."""
         run = self._start.searchsorted(pixel.reshape(-1)).reshape(pixel.shape)  # how many runs begin before it
-        within = np.where(run > 0, self._end[run - 1] - pixel, 0).clip(0)
-        upto: Integers = self._before[run] - within
+        beyond = np.maximum(self._end[run] - pixel, 0)
+        upto: Integers = self._before[run] - beyond
         return upto
