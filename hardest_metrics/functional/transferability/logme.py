@@ -1,8 +1,6 @@
 """How well a linear model explains labels or boxes by features, its own priors at their best."""
 
 import math
-from typing import NamedTuple
-from weakref import ReferenceType, ref
 
 import torch
 from torch import Tensor
@@ -212,7 +210,8 @@ class _Features:
 
     def __init__(self, statistics: FeatureStatistics) -> None:
         self.number = statistics.number
-        self.values, self.vectors = _decomposed(statistics)
+        values, self.vectors = eigh(statistics.gram)
+        self.values = values.clamp(min=0)
 
     def evidence(self, products: Tensor, squares: Tensor) -> Tensor:
         """``(T,)`` logarithms of the maximum evidence, an object.
@@ -247,34 +246,3 @@ class _Features:
         log_determinant = (alpha[:, None] + beta[:, None] * s).log().sum(1)
         gain: Tensor = len(s) * alpha.log() + number * (beta.log() - math.log(2 * math.pi)) - log_determinant
         return (gain - beta * residual - alpha * weights) / (2 * number)
-
-
-class _Decomposed(NamedTuple):
-    """What a Gram matrix was decomposed into.
-
-    Attributes:
-        known_by: scatter and means of its statistics, which nothing writes to, as long as they live.
-        values: ``(D,)`` eigenvalues.
-        vectors: ``(D, D)``, eigenvectors.
-    """
-
-    known_by: tuple["ReferenceType[Tensor]", "ReferenceType[Tensor]"]
-    values: Tensor
-    vectors: Tensor
-
-
-#: The last one: members of a collection hold the same statistics, and ask one after the other.
-_last: list[_Decomposed] = []
-
-
-def _decomposed(statistics: FeatureStatistics) -> tuple[Tensor, Tensor]:
-    """Eigenvalues of the Gram matrix, none below 0, and its eigenvectors; neither may be written to."""
-    for known in tuple(_last):
-        scatter, means = known.known_by
-        if scatter() is statistics.scatter and means() is statistics.means:
-            return known.values, known.vectors
-    values, vectors = eigh(statistics.gram)
-    values = values.clamp(min=0)
-    known_by = ref(statistics.scatter, lambda _: _last.clear()), ref(statistics.means)
-    _last[:] = [_Decomposed(known_by, values, vectors)]
-    return values, vectors

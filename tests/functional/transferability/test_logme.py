@@ -1,20 +1,12 @@
 """Evidence of linear models of labels and boxes."""
 
-import gc
 import math
-from importlib import import_module
-from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
-from torchmetrics import MetricCollection
 
-from hardest_metrics.functional.transferability import box_logme, logme, matrices, regression_score, total_logme
-from hardest_metrics.transferability import BoxLogME, LogME, TotalLogME
+from hardest_metrics.functional.transferability import box_logme, logme, regression_score, total_logme
 from tests.functional.transferability.objects import drawn
-
-module: Any = import_module("hardest_metrics.functional.transferability.logme")
 
 
 @pytest.mark.parametrize("scale", [800.0, 0.01])
@@ -68,33 +60,3 @@ def test_residuals_scale_with_the_square_of_the_boxes() -> None:
 def test_boxes_that_features_hold_leave_no_residual() -> None:
     features, _, boxes = drawn()
     assert abs(float(regression_score(torch.cat((features, boxes), dim=1), boxes))) < 1e-12
-
-
-def test_members_of_a_collection_decompose_once_and_nothing_is_kept_of_what_is_gone(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    calls = 0
-    decompose = matrices.eigh
-
-    def counting(matrix: Tensor) -> tuple[Tensor, Tensor]:
-        nonlocal calls
-        calls += 1
-        return decompose(matrix)
-
-    monkeypatch.setattr(module, "eigh", counting)
-    metrics: Any = {"labels": LogME(), "boxes": BoxLogME(), "both": TotalLogME()}
-    collection = MetricCollection(metrics, compute_groups=[list(metrics)])
-    seen = torch.Generator().manual_seed(0)
-    for number in range(1, 4):  # of more objects each time
-        features, target, boxes = drawn(40, 5)
-        collection.update(features + torch.randn(40, 5, generator=seen), target, boxes)
-        found = collection.compute()
-        assert calls == number
-        assert float(found["both"]) == pytest.approx(float(found["labels"] + found["boxes"]) / 2, rel=1e-12)
-    assert module._last
-    del collection, metrics
-    gc.collect()
-    assert not module._last
-    alone = [logme(features * scale, target) for scale in (1.0, 3.0)]
-    assert calls == 5
-    assert float(alone[0]) != float(alone[1])
