@@ -102,7 +102,6 @@ def pack_keypoints(
 def _joined_points(side: Side, width: int) -> tuple[Tensor, list[int]]:
     """``(n, K, 3)`` float64 of all images: x, y, and visibility, 1 where it is not given; how many each image has."""
     values = [_value(side, index) for index in range(len(side.images))]
-    counts = [value.shape[0] for value in values]
     kinds = {(value.dtype, value.device, value.shape[1:]) for value in values}
     filled = values
     if len(kinds) > 1 or any(kind[2] not in ((width, 2), (width, 3)) for kind in kinds):
@@ -110,6 +109,7 @@ def _joined_points(side: Side, width: int) -> tuple[Tensor, list[int]]:
             _check_shape(side, index, value, width)
         # what differs is widened first
         filled = [_with_visibility(value.cpu().double()) for value in values if len(value)]
+    counts = [value.shape[0] for value in values]
     if not filled:
         return torch.empty(0, width, 3, dtype=torch.float64), counts
     points = _with_visibility(join(filled).as_subclass(Tensor).detach().cpu().double())
@@ -124,13 +124,11 @@ def _joined_points(side: Side, width: int) -> tuple[Tensor, list[int]]:
 
 
 def _value(side: Side, index: int) -> Tensor:
-    """What an image has, if it is a tensor of objects."""
+    """What an image has, if it is a tensor."""
     value = side.value(index)
     if not isinstance(value, Tensor):
         at = side.at(index, "keypoints")
         raise TypeError(f"{at} must be a tensor, but is a {type(value).__name__}: convert it with torch.as_tensor.")
-    if not value.ndim:
-        _check_shape(side, index, value, 0)
     return value
 
 

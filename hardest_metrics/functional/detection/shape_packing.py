@@ -62,8 +62,8 @@ class Side:
 
 
 def _on_host(image: ImageDict) -> ImageDict:
-    """What is checked as for boxes, in the host's memory; the image itself where it is there already."""
-    if getattr(image.get("labels"), "is_cpu", False):
+    """What is checked as for boxes, in the host's memory; the image itself where all of it is there already."""
+    if all(value.is_cpu for value in image.values() if isinstance(value, Tensor)):
         return image
     checked = {key: image[key] for key in _CHECKED if key in image}
     return {key: value.cpu() if isinstance(value, Tensor) else value for key, value in checked.items()}
