@@ -1,15 +1,14 @@
 """Classification: the images that a classifier gets wrong, what training did to each, and what a newer one broke."""
 
-import csv
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from hardest_metrics.demo.chapter import Chapter
 from hardest_metrics.demo.digits import glyphs
+from hardest_metrics.demo.pictures import write_labels, write_pictures
 from hardest_metrics.dynamics import Dynamics
 from hardest_metrics.evaluators import ImageNetEvaluator
 from hardest_metrics.plot import plot_data_map
@@ -20,15 +19,11 @@ EPOCHS = 12
 def chapter(folder: Path) -> Chapter:
     """Train two classifiers of digits, and write what they say of the validation split to ``folder``."""
     images = folder / "images"
-    images.mkdir(parents=True, exist_ok=True)
     store = folder / "runs.db"
     store.unlink(missing_ok=True)
     opacity, labels = glyphs("val")
-    names = [f"digit{number:03}.png" for number in range(len(labels))]
-    for name, glyph in zip(names, opacity, strict=True):
-        picture_of(glyph).save(images / name)
-    with (folder / "labels.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([("file_name", "label"), *zip(names, labels.tolist(), strict=True)])
+    names = write_pictures(images, opacity)
+    write_labels(folder / "labels.csv", names, label=labels.tolist())
 
     known, of_known = glyphs("train")
     torch.manual_seed(0)
@@ -40,9 +35,7 @@ def chapter(folder: Path) -> Chapter:
             logits = model(opacity)
         if model is linear:
             np.save(folder / "logits.npy", logits.numpy())
-            told = dynamics.compute()
-            figure, _ = plot_data_map(told.confidence, told.variability, told.correctness, told.epochs)
-            figure.savefig(folder / "data_map.png", dpi=110)
+            _draw(dynamics, folder / "data_map.png")
         evaluator = ImageNetEvaluator(dict(zip(names, labels.tolist(), strict=True)), model_name=called, store=store)
         evaluator.add(dict(zip(names, logits, strict=True)))
         evaluator.save()
@@ -83,7 +76,9 @@ def train(model: nn.Module, opacity: Tensor, labels: Tensor) -> Dynamics:
     return dynamics
 
 
-def picture_of(glyph: Tensor) -> Image.Image:
-    """A glyph ``(8, 8)`` of opacity in [0, 1] as 96×96 pixels, dark on light."""
-    large = nn.functional.interpolate(glyph[None, None], (96, 96), mode="bicubic")[0, 0].clamp(0, 1)
-    return Image.fromarray((255 * (1 - large)).round().byte().numpy())
+def _draw(dynamics: Dynamics, path: Path) -> None:
+    from matplotlib.figure import Figure  # pyplot would keep every figure
+
+    told, axes = dynamics.compute(), Figure(figsize=(6.4, 5.2), layout="constrained").subplots()
+    figure, _ = plot_data_map(told.confidence, told.variability, told.correctness, told.epochs, axes)
+    figure.savefig(path, dpi=110)

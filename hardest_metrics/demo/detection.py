@@ -27,7 +27,7 @@ def chapter(folder: Path) -> Chapter:
             hardest: "the hardest scenes: found green, wrong red, missed blue",
             kinds: "the kinds of errors, by digit",
             slices: "how hardness goes with the size and the number of digits",
-            worse: "what the newer detector misses that the older one found",
+            worse: "scenes that are harder for the newer detector than for the older one, side by side",
             page: "all scenes: pick labels and kinds of errors, and they are ranked by these",
         },
     )  # fmt: skip

@@ -1,28 +1,22 @@
 """Retrieval: the queries that find the wrong things, by labels of two levels."""
 
-import csv
 from pathlib import Path
 
 import numpy as np
 
 from hardest_metrics.demo.chapter import Chapter
-from hardest_metrics.demo.classification import picture_of
 from hardest_metrics.demo.digits import glyphs
+from hardest_metrics.demo.pictures import write_labels, write_pictures
 
 
 def chapter(folder: Path) -> Chapter:
     """Digits as embeddings, which are their pixels, with labels and pictures, in ``folder``; files are replaced."""
     images = folder / "images"
-    images.mkdir(parents=True, exist_ok=True)
     opacity, labels = glyphs("val")
+    names = write_pictures(images, opacity)
     np.save(folder / "embeddings.npy", opacity.flatten(1).numpy())
-    rows = [("file_name", "digit", "parity")]
-    for number, (glyph, digit) in enumerate(zip(opacity, labels.tolist(), strict=True)):
-        name = f"digit{number:03}.png"
-        picture_of(glyph).save(images / name)
-        rows.append((name, str(digit), "odd" if digit % 2 else "even"))
-    with (folder / "labels.csv").open("w", newline="") as file:
-        csv.writer(file).writerows(rows)
+    parity = ["odd" if digit % 2 else "even" for digit in labels.tolist()]
+    write_labels(folder / "labels.csv", names, digit=labels.tolist(), parity=parity)
     grid = folder / "queries.png"
     return Chapter(
         "Which queries find the wrong things?",

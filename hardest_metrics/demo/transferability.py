@@ -73,7 +73,8 @@ def load(path: str) -> Backbone:
 def _train(model: nn.Module, task: Callable[[Tensor], Tensor]) -> None:
     """Teach it to tell something of digits on plain grounds, light or dark."""
     opacity, digits = glyphs("train")
-    large = torch.stack([nn.functional.interpolate(one[None, None], (SIDE, SIDE))[0] for one in map(_whole, opacity)])
+    cut = [enlarge(glyph, SIDE)[None, None] for glyph in opacity]
+    large = torch.cat([nn.functional.interpolate(glyph, (SIDE, SIDE)) for glyph in cut])
     told = task(digits)
     optimiser = torch.optim.Adam(model.parameters(), lr=3e-3)
     for _ in range(EPOCHS):
@@ -83,7 +84,3 @@ def _train(model: nn.Module, task: Callable[[Tensor], Tensor]) -> None:
             optimiser.zero_grad()
             nn.functional.cross_entropy(model(images), told[batch]).backward()
             optimiser.step()
-
-
-def _whole(glyph: Tensor) -> Tensor:
-    return enlarge(glyph, SIDE)

@@ -1,5 +1,6 @@
 """The demonstration: every chapter runs, and what it says to look at is there."""
 
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -9,16 +10,18 @@ import torch
 from PIL import Image
 
 from hardest_metrics.comparison import figures
-from hardest_metrics.demo import made_up_detector, transferability
+from hardest_metrics.demo import detection, transferability, trust
 from hardest_metrics.demo.chapter import Chapter
 from hardest_metrics.demo.chapters import CHAPTERS
+from hardest_metrics.demo.made_up_detector import write_coco
 from tests.cli.commands import Run
 
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer scenes, backbones that learn for a moment, and plots of a comparison without the drawing."""
-    monkeypatch.setattr(made_up_detector.write_coco, "__defaults__", (16,))
+    for chapter in (detection, transferability, trust):
+        monkeypatch.setattr(chapter, "write_coco", partial(write_coco, n_scenes=16))
     monkeypatch.setattr(transferability, "EPOCHS", 1)
     monkeypatch.setattr(figures, "_panels", lambda title, *_: title.encode())
     monkeypatch.setattr(figures, "_png", lambda figure: b"drawn")
