@@ -23,8 +23,8 @@ def chapter(folder: Path) -> Chapter:
             ),
         ],
         {
-            plots / "correlation.png": "how well each estimate ranks",
-            plots / "regret.png": "how many of the hardest are among the first that it names",
-            plots / "reliability.png": "whether scores are probabilities",
+            plots / "regret.png": "how much hardness is met by labelling what an estimate names first",
+            plots / "reliability.png": "whether scores are probabilities, on which most estimates stand",
+            plots / "correlation.png": "which definitions of hardness rank alike",
         },
     )  # fmt: skip
