@@ -22,7 +22,8 @@ from hardest_metrics.transferability.base import FeatureMetric, TransferabilityM
 class LogME(FeatureMetric):
     """LogME of the labels, see :func:`~hardest_metrics.functional.transferability.logme`.
 
-    Its state takes (D + 2 K) D numbers for D features and K classes.
+    Its state takes (D + 2 K) D numbers for D features and K classes. `compute` keeps D² more until the next `update`:
+    LogME of boxes, in the same collection, needs the same decomposition.
 
     Args:
         kwargs: see :class:`torchmetrics.Metric`.

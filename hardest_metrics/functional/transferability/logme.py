@@ -1,9 +1,12 @@
 """How well a linear model explains labels or boxes by features, its own priors at their best."""
 
 import math
+from collections.abc import MutableMapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from hardest_metrics.functional.transferability.inputs import (
     checked_boxes,
@@ -164,7 +167,7 @@ def logme_of(statistics: FeatureStatistics) -> Tensor:
     if len(statistics.labels) < 2:
         return undefined(statistics.scatter)
     warn_of_few("LogME", statistics.number, len(statistics.scatter))
-    return _Features(statistics).evidence(*_one_hot(statistics)).mean()
+    return _Features.of(statistics).evidence(*_one_hot(statistics)).mean()
 
 
 def box_logme_of(statistics: FeatureStatistics) -> Tensor:
@@ -172,7 +175,7 @@ def box_logme_of(statistics: FeatureStatistics) -> Tensor:
     if not statistics.number:
         return undefined(statistics.scatter)
     warn_of_few("LogME of boxes", statistics.number, len(statistics.scatter))
-    return _Features(statistics).evidence(statistics.box_products, statistics.box_squares).mean()
+    return _Features.of(statistics).evidence(statistics.box_products, statistics.box_squares).mean()
 
 
 def total_logme_of(statistics: FeatureStatistics) -> Tensor:
@@ -182,7 +185,7 @@ def total_logme_of(statistics: FeatureStatistics) -> Tensor:
     warn_of_few("Total LogME", statistics.number, len(statistics.scatter))
     products, squares = _one_hot(statistics)
     both = torch.cat((products, statistics.box_products), dim=1), torch.cat((squares, statistics.box_squares))
-    evidence = _Features(statistics).evidence(*both)
+    evidence = _Features.of(statistics).evidence(*both)
     return (evidence[: len(squares)].mean() + evidence[len(squares) :].mean()) / 2
 
 
@@ -208,10 +211,21 @@ class _Features:
     needs the objects again.
     """
 
+    #: By scatter, as long as that lives: members of a collection share their statistics, and ask one after the other.
+    _known: ClassVar[MutableMapping[Tensor, "_Features"]] = WeakTensorKeyDictionary()
+
     def __init__(self, statistics: FeatureStatistics) -> None:
-        self.number = statistics.number
+        self.means, self.number = statistics.means, statistics.number
         values, self.vectors = eigh(statistics.gram)
         self.values = values.clamp(min=0)
+
+    @classmethod
+    def of(cls, statistics: FeatureStatistics) -> "_Features":
+        """Of the objects that `statistics` are of, decomposed when first asked for; those that live on are known."""
+        known = cls._known.get(statistics.scatter)
+        if known is None or known.means is not statistics.means:
+            known = cls._known[statistics.scatter] = cls(statistics)
+        return known
 
     def evidence(self, products: Tensor, squares: Tensor) -> Tensor:
         """``(T,)`` logarithms of the maximum evidence, an object.

@@ -1,12 +1,20 @@
 """Evidence of linear models of labels and boxes."""
 
+import gc
 import math
+from importlib import import_module
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
+from torchmetrics import MetricCollection
 
-from hardest_metrics.functional.transferability import box_logme, logme, regression_score, total_logme
+from hardest_metrics.functional.transferability import box_logme, logme, matrices, regression_score, total_logme
+from hardest_metrics.transferability import BoxLogME, LogME, TotalLogME
 from tests.functional.transferability.objects import drawn
+
+module: Any = import_module("hardest_metrics.functional.transferability.logme")
 
 
 @pytest.mark.parametrize("scale", [800.0, 0.01])
@@ -60,3 +68,42 @@ def test_residuals_scale_with_the_square_of_the_boxes() -> None:
 def test_boxes_that_features_hold_leave_no_residual() -> None:
     features, _, boxes = drawn()
     assert abs(float(regression_score(torch.cat((features, boxes), dim=1), boxes))) < 1e-12
+
+
+@pytest.fixture
+def decomposed(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
+    """Every matrix that is decomposed from here on."""
+    matrices_seen: list[Tensor] = []
+
+    def eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
+        matrices_seen.append(matrix)
+        return matrices.eigh(matrix)
+
+    monkeypatch.setattr(module, "eigh", eigh)
+    return matrices_seen
+
+
+def test_members_of_a_collection_decompose_once_after_each_update(decomposed: list[Tensor]) -> None:
+    metrics: Any = {"labels": LogME(), "boxes": BoxLogME(), "both": TotalLogME()}
+    collection = MetricCollection(metrics, compute_groups=[list(metrics)])
+    batches = [drawn(40, 5, seed=seed) for seed in range(3)]
+    for number in range(1, 4):
+        collection.update(*batches[number - 1])
+        found = collection.compute()
+        assert len(decomposed) == number
+        features, target, boxes = (torch.cat(values[:number]) for values in zip(*batches, strict=True))
+        torch.testing.assert_close(found["labels"], logme(features, target), rtol=1e-12, atol=0)
+        torch.testing.assert_close(found["boxes"], box_logme(features, boxes), rtol=1e-12, atol=0)
+        torch.testing.assert_close(found["both"], total_logme(features, target, boxes), rtol=1e-12, atol=0)
+        del decomposed[number:]
+
+
+def test_no_decomposition_outlives_its_objects() -> None:
+    gc.collect()
+    before = len(module._Features._known)
+    metric = LogME()
+    metric.update(*drawn(40, 5))
+    metric.compute()
+    assert len(module._Features._known) == before + 1
+    metric.reset()
+    assert len(module._Features._known) == before
