@@ -15,7 +15,7 @@ from torch import Tensor
 from hardest_metrics.functional.transferability.matrices import gram
 from hardest_metrics.functional.transferability.statistics import check_widths
 
-_BLOCK = 1 << 18
+_BLOCK = 1 << 19
 """Numbers that are added at a time: little enough for a cache."""
 
 

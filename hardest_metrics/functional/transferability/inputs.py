@@ -20,11 +20,7 @@ def checked_features(features: Tensor, name: str = "features") -> Tensor:
             f"`{name}` must be of shape (N, D), a row an object and at least one column, but is {(*features.shape,)}:"
             " pool maps to vectors before."
         )
-    features = features.detach()
-    # the sum of finite numbers is finite but where it overflows; looking at each takes several times as long
-    if not features.sum(dtype=torch.float64).isfinite():
-        refuse_rows(~features.isfinite().all(1), f"`{name}` must be finite", "mend or leave out that object.")
-    return features
+    return _finite(features.detach(), name)
 
 
 def checked_labels(target: Tensor, number: int, name: str = "target") -> Tensor:
@@ -60,8 +56,15 @@ def checked_boxes(boxes: Tensor, number: int) -> Tensor:
             f"`boxes` must be of shape ({number}, 4), a box an object, but is {(*boxes.shape,)}: give boxes and"
             " features of the same objects in the same order."
         )
-    refuse_rows(~boxes.isfinite().all(1), "`boxes` must be finite", "mend or leave out that object.")
-    return boxes.detach().double()
+    return _finite(boxes.detach(), "boxes").double()
+
+
+def _finite(rows: Tensor, name: str) -> Tensor:
+    """The same; raise ValueError if a number is not finite, and name the first such row."""
+    # the sum of finite numbers is finite but where it overflows; looking at each takes several times as long
+    if not rows.sum(dtype=torch.float64).isfinite():
+        refuse_rows(~rows.isfinite().all(1), f"`{name}` must be finite", "mend or leave out that object.")
+    return rows
 
 
 def refuse_rows(wrong: Tensor, rule: str, remedy: str) -> None:

@@ -15,8 +15,8 @@ from hardest_metrics.functional.transferability.inputs import (
 )
 from hardest_metrics.functional.transferability.matrices import cholesky_diagonal, gram
 
-_PIECE = 1 << 19
-"""Numbers whose products are added up at a time, at least: enough for products to be quick."""
+_PIECE = 1 << 18
+"""Numbers whose products are added up at a time, at least: enough for products to be quick, few enough for a cache."""
 
 
 def transrate(features: Tensor, target: Tensor, eps: float = 1e-4, *, shuffled: int | None = None) -> Tensor:
@@ -70,7 +70,7 @@ def transrate_of(objects: ClassScatters, eps: float) -> Tensor:
     warn_of_few("TransRate", number, width)
     mean = objects.total / number
     # The scatter of all is that of the classes' own, about one mean, and of the rows of small classes, some at a time
-    total, pivots = mean.new_zeros(width, width), []
+    total, rates = mean.new_zeros(width, width), []
     enough = max(_PIECE // width, 2 * width)
     some, filled = mean.new_empty(min(enough + width, number), width), 0
     for label in settled | waiting:
@@ -78,7 +78,7 @@ def transrate_of(objects: ClassScatters, eps: float) -> Tensor:
         count = sum(run.shape[0] for run in runs)
         if label not in settled and count < width:  # the products of the objects are the smaller matrix
             rows = torch.cat(runs, out=some[filled : filled + count]).sub_(mean)
-            pivots.append(_pivots(gram(rows.T), count * eps))
+            rates.append(_rate(gram(rows.T), count * eps))
             filled += count
             if filled >= enough:
                 total += gram(some[:filled])
@@ -90,14 +90,12 @@ def transrate_of(objects: ClassScatters, eps: float) -> Tensor:
             matrix += own.matrix.addr(own.mean - mean, own.mean - mean, alpha=own.number)
             count += own.number
         total += matrix
-        pivots.append(_pivots(matrix, count * eps))
+        rates.append(_rate(matrix, count * eps))
     total += gram(some[:filled])
-    rate: Tensor = _pivots(total, number * eps).log().sum()
-    return rate - torch.cat(pivots).log().sum() / len(pivots)
+    return _rate(total, number * eps) - torch.stack(rates).mean()
 
 
-def _pivots(scatter: Tensor, distortion: float) -> Tensor:
-    """Of I + scatter / distortion, whose logarithms add up to ½ ln det; `scatter` is overwritten."""
-    matrix = scatter.div_(distortion)
-    matrix.diagonal().add_(1)
-    return cholesky_diagonal(matrix)
+def _rate(scatter: Tensor, distortion: float) -> Tensor:
+    """½ ln det(I + scatter / distortion); `scatter` is overwritten."""
+    scatter.diagonal().add_(distortion)
+    return (cholesky_diagonal(scatter) / math.sqrt(distortion)).log().sum()
