@@ -1,5 +1,7 @@
 """Scores of transferability, against the Transfer-Learning-Library's and against NumPy as the papers write them.
 
+All take all objects at once, as these know no other way; what batches cost more is a line of its own.
+
     python -m benchmarks transferability --tllib PATH
 
 PATH is a checkout of https://github.com/thuml/Transfer-Learning-Library, which no registry has; its `ranking` needs
@@ -53,7 +55,7 @@ _ALL = _SHARED | {"gaussian_overlap": GaussianOverlap, "regression_score": Regre
 
 
 def scores(quick: bool, tllib: Path | None = None) -> Section:
-    """All scores of features, labels and boxes, fed batch by batch; one thread."""
+    """All scores of features, labels and boxes, in one call and batch by batch; one thread."""
     try:
         from threadpoolctl import threadpool_limits
     except ModuleNotFoundError as error:
@@ -71,8 +73,9 @@ def scores(quick: bool, tllib: Path | None = None) -> Section:
     torch.set_num_threads(1)
     with threadpool_limits(1):
         for number, width, classes, least in sizes:
-            for name, (metrics, theirs) in peers.items():
-                lines.append(_against(name, metrics, theirs, drawn(number, width, classes), least))
+            objects = drawn(number, width, classes)
+            lines.extend(_against(name, *peer, objects, least) for name, peer in peers.items())
+            lines.append(_in_batches(objects))
     torch.set_num_threads(threads)
     return Section(_TITLE, lines + list(_memory(quick)), notes)
 
@@ -89,18 +92,28 @@ def _against(
     if different or len(found) != len(expected):
         sys.exit(f"{name}: {different} differ, ours first. Nothing wrong is timed.")
     tasks = {"ours": Task(lambda _: _ours(metrics, objects)), "theirs": Task(lambda _: theirs(objects))}
-    number, width = objects[0].shape
-    what = f"{len(found)} scores of {number:,} objects, {width} features, {len(objects[1].unique())} classes"
-    return compared(
-        race(tasks, rounds=5, budget=20, warm_up=False), what, "ours", "theirs", name, faster=True, limit=least
-    )
+    timed = race(tasks, rounds=15, budget=20, warm_up=False)
+    return compared(timed, _of(metrics, objects), "ours", "theirs", name, faster=True, limit=least)
 
 
-def _ours(metrics: dict[str, Callable[[], Any]], objects: Objects) -> Scores:
+def _in_batches(objects: Objects) -> Line:
+    at_once, in_batches = Task(lambda _: _ours(_ALL, objects)), Task(lambda _: _ours(_ALL, objects, _BATCH))
+    timed = race({"at once": at_once, "in batches": in_batches}, rounds=15, budget=20)
+    what = f"{_of(_ALL, objects)}, in batches of {_BATCH:,}"
+    return compared(timed, what, "in batches", "at once", "in one call", limit=1.25)
+
+
+def _of(metrics: dict[str, Callable[[], Any]], objects: Objects) -> str:
+    features, target, _ = objects
+    number, width = features.shape
+    return f"{len(metrics)} scores of {number:,} objects, {width} features, {len(target.unique())} classes"
+
+
+def _ours(metrics: dict[str, Callable[[], Any]], objects: Objects, batch: int | None = None) -> Scores:
     # named, groups share the first batch too
     groups = [[name for name in metrics if name != "transrate"], ["transrate"]]
     collection = MetricCollection({name: make() for name, make in metrics.items()}, compute_groups=groups)
-    for features, target, boxes in zip(*(values.split(_BATCH) for values in objects), strict=True):
+    for features, target, boxes in zip(*(values.split(batch or len(values)) for values in objects), strict=True):
         collection.update(features, target, boxes)
     return {name: float(value) for name, value in collection.compute().items()}
 
